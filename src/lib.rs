@@ -1,0 +1,10 @@
+//! Vanthu (văn thư): a gateway that routes signed official documents and can prove every step.
+//!
+//! The modules stand in the order in which a document walks through them. A module uses only
+//! modules above it; `tests/tidy.rs` checks that.
+
+// ground: words every room uses
+pub mod clock;
+pub mod digest;
+pub mod limits;
+pub mod source;

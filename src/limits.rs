@@ -1,0 +1,89 @@
+//! Every number that bounds something, with its source.
+//!
+//! A bound that an operator may lower stands in the configuration; the values here are the ceilings.
+
+use std::time::Duration;
+
+// ── documents ──────────────────────────────────────────────────────────────────────────────────
+
+/// Envelope bytes. 5,000 explicit recipients of 35 characters and all texts at their limits fit.
+pub const ENVELOPE_SIZE_MAX: usize = 512 * 1024;
+/// Parts of one document (issue scale: 50; design §3).
+pub const PARTS_MAX: usize = 50;
+/// One part: 10 GiB, the largest consignment planned for.
+pub const PART_SIZE_MAX: u64 = 10 * 1024 * 1024 * 1024;
+/// All parts of a document together.
+pub const DOCUMENT_SIZE_MAX: u64 = 10 * 1024 * 1024 * 1024;
+/// Recipients of one document after groups are expanded; the country has 3,321 communes.
+pub const RECIPIENTS_MAX: usize = 5_000;
+/// Links to replied or replaced documents.
+pub const LINKS_MAX: usize = 32;
+
+// ── calls ──────────────────────────────────────────────────────────────────────────────────────
+
+/// One gRPC message. gRPC's own default of 4 MiB, which every client library shares.
+pub const MESSAGE_SIZE_MAX: usize = 4 * 1024 * 1024;
+/// Content in one chunk of an upload or a fetch (ecosystem survey §3.1: 256 KiB).
+pub const CHUNK_SIZE: usize = 256 * 1024;
+/// A call without a deadline of its own gets this one.
+pub const CALL_DEADLINE: Duration = Duration::from_secs(60);
+/// An upload or fetch may take long, but a pause between two chunks may not.
+pub const CHUNK_DEADLINE: Duration = Duration::from_secs(30);
+/// TLS handshake; a slow one holds a socket and nothing else.
+pub const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(10);
+/// Connections at once; each costs a file descriptor and about 50 KiB.
+pub const CONNECTIONS_MAX: usize = 8_192;
+/// Items in one page of a list.
+pub const PAGE_SIZE_MAX: usize = 500;
+/// Time given to calls in flight after SIGTERM.
+pub const DRAIN_DEADLINE: Duration = Duration::from_secs(20);
+
+// ── log ────────────────────────────────────────────────────────────────────────────────────────
+
+/// One entry (log survey: sled spills larger values into files that nothing syncs; C2SP allows 64 KiB).
+pub const ENTRY_SIZE_MAX: usize = 4_096;
+/// Entries after which a batch is closed; above it only latency grows (log survey §3.3).
+pub const BATCH_ENTRIES_MAX: usize = 256;
+/// Commands waiting for the sequencer; beyond it callers are told UNAVAILABLE and when to come back.
+pub const SEQUENCER_QUEUE_MAX: usize = 4_096;
+/// Entries of an epoch; open time and memory of sled grow with its size (log survey §3.3).
+pub const EPOCH_ENTRIES_MAX: u64 = 10_000_000;
+
+// ── delivery ───────────────────────────────────────────────────────────────────────────────────
+
+/// How long a recipient may hold an item before it is offered again.
+pub const LEASE: Duration = Duration::from_secs(300);
+/// Items a watcher may have open before it acknowledges one.
+pub const LEASED_ITEMS_MAX: usize = 256;
+/// Free text of a refusal or status report, in bytes (QCVN 102 Description: 500 characters).
+pub const NOTE_SIZE_MAX: usize = 2_000;
+
+// ── content ────────────────────────────────────────────────────────────────────────────────────
+
+/// Content up to this size goes into shared volume files; larger content gets a file of its own.
+pub const VOLUME_BLOB_SIZE_MAX: u64 = 4 * 1024 * 1024;
+/// A volume file is closed at this size: small enough to copy, large enough to be few.
+pub const VOLUME_SIZE_MAX: u64 = 1024 * 1024 * 1024;
+/// Content that waits for one group sync.
+pub const SYNC_GROUP_MAX: usize = 256;
+
+// ── signatures ─────────────────────────────────────────────────────────────────────────────────
+
+/// Signatures judged in one document.
+pub const SIGNATURES_MAX: usize = 64;
+/// A CMS signature inside a document, DER; real ones with long CRLs inside reach 1 MiB.
+pub const CMS_SIZE_MAX: usize = 16 * 1024 * 1024;
+/// Nesting of ASN.1 values.
+pub const ASN1_DEPTH_MAX: usize = 32;
+/// Certificates on one path, anchor included (RFC 5280 sets none; real ones have 2–4).
+pub const PATH_DEPTH_MAX: usize = 8;
+/// Signature checks spent on building one path (webpki's budget is 100).
+pub const PATH_CHECKS_MAX: usize = 100;
+/// Cross-reference sections followed in one PDF (each incremental update adds one).
+pub const PDF_REVISIONS_MAX: usize = 1_024;
+/// Objects in one PDF (ISO 32000-1 annex C: 8,388,607).
+pub const PDF_OBJECTS_MAX: usize = 1_000_000;
+/// Nesting of PDF arrays and dictionaries.
+pub const PDF_DEPTH_MAX: usize = 64;
+/// Bytes that all inflated streams of one PDF may have together.
+pub const PDF_INFLATED_MAX: usize = 64 * 1024 * 1024;
