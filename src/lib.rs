@@ -7,4 +7,14 @@
 pub mod clock;
 pub mod digest;
 pub mod limits;
+pub mod refusal;
 pub mod source;
+
+// rooms: pure and synchronous
+pub mod directory;
+pub mod document;
+pub mod log;
+pub mod delivery;
+
+// hall: the only place where the rooms meet
+pub mod gateway;

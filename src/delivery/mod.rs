@@ -1,0 +1,14 @@
+//! What becomes of a consignment at each recipient: mailboxes, leases and states.
+//!
+//! Everything here is a fold over log entries ([`project`]) except leases, which only say who is
+//! working on an item right now; losing them means an item is offered again, never that it is lost.
+
+mod cursor;
+mod lease;
+mod project;
+mod state;
+
+pub use cursor::Cursor;
+pub use lease::{Holder, LeaseLost, Leases, Token};
+pub use project::{Change, Prior, Term, fold_number, project};
+pub use state::{Consignment, Delivery, Transport};

@@ -1,0 +1,3 @@
+//! The hall: the only place where the rooms meet.
+
+pub mod ports;

@@ -1,0 +1,421 @@
+//! What the hall asks of the plant. Every call is synchronous and states what is durable when it
+//! returns; time is always a parameter.
+
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+
+use crate::clock::Time;
+use crate::delivery::{Change, Consignment, Cursor, Delivery, Holder, LeaseLost, Term, Token};
+use crate::digest::Sha256;
+use crate::directory::{Code, SystemId};
+use crate::document::{ConsignmentId, Urgency};
+use crate::log::{EntryId, Row};
+use crate::source::Source;
+
+/// Why the store did not do it. After any of these except [`StoreError::Lease`] the head must be
+/// loaded again before anything else is written: a restart is the only repair.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// Another process has taken the leadership since.
+    #[error("leadership term {held} is over, term {current} has begun")]
+    StaleTerm {
+        /// The term of the caller.
+        held: u64,
+        /// The term of the present leader.
+        current: u64,
+    },
+    /// Another leader holds the store until then.
+    #[error("the store is led by {owner} until {until}")]
+    HeldByOther {
+        /// Who.
+        owner: String,
+        /// Until when its leadership lasts without renewal.
+        until: Time,
+    },
+    /// The batch does not begin where the log ends.
+    #[error("the log has {actual} entries, the batch begins at {expected}")]
+    SizeMismatch {
+        /// Where the batch begins.
+        expected: u64,
+        /// Where the log ends.
+        actual: u64,
+    },
+    /// An answered item is not held under this token.
+    #[error(transparent)]
+    Lease(#[from] LeaseLost),
+    /// What is stored contradicts itself or cannot be read.
+    #[error("the store is damaged: {0}")]
+    Damaged(String),
+    /// The medium failed.
+    #[error("the store failed: {0}")]
+    Medium(String),
+}
+
+/// Leadership: a number that grows with every takeover and fences the leaders before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LeaderTerm(pub u64);
+
+/// Where the log ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Head {
+    /// The open epoch, counted from 1.
+    pub epoch: u32,
+    /// Entries in it.
+    pub size: u64,
+    /// The signed checkpoint over them; empty while the epoch has no entry.
+    pub checkpoint: Vec<u8>,
+}
+
+/// Where a piece of content lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// In a volume file.
+    Volume {
+        /// Number of the file.
+        volume: u32,
+        /// Where its bytes begin.
+        offset: u64,
+        /// How many they are.
+        size: u64,
+    },
+    /// In a file of its own.
+    File {
+        /// How many bytes.
+        size: u64,
+    },
+}
+
+impl Place {
+    /// Size of the content in bytes.
+    pub fn size(self) -> u64 {
+        match self {
+            Self::Volume { size, .. } | Self::File { size } => size,
+        }
+    }
+}
+
+/// An item that its recipient answered, with the lease under which it did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settled {
+    /// Whose mailbox.
+    pub agency: Code,
+    /// The item's place.
+    pub position: EntryId,
+    /// The lease, if it was held.
+    pub token: Option<Token>,
+}
+
+/// One atomic step of the log.
+#[derive(Debug, Clone)]
+pub struct Batch {
+    /// The writer's leadership.
+    pub term: LeaderTerm,
+    /// The writer's time, for leases.
+    pub now: Time,
+    /// The epoch it extends.
+    pub epoch: u32,
+    /// Entries in that epoch before it.
+    pub size_before: u64,
+    /// Leaf bytes, in order.
+    pub leaves: Vec<Vec<u8>>,
+    /// Rows of the tree that changed.
+    pub rows: Vec<Row>,
+    /// The signed checkpoint over the epoch with these leaves.
+    pub checkpoint: Vec<u8>,
+    /// Changes of projections.
+    pub changes: Vec<Change>,
+    /// Content that is durable already and that the entries refer to.
+    pub contents: Vec<(Sha256, Place)>,
+    /// Items whose leases must still hold.
+    pub settled: Vec<Settled>,
+}
+
+/// The log and its head: one writer at a time.
+pub trait LogStore: Send + Sync {
+    /// Takes the leadership for `owner` until `until`; the same owner renews its own.
+    /// Durable on return.
+    ///
+    /// # Errors
+    /// [`StoreError::HeldByOther`] while another's leadership lasts.
+    fn lead(&self, owner: &str, now: Time, until: Time) -> Result<LeaderTerm, StoreError>;
+
+    /// Where the log ends.
+    ///
+    /// # Errors
+    /// Medium and damage.
+    fn head(&self) -> Result<Head, StoreError>;
+
+    /// Writes one batch: all of it durable on return, or none of it ever visible.
+    ///
+    /// # Errors
+    /// [`StoreError::StaleTerm`], [`StoreError::SizeMismatch`], [`StoreError::Lease`] (nothing
+    /// written), or medium and damage (unknown until the head is loaded again).
+    fn commit(&self, batch: Batch) -> Result<(), StoreError>;
+
+    /// Closes the present epoch and opens the next with `opening` as its first batch
+    /// (`opening.epoch` is the new one, `opening.size_before` is 0). Entries, rows and checkpoints
+    /// of the closed epoch are exported as immutable files and stay readable; projections go along.
+    /// Durable on return; an interrupted call leaves the old epoch open.
+    ///
+    /// # Errors
+    /// As [`LogStore::commit`].
+    fn open_epoch(&self, opening: Batch) -> Result<(), StoreError>;
+}
+
+/// Reading the log, open and closed epochs alike.
+pub trait LogReader: Send + Sync {
+    /// Up to `max` leaves from `from` on, in order; fewer at the end of the epoch.
+    ///
+    /// # Errors
+    /// Medium and damage.
+    fn leaves(&self, from: EntryId, max: usize) -> Result<Vec<Vec<u8>>, StoreError>;
+
+    /// The hashes of a row, or `None` if the tree has not reached it.
+    ///
+    /// # Errors
+    /// Medium and damage.
+    fn row(&self, epoch: u32, level: u8, index: u64) -> Result<Option<Vec<u8>>, StoreError>;
+
+    /// The first signed checkpoint of `epoch` whose size is at least `size`.
+    ///
+    /// # Errors
+    /// Medium and damage.
+    fn checkpoint(&self, epoch: u32, size: u64) -> Result<Option<Vec<u8>>, StoreError>;
+}
+
+/// Looking things up in the projections.
+pub trait Registry: Send + Sync {
+    /// What an idempotency key was used for: the envelope's digest and the acceptance.
+    ///
+    /// # Errors
+    /// Medium and damage.
+    fn request(&self, key: &Sha256) -> Result<Option<(Sha256, EntryId)>, StoreError>;
+
+    /// A consignment.
+    ///
+    /// # Errors
+    /// Medium and damage.
+    fn consignment(&self, id: ConsignmentId) -> Result<Option<Consignment>, StoreError>;
+
+    /// The deliveries of a consignment after `after` in the order of codes, or the one at
+    /// exactly `only`.
+    ///
+    /// # Errors
+    /// Medium and damage.
+    fn deliveries(&self, id: ConsignmentId, which: Which<'_>) -> Result<Vec<Delivery>, StoreError>;
+
+    /// Entries under a term, after `after`, in order.
+    ///
+    /// # Errors
+    /// Medium and damage.
+    fn find(&self, term: &Term, after: EntryId, max: usize) -> Result<Vec<EntryId>, StoreError>;
+
+    /// Where content lies.
+    ///
+    /// # Errors
+    /// Medium and damage.
+    fn place(&self, digest: &Sha256) -> Result<Option<Place>, StoreError>;
+}
+
+/// Which deliveries of a consignment.
+#[derive(Debug, Clone, Copy)]
+pub enum Which<'a> {
+    /// The one at this recipient.
+    At(&'a Code),
+    /// Up to `max` after this code in ascending order; from the first if `None`.
+    After(Option<&'a Code>, usize),
+}
+
+/// An item in a mailbox.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Item {
+    /// Its lane.
+    pub urgency: Urgency,
+    /// Its place in the lane.
+    pub position: EntryId,
+    /// What it is.
+    pub consignment: ConsignmentId,
+}
+
+/// An item handed to a watcher.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Leased {
+    /// The item.
+    pub item: Item,
+    /// Proof of the lease.
+    pub token: Token,
+    /// Until when it lasts.
+    pub until: Time,
+    /// How many times it has been handed out, this one included.
+    pub attempt: u32,
+}
+
+/// Who wants items.
+#[derive(Debug, Clone)]
+pub struct LeaseRequest<'a> {
+    /// Whose mailbox.
+    pub agency: &'a Code,
+    /// For whom.
+    pub holder: Holder,
+    /// What it has seen.
+    pub cursor: Cursor,
+    /// The time.
+    pub now: Time,
+    /// Until when it may hold them.
+    pub until: Time,
+    /// How many at most.
+    pub max: usize,
+}
+
+/// The mailboxes.
+pub trait Mailboxes: Send + Sync {
+    /// Items waiting at an agency, urgency first, then in order, after the given place.
+    ///
+    /// # Errors
+    /// Medium and damage.
+    fn waiting(
+        &self,
+        agency: &Code,
+        after: Option<(Urgency, EntryId)>,
+        max: usize,
+    ) -> Result<Vec<Item>, StoreError>;
+
+    /// Hands out waiting items, urgency first, that nobody else holds.
+    ///
+    /// # Errors
+    /// Medium and damage.
+    fn lease(&self, request: LeaseRequest<'_>) -> Result<Vec<Leased>, StoreError>;
+
+    /// Checks a lease.
+    ///
+    /// # Errors
+    /// [`StoreError::Lease`] if the item is not held under this token.
+    fn check_lease(&self, settled: &Settled, now: Time) -> Result<(), StoreError>;
+
+    /// The holder is gone; what it held is free.
+    fn release(&self, holder: Holder);
+
+    /// Entries that the agency, as a sender, is to be told of, after `after`, in order.
+    ///
+    /// # Errors
+    /// Medium and damage.
+    fn notices(
+        &self,
+        agency: &Code,
+        after: EntryId,
+        max: usize,
+    ) -> Result<Vec<EntryId>, StoreError>;
+}
+
+/// All four faces of one store.
+pub trait Store: LogStore + LogReader + Registry + Mailboxes {}
+
+impl<T: LogStore + LogReader + Registry + Mailboxes> Store for T {}
+
+/// A piece of content to be kept.
+#[derive(Debug, Clone)]
+pub enum Piece {
+    /// In memory.
+    Bytes(Sha256, Arc<[u8]>),
+    /// Uploaded in full by this system and checked.
+    Staged(SystemId, Sha256),
+}
+
+/// What was wrong with a chunk or an upload.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum UploadError {
+    /// The chunk does not begin where the upload ends.
+    #[error("the upload stands at {0} bytes")]
+    Offset(u64),
+    /// More bytes than announced.
+    #[error("the upload exceeds its announced {0} bytes")]
+    TooLong(u64),
+    /// The bytes have another digest; the upload was thrown away.
+    #[error("the bytes have the digest {0}")]
+    Digest(Sha256),
+    /// The system has too many unfinished uploads.
+    #[error("{0} uploads are unfinished")]
+    TooMany(usize),
+    /// The medium failed.
+    #[error("{0}")]
+    Medium(String),
+}
+
+/// Where bodies live: content-addressed, outside the log.
+pub trait Contents: Send + Sync {
+    /// Keeps pieces; the answer comes when all of them are durable, in their order. Many callers
+    /// share one sync.
+    fn keep(&self, pieces: Vec<Piece>) -> oneshot::Receiver<Result<Vec<(Sha256, Place)>, String>>;
+
+    /// How many bytes of an upload have arrived; `size` if it is complete and checked.
+    ///
+    /// # Errors
+    /// [`UploadError::Medium`].
+    fn staged(&self, system: &SystemId, digest: &Sha256, size: u64) -> Result<u64, UploadError>;
+
+    /// Opens an upload to append to it from `offset` on.
+    ///
+    /// # Errors
+    /// [`UploadError`].
+    fn upload(
+        &self,
+        system: &SystemId,
+        digest: &Sha256,
+        size: u64,
+        offset: u64,
+    ) -> Result<Box<dyn Upload>, UploadError>;
+
+    /// The bytes of a complete upload.
+    ///
+    /// # Errors
+    /// [`UploadError::Medium`] if there is none.
+    fn read_staged(
+        &self,
+        system: &SystemId,
+        digest: &Sha256,
+    ) -> Result<Box<dyn Source + Send + Sync>, UploadError>;
+
+    /// The bytes of kept content.
+    ///
+    /// # Errors
+    /// [`StoreError`] if they cannot be read.
+    fn read(
+        &self,
+        digest: &Sha256,
+        place: Place,
+    ) -> Result<Box<dyn Source + Send + Sync>, StoreError>;
+}
+
+/// An upload in progress. Dropping it keeps what has arrived; it can be resumed.
+pub trait Upload: Send {
+    /// Takes the next bytes.
+    ///
+    /// # Errors
+    /// [`UploadError`].
+    fn append(&mut self, chunk: &[u8]) -> Result<(), UploadError>;
+
+    /// Bytes arrived so far.
+    fn arrived(&self) -> u64;
+
+    /// Ends the upload: complete and of the right digest, or an error that says where it stands.
+    ///
+    /// # Errors
+    /// [`UploadError::Offset`] if bytes are missing, [`UploadError::Digest`] if they are others.
+    fn finish(self: Box<Self>) -> Result<(), UploadError>;
+}
+
+/// The last signed head, kept apart from the store: a store that was put back in time is noticed.
+pub trait HeadGuard: Send + Sync {
+    /// The note kept last; `None` on a new machine.
+    ///
+    /// # Errors
+    /// Medium.
+    fn load(&self) -> Result<Option<Vec<u8>>, StoreError>;
+
+    /// Replaces it; durable on return.
+    ///
+    /// # Errors
+    /// Medium.
+    fn keep(&self, note: &[u8]) -> Result<(), StoreError>;
+}

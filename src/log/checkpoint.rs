@@ -1,0 +1,262 @@
+//! Signed checkpoints: C2SP tlog-checkpoint in a C2SP signed-note with an Ed25519 signature.
+
+use std::fmt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use ring::signature::{ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublicKey};
+
+use crate::digest::Sha256;
+
+/// Signature type of Ed25519 in signed notes.
+const ED25519_TYPE: u8 = 1;
+/// A checkpoint note; ours have about 200 bytes, cosignatures add 150 each.
+const NOTE_SIZE_MAX: usize = 16 * 1024;
+
+/// The name of one epoch of one log: `<gateway>/log/<epoch>`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Origin {
+    /// The gateway's name, for example its DNS name.
+    pub gateway: String,
+    /// The epoch, counted from 1.
+    pub epoch: u32,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/log/{}", self.gateway, self.epoch)
+    }
+}
+
+impl Origin {
+    fn parse(text: &str) -> Option<Self> {
+        let (gateway, epoch) = text.rsplit_once("/log/")?;
+        let origin = Self { gateway: gateway.to_owned(), epoch: epoch.parse().ok()? };
+        (origin.to_string() == text && is_key_name(gateway)).then_some(origin)
+    }
+}
+
+/// Signed-note key names: not empty, no spaces, no plus.
+pub fn is_key_name(name: &str) -> bool {
+    !name.is_empty() && !name.contains(|c: char| c.is_whitespace() || c.is_control() || c == '+')
+}
+
+/// What a checkpoint says: the log, its size and its root.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Checkpoint {
+    /// Which log.
+    pub origin: Origin,
+    /// Number of entries.
+    pub size: u64,
+    /// Root of the tree over them.
+    pub root: Sha256,
+}
+
+impl Checkpoint {
+    /// The text that is signed.
+    fn text(&self) -> String {
+        format!("{}\n{}\n{}\n", self.origin, self.size, BASE64.encode(self.root.0))
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let mut lines = text.split('\n');
+        let origin = Origin::parse(lines.next()?)?;
+        let size: u64 = lines.next()?.parse().ok()?;
+        let root = Sha256::from_slice(&BASE64.decode(lines.next()?).ok()?)?;
+        let checkpoint = Self { origin, size, root };
+        (checkpoint.text() == text).then_some(checkpoint)
+    }
+}
+
+/// The private key of the log.
+pub struct LogKey {
+    gateway: String,
+    pair: Ed25519KeyPair,
+}
+
+/// The key file holds no Ed25519 key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not an Ed25519 private key in PKCS #8")]
+pub struct NotAKey;
+
+impl LogKey {
+    /// The key of `gateway` from PKCS #8 DER.
+    ///
+    /// # Errors
+    /// [`NotAKey`].
+    pub fn from_pkcs8(gateway: &str, der: &[u8]) -> Result<Self, NotAKey> {
+        let pair = Ed25519KeyPair::from_pkcs8_maybe_unchecked(der).map_err(|_| NotAKey)?;
+        Ok(Self { gateway: gateway.to_owned(), pair })
+    }
+
+    /// The public half.
+    pub fn public(&self) -> LogPublicKey {
+        let mut key = [0; 32];
+        key.copy_from_slice(self.pair.public_key().as_ref());
+        LogPublicKey { gateway: self.gateway.clone(), key }
+    }
+
+    /// The signed note for `checkpoint`. Deterministic: the same checkpoint gives the same bytes.
+    pub fn sign(&self, checkpoint: &Checkpoint) -> Vec<u8> {
+        let text = checkpoint.text();
+        let name = checkpoint.origin.to_string();
+        let mut signature = self.public().key_id(&name).to_vec();
+        signature.extend_from_slice(self.pair.sign(text.as_bytes()).as_ref());
+        format!("{text}\n\u{2014} {name} {}\n", BASE64.encode(signature)).into_bytes()
+    }
+}
+
+/// The public key of a gateway's log, as auditors hold it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogPublicKey {
+    /// The gateway's name.
+    pub gateway: String,
+    key: [u8; 32],
+}
+
+impl fmt::Display for LogPublicKey {
+    /// The key in C2SP vkey form, `<gateway>+<key id>+<base64>`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut encoded = vec![ED25519_TYPE];
+        encoded.extend_from_slice(&self.key);
+        let id = crate::digest::hex(&self.key_id(&self.gateway));
+        write!(f, "{}+{id}+{}", self.gateway, BASE64.encode(encoded))
+    }
+}
+
+impl LogPublicKey {
+    /// Reads the vkey form.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (gateway, rest) = text.trim().split_once('+')?;
+        let (_, encoded) = rest.split_once('+')?;
+        let bytes = BASE64.decode(encoded).ok()?;
+        let (kind, key) = bytes.split_first()?;
+        let key = Self { gateway: gateway.to_owned(), key: key.try_into().ok()? };
+        let fits = *kind == ED25519_TYPE && is_key_name(gateway) && key.to_string() == text.trim();
+        fits.then_some(key)
+    }
+
+    /// SHA-256 of the raw public key: how the gateway names itself as an actor.
+    pub fn fingerprint(&self) -> Sha256 {
+        Sha256::of(&self.key)
+    }
+
+    fn key_id(&self, name: &str) -> [u8; 4] {
+        let digest = Sha256::of_parts(&[name.as_bytes(), b"\n", &[ED25519_TYPE], &self.key]);
+        let mut id = [0; 4];
+        id.copy_from_slice(&digest.0[..4]);
+        id
+    }
+
+    /// Checks a note: that it is a checkpoint of this gateway's log, signed with this key.
+    /// Signatures of others on the same note are passed over.
+    ///
+    /// # Errors
+    /// [`NoteError`].
+    pub fn open(&self, note: &[u8]) -> Result<SignedCheckpoint, NoteError> {
+        if note.len() > NOTE_SIZE_MAX {
+            return Err(NoteError::Malformed);
+        }
+        let note = std::str::from_utf8(note).map_err(|_| NoteError::Malformed)?;
+        let (text, signatures) = note.rsplit_once("\n\n").ok_or(NoteError::Malformed)?;
+        let text = format!("{text}\n");
+        let checkpoint = Checkpoint::parse(&text).ok_or(NoteError::Malformed)?;
+        if checkpoint.origin.gateway != self.gateway {
+            return Err(NoteError::OtherLog);
+        }
+        let name = checkpoint.origin.to_string();
+        for line in signatures.strip_suffix('\n').ok_or(NoteError::Malformed)?.split('\n') {
+            let line = line.strip_prefix("\u{2014} ").ok_or(NoteError::Malformed)?;
+            let (signer, encoded) = line.split_once(' ').ok_or(NoteError::Malformed)?;
+            let bytes = BASE64.decode(encoded).map_err(|_| NoteError::Malformed)?;
+            if signer != name || !bytes.starts_with(&self.key_id(&name)) {
+                continue;
+            }
+            return UnparsedPublicKey::new(&ED25519, &self.key)
+                .verify(text.as_bytes(), &bytes[4..])
+                .map(|()| SignedCheckpoint { checkpoint, _proven: () })
+                .map_err(|_| NoteError::Signature);
+        }
+        Err(NoteError::Unsigned)
+    }
+}
+
+/// A checkpoint whose signature was checked. Only [`LogPublicKey::open`] makes one.
+///
+/// ```compile_fail
+/// # let checkpoint = todo!();
+/// vanthu::log::SignedCheckpoint { checkpoint, _proven: () };
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignedCheckpoint {
+    checkpoint: Checkpoint,
+    _proven: (),
+}
+
+impl std::ops::Deref for SignedCheckpoint {
+    type Target = Checkpoint;
+
+    fn deref(&self) -> &Checkpoint {
+        &self.checkpoint
+    }
+}
+
+/// A note is not a checkpoint that this key signed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NoteError {
+    /// Not a checkpoint note.
+    #[error("not a checkpoint note")]
+    Malformed,
+    /// A checkpoint of another log.
+    #[error("the checkpoint belongs to another log")]
+    OtherLog,
+    /// No signature with this key.
+    #[error("the checkpoint is not signed with this key")]
+    Unsigned,
+    /// A signature that does not verify.
+    #[error("the signature on the checkpoint is wrong")]
+    Signature,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key() -> LogKey {
+        // A fixed seed in PKCS #8: a worthless key for tests.
+        let mut der = b"\x30\x2e\x02\x01\x00\x30\x05\x06\x03\x2b\x65\x70\x04\x22\x04\x20".to_vec();
+        der.extend_from_slice(&[7; 32]);
+        LogKey::from_pkcs8("gate.example", &der).expect("a key")
+    }
+
+    fn checkpoint() -> Checkpoint {
+        let origin = Origin { gateway: "gate.example".into(), epoch: 1 };
+        Checkpoint { origin, size: 20_852_163, root: Sha256::of(b"root") }
+    }
+
+    #[test]
+    fn a_signed_note_opens_with_its_key_only() {
+        let note = key().sign(&checkpoint());
+        let public = LogPublicKey::parse(&key().public().to_string()).expect("a vkey");
+        assert_eq!(*public.open(&note).expect("signed"), checkpoint());
+
+        let text = String::from_utf8(note.clone()).expect("text");
+        assert!(text.starts_with("gate.example/log/1\n20852163\n"));
+        let grown = text.replace("20852163", "20852164");
+        assert_eq!(public.open(grown.as_bytes()), Err(NoteError::Signature));
+        let renamed = text.replace("gate.example", "gate.invalid");
+        assert_eq!(public.open(renamed.as_bytes()), Err(NoteError::OtherLog));
+        let other = text.replace("/log/1 ", "/log/2 ");
+        assert_eq!(public.open(other.as_bytes()), Err(NoteError::Unsigned));
+        for wrong in ["", "\n\n", "a\nb\nc\n\n", &text[..text.len() - 1]] {
+            assert_eq!(public.open(wrong.as_bytes()), Err(NoteError::Malformed), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn signatures_of_others_are_passed_over() {
+        let mut note = key().sign(&checkpoint());
+        note.extend_from_slice("\u{2014} witness.example AAAAAAAAAAAA\n".as_bytes());
+        assert_eq!(*key().public().open(&note).expect("signed"), checkpoint());
+    }
+}

@@ -1,0 +1,50 @@
+//! The tamper-evident log: entries, the Merkle tree over them, and signed checkpoints.
+//!
+//! What is hashed and signed is defined byte by byte in `FORMAT.md`; nothing here is ever hashed
+//! through protobuf or JSON.
+
+mod checkpoint;
+mod entry;
+mod growth;
+mod tree;
+
+pub use checkpoint::{
+    Checkpoint, LogKey, LogPublicKey, NotAKey, NoteError, Origin, SignedCheckpoint, is_key_name,
+};
+pub use entry::{
+    Actor, Entry, Event, HEADER, NotAnEntry, PreviousEpoch, RecipientSet, Status, VerdictMark,
+};
+pub use growth::{Grown, LEVEL_HEIGHT, ROW_NODES, Row, Rows, Stored, Tree};
+pub use tree::{
+    Nodes, ProofError, consistency, empty_root, inclusion, leaf_hash, node_hash, root,
+    verify_consistency, verify_inclusion,
+};
+
+use std::fmt;
+
+/// Where an entry stands: epochs follow each other, indexes count from 0 in each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EntryId {
+    /// The epoch, counted from 1.
+    pub epoch: u32,
+    /// Position in the epoch, counted from 0.
+    pub index: u64,
+}
+
+impl EntryId {
+    /// Before every entry.
+    pub const ZERO: Self = Self { epoch: 0, index: 0 };
+
+    /// The id in `text`, written `epoch/index`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (epoch, index) = text.split_once('/')?;
+        let id = Self { epoch: epoch.parse().ok()?, index: index.parse().ok()? };
+        (id.to_string() == text).then_some(id)
+    }
+}
+
+impl fmt::Display for EntryId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.epoch, self.index)
+    }
+}
