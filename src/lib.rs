@@ -13,8 +13,12 @@ pub mod source;
 // rooms: pure and synchronous
 pub mod directory;
 pub mod document;
+pub mod routing;
 pub mod log;
 pub mod delivery;
 
 // hall: the only place where the rooms meet
 pub mod gateway;
+
+// plant: wires and disks
+pub mod proto;

@@ -1,0 +1,9 @@
+//! Generated wire and storage types. They stop at the doors and at `store/record.rs`.
+
+/// Interface types and services.
+pub mod v1 {
+    tonic::include_proto!("vanthu.v1");
+}
+
+/// Descriptors of everything in `proto/`, for gRPC reflection.
+pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/vanthu_descriptor.bin"));

@@ -1,0 +1,119 @@
+//! From the addressees of an envelope to mailboxes.
+//!
+//! Routing never guesses: an unknown code, a closed code, and an agency without a mailbox are three
+//! different refusals, and a closed code names its successors.
+
+use std::collections::BTreeMap;
+
+use crate::clock::Date;
+use crate::directory::{Agency, Code, Directory, SystemId};
+use crate::document::{Addressee, Envelope};
+use crate::limits::RECIPIENTS_MAX;
+use crate::refusal::{Reason, Refusal};
+
+/// Where a document goes: every mailbox once, in ascending order of codes. Only [`route`] makes one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Route {
+    sender: Code,
+    destinations: BTreeMap<Code, SystemId>,
+}
+
+impl Route {
+    /// The sending agency under its registered code.
+    pub fn sender(&self) -> &Code {
+        &self.sender
+    }
+
+    /// Receiving agencies and the systems that host their mailboxes.
+    pub fn destinations(&self) -> impl ExactSizeIterator<Item = (&Code, &SystemId)> {
+        self.destinations.iter()
+    }
+}
+
+/// Routes an envelope as the country stands in `directory` on `today`.
+///
+/// # Errors
+/// The first addressee that cannot be reached, with its field and, for a closed code, the
+/// successors in `successors`.
+pub fn route(directory: &Directory, today: Date, envelope: &Envelope) -> Result<Route, Refusal> {
+    let sender = sender(directory, today, &envelope.sender)?.code.clone();
+    let mut destinations = BTreeMap::new();
+    let (mut agencies, mut groups) = (0, 0);
+    for addressee in &envelope.addressees {
+        match addressee {
+            Addressee::Agency(code) => {
+                let field = format!("recipients[{agencies}]");
+                agencies += 1;
+                let (agency, host) = recipient(directory, today, code, &field)?;
+                if agency.code == sender {
+                    return Err(Refusal::of_field(Reason::RecipientIsSender, field));
+                }
+                if destinations.insert(agency.code.clone(), host.clone()).is_some() {
+                    let refusal = Refusal::of_field(Reason::RecipientDuplicate, field);
+                    return Err(refusal.with("code", code));
+                }
+            }
+            Addressee::Below(code) => {
+                let field = format!("recipients_below[{groups}]");
+                groups += 1;
+                expand(directory, today, code, &field, &sender, &mut destinations)?;
+            }
+        }
+        if destinations.len() > RECIPIENTS_MAX {
+            let refusal = Refusal::of_field(Reason::RecipientsTooMany, "recipients");
+            return Err(refusal.with("count", destinations.len()).with("limit", RECIPIENTS_MAX));
+        }
+    }
+    Ok(Route { sender, destinations })
+}
+
+fn sender<'a>(directory: &'a Directory, today: Date, code: &Code) -> Result<&'a Agency, Refusal> {
+    let unknown = || Refusal::of_field(Reason::SenderUnknown, "sender").with("code", code);
+    let agency = directory.agency(code).ok_or_else(unknown)?;
+    if agency.is_open(today) {
+        return Ok(agency);
+    }
+    let refusal = Refusal::of_field(Reason::SenderClosed, "sender").with("code", code);
+    Err(refusal.with("successors", successors(agency)))
+}
+
+fn recipient<'a>(
+    directory: &'a Directory,
+    today: Date,
+    code: &Code,
+    field: &str,
+) -> Result<(&'a Agency, &'a SystemId), Refusal> {
+    let refusal = |reason| Refusal::of_field(reason, field).with("code", code);
+    let agency = directory.agency(code).ok_or_else(|| refusal(Reason::RecipientUnknown))?;
+    if !agency.is_open(today) {
+        return Err(refusal(Reason::AgencyClosed).with("successors", successors(agency)));
+    }
+    let host = agency.host.as_ref().ok_or_else(|| refusal(Reason::MailboxMissing))?;
+    Ok((agency, host))
+}
+
+/// Adds every open agency below `code` that has a mailbox; the group is named, not its members, so
+/// a member without one is passed over.
+fn expand(
+    directory: &Directory,
+    today: Date,
+    code: &Code,
+    field: &str,
+    sender: &Code,
+    destinations: &mut BTreeMap<Code, SystemId>,
+) -> Result<(), Refusal> {
+    let refusal = |reason| Refusal::of_field(reason, field).with("code", code);
+    let top = directory.agency(code).ok_or_else(|| refusal(Reason::RecipientUnknown))?;
+    let mut found = false;
+    for agency in directory.below(&top.code, today) {
+        if let Some(host) = agency.host.as_ref().filter(|_| agency.code != *sender) {
+            found = true;
+            destinations.insert(agency.code.clone(), host.clone());
+        }
+    }
+    if found { Ok(()) } else { Err(refusal(Reason::GroupEmpty)) }
+}
+
+fn successors(agency: &Agency) -> String {
+    agency.successors.iter().map(Code::as_str).collect::<Vec<_>>().join(",")
+}
