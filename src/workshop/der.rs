@@ -2,11 +2,14 @@
 //!
 //! Only the workshop writes ASN.1; judging uses a reader of its own.
 
-pub const BOOLEAN: u8 = 0x01;
 pub const INTEGER: u8 = 0x02;
 pub const OCTET_STRING: u8 = 0x04;
+pub const UTC_TIME: u8 = 0x17;
+pub const GENERALIZED_TIME: u8 = 0x18;
 pub const SEQUENCE: u8 = 0x30;
 pub const SET: u8 = 0x31;
+/// The whole value `NULL`.
+pub const NULL: [u8; 2] = [0x05, 0x00];
 
 /// A constructed context tag `[number]`.
 pub fn context(number: u8) -> u8 {

@@ -41,6 +41,12 @@ impl Identity {
         self.chain_der.first().map_or(&[], Vec::as_slice)
     }
 
+    /// The same key with its own certificate only. Most real documents embed no more than that.
+    #[must_use]
+    pub fn leaf_only(&self) -> Self {
+        Self { chain_der: vec![self.leaf().to_vec()], key_pkcs8: self.key_pkcs8.clone() }
+    }
+
     /// The chain in PEM, leaf first.
     pub fn chain_pem(&self) -> String {
         self.chain_der.iter().map(|der| pem("CERTIFICATE", der)).collect()

@@ -3,15 +3,16 @@
 //! Everything made here is worthless outside a test, and says so in its names. The gateway never
 //! signs documents and never calls this module while it serves; it only judges what others signed.
 
+mod cms;
 mod der;
 mod disk;
 pub mod identity;
 mod issue;
-// pub mod page;
+pub mod page;
 pub mod pki;
 pub mod profile;
-// mod revision;
-// pub mod sign;
+mod revision;
+pub mod sign;
 
 /// Why the workshop could not make something.
 #[derive(Debug, thiserror::Error)]
