@@ -418,3 +418,7 @@ impl<'a> Making<'a> {
         self.files.insert(path.to_owned(), Zeroizing::new(bytes));
     }
 }
+
+#[cfg(test)]
+#[path = "pki_tests.rs"]
+mod tests;
