@@ -8,6 +8,7 @@ mod der;
 mod disk;
 pub mod identity;
 mod issue;
+mod making;
 pub mod page;
 pub mod pki;
 pub mod profile;
