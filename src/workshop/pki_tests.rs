@@ -205,3 +205,35 @@ fn a_profile_that_names_an_unknown_issuer_is_refused() {
     profile.signers[0].issuer = "nobody".into();
     assert!(matches!(DevPki::generate(&profile, now()), Err(Error::Profile(_))));
 }
+
+#[test]
+fn rustls_admits_the_good_systems_and_refuses_the_revoked_and_the_expired() {
+    use rustls::pki_types::{CertificateDer, UnixTime};
+    use rustls::{CertificateError, Error as Tls, RootCertStore, server::WebPkiClientVerifier};
+    let trust = pki().trust("tls").unwrap();
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from(trust.anchors[0].clone())).unwrap();
+    let provider = rustls::crypto::ring::default_provider().into();
+    let verifier =
+        WebPkiClientVerifier::builder_with_provider(std::sync::Arc::new(roots), provider)
+            .with_crls(trust.crls.iter().map(|crl| crl.clone().into()))
+            .build()
+            .unwrap();
+    let moment =
+        UnixTime::since_unix_epoch(Duration::from_secs(now().seconds().unsigned_abs() + 1));
+    for system in Profile::built_in().systems {
+        let identity = pki().system(&system.id).unwrap();
+        let leaf = CertificateDer::from(identity.leaf());
+        let refusal = verifier.verify_client_cert(&leaf, &[], moment).err();
+        match system.id.as_str() {
+            "revoked" => {
+                assert_eq!(refusal, Some(Tls::InvalidCertificate(CertificateError::Revoked)))
+            }
+            "expired" => assert!(matches!(
+                refusal,
+                Some(Tls::InvalidCertificate(CertificateError::ExpiredContext { .. }))
+            )),
+            good => assert_eq!(refusal, None, "{good}"),
+        }
+    }
+}
