@@ -22,3 +22,6 @@ pub mod gateway;
 
 // plant: wires and disks
 pub mod proto;
+
+// roof
+pub mod workshop;

@@ -1,0 +1,98 @@
+//! What recipients say about a document: taken over, returned, being handled.
+
+use super::command::{self, Command};
+use super::peer::Peer;
+use super::ports::Piece;
+use super::sequencer::Answered;
+use super::{Error, Gateway};
+use crate::delivery::Token;
+use crate::digest::Sha256;
+use crate::directory::Code;
+use crate::document::ConsignmentId;
+use crate::evidence::Receipt;
+use crate::limits::NOTE_SIZE_MAX;
+use crate::log::Status;
+use crate::refusal::{Reason, Refusal};
+
+/// Bytes of salt before a note: the log's digest of it cannot be guessed, and says nothing once
+/// the note is erased.
+const SALT_SIZE: usize = 16;
+
+/// A recipient's answer.
+#[derive(Debug)]
+pub struct Answer {
+    /// The recipient, as the caller wrote it.
+    pub agency: Code,
+    /// Which consignment.
+    pub consignment: ConsignmentId,
+    /// The lease, if the caller holds one.
+    pub token: Option<Token>,
+    /// 03 acknowledges, 02 refuses, others report.
+    pub status: Status,
+    /// Words for the sender; empty if none.
+    pub note: String,
+}
+
+/// Proof that an answer stands in the log.
+#[derive(Debug)]
+pub struct AnswerReceipt {
+    /// The proof.
+    pub receipt: Receipt,
+    /// Whether the same answer had been given before.
+    pub repeated: bool,
+}
+
+impl Gateway {
+    /// Records a recipient's answer; returns when it is durable and proven.
+    ///
+    /// # Errors
+    /// A refusal (not a recipient, answered otherwise before, lease lost), or a fault.
+    pub async fn answer(&self, peer: &Peer, answer: Answer) -> Result<AnswerReceipt, Error> {
+        let surroundings = self.surroundings();
+        let agency = peer.speak_for(&surroundings.directory, &answer.agency, "agency")?;
+        let agency = agency.code.clone();
+        let note = salted(&answer.note)?;
+        let digest = note.as_deref().map(Sha256::of);
+        let contents = match (digest, note) {
+            (Some(digest), Some(note)) => {
+                self.keep_pieces(vec![Piece::Bytes(digest, note.into())]).await?
+            }
+            _ => Vec::new(),
+        };
+        let command = Command::Answer(command::Answer {
+            actor: peer.actor(),
+            agency,
+            consignment: answer.consignment,
+            token: answer.token,
+            status: answer.status,
+            note: digest,
+            contents,
+        });
+        match self.sequencer.write(command).await? {
+            Answered::New(receipt) => Ok(AnswerReceipt { receipt, repeated: false }),
+            Answered::Before(first) => {
+                Ok(AnswerReceipt { receipt: self.reading.receipt(first)?, repeated: true })
+            }
+        }
+    }
+}
+
+/// Sixteen random bytes and the text; `None` for no text.
+fn salted(note: &str) -> Result<Option<Vec<u8>>, Refusal> {
+    if note.is_empty() {
+        return Ok(None);
+    }
+    if note.len() > NOTE_SIZE_MAX {
+        let refusal = Refusal::of_field(Reason::FieldTooLong, "reason");
+        return Err(refusal.with("size", note.len()).with("limit", NOTE_SIZE_MAX));
+    }
+    let mut bytes = uuid::Uuid::new_v4().into_bytes().to_vec();
+    debug_assert_eq!(bytes.len(), SALT_SIZE);
+    bytes.extend_from_slice(note.as_bytes());
+    Ok(Some(bytes))
+}
+
+/// The text of a kept note.
+pub fn note_text(bytes: &[u8]) -> Option<&str> {
+    std::str::from_utf8(bytes.get(SALT_SIZE..)?).ok()
+}

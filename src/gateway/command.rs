@@ -1,0 +1,253 @@
+//! What the sequencer is asked to write, and the decision on each: entries, or a refusal.
+//!
+//! Decisions are made one after the other by the one writer, each seeing all before it, so that
+//! two answers to one document or two uses of one request id cannot both be accepted.
+
+use super::Error;
+use super::ports::{Place, Settled, StoreError};
+use super::stage::Stage;
+use crate::clock::Time;
+use crate::delivery::{Delivery, Prior as _, Token, Transport};
+use crate::digest::Sha256;
+use crate::directory::Code;
+use crate::document::{ConsignmentId, DossierCode, Urgency};
+use crate::log::{Actor, Entry, EntryId, Event, RecipientSet, Status, VerdictMark};
+use crate::refusal::{Reason, Refusal};
+
+/// A document that passed every stage and whose content is durable.
+#[derive(Debug)]
+pub(super) struct Acceptance {
+    pub(super) actor: Actor,
+    pub(super) consignment: ConsignmentId,
+    pub(super) request: Sha256,
+    pub(super) facts: Facts,
+    pub(super) verdict: VerdictMark,
+    /// Registered codes in ascending order.
+    pub(super) recipients: Vec<Code>,
+    pub(super) contents: Vec<(Sha256, Place)>,
+}
+
+/// What entries say about a document.
+#[derive(Debug, Clone)]
+pub(super) struct Facts {
+    pub(super) sender: Code,
+    pub(super) envelope: Sha256,
+    pub(super) document: String,
+    pub(super) number: Option<String>,
+    pub(super) dossier: Option<DossierCode>,
+    pub(super) urgency: Urgency,
+}
+
+/// A document that was not taken in charge.
+#[derive(Debug)]
+pub(super) struct Rejection {
+    pub(super) actor: Actor,
+    pub(super) request: Sha256,
+    pub(super) facts: Facts,
+    pub(super) verdict: Option<VerdictMark>,
+    pub(super) reason: Reason,
+    pub(super) contents: Vec<(Sha256, Place)>,
+}
+
+/// What a recipient says about a document.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) actor: Actor,
+    pub(super) agency: Code,
+    pub(super) consignment: ConsignmentId,
+    pub(super) token: Option<Token>,
+    pub(super) status: Status,
+    pub(super) note: Option<Sha256>,
+    pub(super) contents: Vec<(Sha256, Place)>,
+}
+
+/// Anything that adds to the log.
+#[derive(Debug)]
+pub(super) enum Command {
+    Accept(Acceptance),
+    Reject(Rejection),
+    Answer(Answer),
+}
+
+/// What was decided: a new entry in this batch, or one that stood there before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Decided {
+    New(EntryId),
+    Before(EntryId),
+}
+
+impl Decided {
+    pub(super) fn id(self) -> EntryId {
+        match self {
+            Self::New(id) | Self::Before(id) => id,
+        }
+    }
+}
+
+impl Command {
+    /// How many entries it will add.
+    pub(super) fn weight(&self) -> usize {
+        match self {
+            Self::Accept(acceptance) => 1 + acceptance.recipients.len(),
+            Self::Reject(_) | Self::Answer(_) => 1,
+        }
+    }
+
+    pub(super) fn take_contents(&mut self) -> Vec<(Sha256, Place)> {
+        std::mem::take(match self {
+            Self::Accept(acceptance) => &mut acceptance.contents,
+            Self::Reject(rejection) => &mut rejection.contents,
+            Self::Answer(answer) => &mut answer.contents,
+        })
+    }
+
+    /// Decides; on success the entries are on the stage.
+    pub(super) fn decide(
+        self,
+        stage: &mut Stage<'_>,
+        context: &Context<'_>,
+    ) -> Result<Decided, Error> {
+        match self {
+            Self::Accept(acceptance) => accept(stage, context, acceptance),
+            Self::Reject(rejection) => reject(stage, context, rejection),
+            Self::Answer(answer) => self::answer(stage, context, answer),
+        }
+    }
+}
+
+/// What every decision needs to know.
+pub(super) struct Context<'a> {
+    pub(super) now: Time,
+    /// The gateway as an actor.
+    pub(super) gateway: &'a Actor,
+    /// Checks a lease; the same `now` is given to the commit.
+    pub(super) check_lease: &'a dyn Fn(&Settled) -> Result<(), StoreError>,
+}
+
+fn accept(
+    stage: &mut Stage<'_>,
+    context: &Context<'_>,
+    acceptance: Acceptance,
+) -> Result<Decided, Error> {
+    if let Some((envelope, first)) = stage.request(&acceptance.request)? {
+        return repeated(envelope, acceptance.facts.envelope, first);
+    }
+    let facts = acceptance.facts;
+    let recipients = recipient_set(&acceptance.recipients);
+    let entry = Entry {
+        consignment: Some(acceptance.consignment),
+        document: Some(facts.document),
+        number: facts.number,
+        dossier: facts.dossier,
+        urgency: Some(facts.urgency),
+        request: Some(acceptance.request),
+        recipients: Some(recipients),
+        verdict: Some(acceptance.verdict),
+        from: Some(facts.sender.clone()),
+        envelope: Some(facts.envelope),
+        ..Entry::new(Event::SubmissionAcceptance, context.now, acceptance.actor)
+    };
+    let id = stage.push(&entry)?;
+    for recipient in acceptance.recipients {
+        stage.push(&Entry {
+            consignment: Some(acceptance.consignment),
+            from: Some(facts.sender.clone()),
+            to: Some(recipient),
+            envelope: Some(facts.envelope),
+            urgency: Some(facts.urgency),
+            ..Entry::new(Event::ContentConsignment, context.now, context.gateway.clone())
+        })?;
+    }
+    Ok(Decided::New(id))
+}
+
+/// The same request again: the first acceptance, or a refusal if it was for something else.
+pub(super) fn repeated(
+    used_for: Sha256,
+    now_for: Sha256,
+    first: EntryId,
+) -> Result<Decided, Error> {
+    if used_for == now_for {
+        return Ok(Decided::Before(first));
+    }
+    let refusal = Refusal::of_field(Reason::RequestIdReused, "request_id");
+    Err(refusal.with("first_entry", first).with("first_envelope", used_for).into())
+}
+
+fn recipient_set(recipients: &[Code]) -> RecipientSet {
+    let mut lines = String::new();
+    for recipient in recipients {
+        lines.push_str(recipient.as_str());
+        lines.push('\n');
+    }
+    let count = u32::try_from(recipients.len()).expect("recipients are limited to thousands");
+    RecipientSet { count, digest: Sha256::of(lines.as_bytes()) }
+}
+
+fn reject(
+    stage: &mut Stage<'_>,
+    context: &Context<'_>,
+    rejection: Rejection,
+) -> Result<Decided, Error> {
+    let facts = rejection.facts;
+    let id = stage.push(&Entry {
+        from: Some(facts.sender),
+        envelope: Some(facts.envelope),
+        document: Some(facts.document),
+        dossier: facts.dossier,
+        request: Some(rejection.request),
+        verdict: rejection.verdict,
+        reason: Some(rejection.reason.code().to_owned()),
+        ..Entry::new(Event::SubmissionRejection, context.now, rejection.actor)
+    })?;
+    Ok(Decided::New(id))
+}
+
+fn answer(stage: &mut Stage<'_>, context: &Context<'_>, answer: Answer) -> Result<Decided, Error> {
+    let delivery = stage
+        .delivery(answer.consignment, &answer.agency)?
+        .ok_or_else(|| Refusal::of_field(Reason::ConsignmentUnknown, "consignment_id"))?;
+    let event = match answer.status {
+        Status::Accepted => Event::ContentHandover,
+        Status::Refused => Event::ConsignmentRejection,
+        Status::Arrived | Status::Assigned | Status::InProgress | Status::Finished => {
+            Event::StatusReport
+        }
+    };
+    if event != Event::StatusReport {
+        if let Some(first) = answered_before(&delivery, event) {
+            return Ok(Decided::Before(first));
+        }
+        delivery.may_answer()?;
+        let settled = Settled {
+            agency: answer.agency.clone(),
+            position: delivery.consigned,
+            token: answer.token,
+        };
+        (context.check_lease)(&settled).map_err(|error| match error {
+            StoreError::Lease(_) => Refusal::of_field(Reason::LeaseLost, "lease_token").into(),
+            other => Error::from(other),
+        })?;
+        stage.settled.push(settled);
+    }
+    let entry = Entry {
+        consignment: Some(answer.consignment),
+        from: Some(delivery.sender),
+        to: Some(answer.agency),
+        envelope: Some(delivery.envelope),
+        status: Some(answer.status),
+        reason: (event == Event::ConsignmentRejection).then(|| "RECIPIENT".to_owned()),
+        note: answer.note,
+        ..Entry::new(event, context.now, answer.actor)
+    };
+    Ok(Decided::New(stage.push(&entry)?))
+}
+
+/// The entry of the same answer, if it was given before.
+fn answered_before(delivery: &Delivery, event: Event) -> Option<EntryId> {
+    match (delivery.transport, event) {
+        (Transport::HandedOver, Event::ContentHandover)
+        | (Transport::Rejected, Event::ConsignmentRejection) => delivery.answered,
+        _ => None,
+    }
+}

@@ -1,0 +1,261 @@
+//! From the signatures on all parts to one judgement on the document.
+
+use serde_json::{Value, json};
+
+use crate::clock::Time;
+use crate::digest::{Sha256, hex};
+use crate::directory::Agency;
+use crate::document::{Envelope, Form, PartRole};
+use crate::log::VerdictMark;
+use crate::refusal::{Reason, Refusal};
+use crate::signature::{self, Indication, LegalRole, LegalValue, SubIndication, Trust};
+use crate::source::Source;
+
+/// Signatures that are undecided in these ways are refused: something is known against them.
+/// Everything else that is undecided is carried, with its verdict, as information only.
+const REFUSED: &[SubIndication] = &[
+    SubIndication::RevokedNoPoe,
+    SubIndication::RevokedCaNoPoe,
+    SubIndication::SigConstraintsFailure,
+];
+
+/// In whose name a signature was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SignerRole {
+    /// A seal of the sending agency: its certificate carries the agency's code or is registered.
+    Seal,
+    /// A person.
+    Person,
+    /// A seal of another organisation, or nobody known.
+    Unknown,
+}
+
+impl SignerRole {
+    /// Its word in reports.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Seal => "SEAL",
+            Self::Person => "PERSON",
+            Self::Unknown => "UNKNOWN",
+        }
+    }
+
+    fn legal(self) -> LegalRole {
+        match self {
+            Self::Seal => LegalRole::AgencySeal,
+            Self::Person => LegalRole::Person,
+            Self::Unknown => LegalRole::Unknown,
+        }
+    }
+
+    fn of(signer: Option<&signature::Signer>, agency: &Agency) -> Self {
+        let Some(signer) = signer else { return Self::Unknown };
+        if agency.seals.contains(&signer.fingerprint) {
+            return Self::Seal;
+        }
+        match signer.organization_identifier.as_deref() {
+            None => Self::Person,
+            Some(code) => {
+                let codes = [Some(&agency.code), agency.code_qcvn.as_ref()];
+                let own = codes.into_iter().flatten().any(|own| own.as_str() == code);
+                if own { Self::Seal } else { Self::Unknown }
+            }
+        }
+    }
+}
+
+/// One signature on one part.
+#[derive(Debug, Clone)]
+pub struct Judged {
+    /// Name of the part.
+    pub part: String,
+    /// In whose name.
+    pub role: SignerRole,
+    /// What was found.
+    pub signature: signature::Signature,
+}
+
+/// The judgement on a document.
+#[derive(Debug, Clone)]
+pub struct Judgement {
+    /// Every signature, in the order of parts.
+    pub signatures: Vec<Judged>,
+    /// What the document is worth.
+    pub legal: LegalValue,
+    /// The report, JSON, as it is kept and hashed.
+    pub report: Vec<u8>,
+    /// Certificates and revocation lists that the verdicts rest on, DER.
+    pub material: Vec<Vec<u8>>,
+}
+
+impl Judgement {
+    /// Judges every part. `part` gives the bytes of the part at a position.
+    pub fn of<'a>(
+        envelope: &Envelope,
+        agency: &Agency,
+        trust: &Trust,
+        now: Time,
+        part: impl Fn(usize) -> &'a dyn Source,
+    ) -> Self {
+        let mut signatures = Vec::new();
+        let mut main = Vec::new();
+        for (index, listed) in envelope.parts.iter().enumerate() {
+            let (report, covered) = match listed.signs {
+                None => (signature::judge(part(index), trust, now), index),
+                Some(target) => (detached(part(index), part(target.0), trust, now), target.0),
+            };
+            let covers_main =
+                envelope.parts.get(covered).is_some_and(|one| one.role == PartRole::Main);
+            for signature in report.signatures {
+                let role = SignerRole::of(signature.signer.as_ref(), agency);
+                if covers_main {
+                    main.push((signature.verdict.clone(), role.legal()));
+                }
+                signatures.push(Judged { part: listed.name.clone(), role, signature });
+            }
+        }
+        let is_copy = envelope.form == Form::Copy;
+        let legal = LegalValue::of(&main, is_copy);
+        let material = material(&signatures, trust);
+        let report = report(envelope, &signatures, &legal, trust, now);
+        Self { signatures, legal, report, material }
+    }
+
+    /// The worst of all signatures; `None` if there is none.
+    pub fn indication(&self) -> Option<Indication> {
+        self.signatures.iter().map(|judged| judged.signature.verdict.indication()).max()
+    }
+
+    /// Its word in the log.
+    pub fn word(&self) -> String {
+        self.indication().map_or_else(|| "UNSIGNED".to_owned(), |worst| worst.to_string())
+    }
+
+    /// How the log refers to it.
+    pub fn mark(&self) -> VerdictMark {
+        VerdictMark {
+            indication: self.word(),
+            legal_value: self.legal.word().to_owned(),
+            report: Sha256::of(&self.report),
+        }
+    }
+
+    /// Refuses what is known to be wrong.
+    ///
+    /// # Errors
+    /// [`Reason::SignatureFailed`] or [`Reason::SignatureRefused`], with the part, the verdict and
+    /// the first reason.
+    pub fn accept(&self) -> Result<(), Refusal> {
+        let worst = self.signatures.iter().find_map(|judged| {
+            let verdict = &judged.signature.verdict;
+            match (verdict.indication(), verdict.sub_indication()) {
+                (Indication::TotalFailed, _) => Some((Reason::SignatureFailed, judged)),
+                (Indication::Indeterminate, Some(sub)) if REFUSED.contains(&sub) => {
+                    Some((Reason::SignatureRefused, judged))
+                }
+                _ => None,
+            }
+        });
+        let Some((reason, judged)) = worst else { return Ok(()) };
+        let verdict = &judged.signature.verdict;
+        let mut refusal = Refusal::of_field(reason, format!("parts[{}]", judged.part))
+            .with("part", &judged.part)
+            .with("indication", verdict.indication());
+        if let Some(sub) = verdict.sub_indication() {
+            refusal = refusal.with("sub_indication", sub);
+        }
+        if let Some(first) = verdict.reasons().first() {
+            refusal = refusal.with("code", first.code).with("message", &first.message);
+            if let Some(offset) = first.offset {
+                refusal = refusal.with("offset", offset);
+            }
+        }
+        Err(refusal)
+    }
+}
+
+fn detached(
+    signature: &dyn Source,
+    content: &dyn Source,
+    trust: &Trust,
+    now: Time,
+) -> signature::Report {
+    let size = usize::try_from(signature.size()).unwrap_or(usize::MAX);
+    let mut bytes = vec![0; size.min(crate::limits::CMS_SIZE_MAX)];
+    if size > bytes.len() || signature.read_at(0, &mut bytes).is_err() {
+        bytes.clear();
+    }
+    signature::judge_detached(&bytes, content, trust, now)
+}
+
+fn material(signatures: &[Judged], trust: &Trust) -> Vec<Vec<u8>> {
+    let mut material: Vec<Vec<u8>> = Vec::new();
+    let chains = signatures.iter().flat_map(|judged| judged.signature.chain.iter().cloned());
+    let crls = signatures.iter().flat_map(|judged| judged.signature.crls.iter().copied());
+    for piece in chains.chain(crls.filter_map(|index| trust.crl(index).map(<[u8]>::to_vec))) {
+        if !material.contains(&piece) {
+            material.push(piece);
+        }
+    }
+    material
+}
+
+fn report(
+    envelope: &Envelope,
+    signatures: &[Judged],
+    legal: &LegalValue,
+    trust: &Trust,
+    now: Time,
+) -> Vec<u8> {
+    let worst = signatures.iter().map(|judged| judged.signature.verdict.indication()).max();
+    let value = json!({
+        "format": "vanthu.report.v1",
+        "time": now.to_string(),
+        "envelope": envelope.digest().to_string(),
+        "indication": worst.map_or_else(|| "UNSIGNED".to_owned(), |worst| worst.to_string()),
+        "legal_value": legal.word(),
+        "legal_rule": legal.rule(),
+        "legal_reason": legal.sentence(),
+        "signatures": signatures.iter().map(|judged| one(judged, trust)).collect::<Vec<_>>(),
+    });
+    value.to_string().into_bytes()
+}
+
+fn one(judged: &Judged, trust: &Trust) -> Value {
+    let mut value = describe(&judged.signature);
+    value["part"] = json!(judged.part);
+    value["role"] = json!(judged.role.word());
+    let chain = judged.signature.chain.iter().map(|der| Sha256::of(der).to_string());
+    value["certificates"] = json!(chain.collect::<Vec<_>>());
+    let crls = judged.signature.crls.iter().filter_map(|index| trust.crl(*index));
+    value["crls"] = json!(crls.map(|der| Sha256::of(der).to_string()).collect::<Vec<_>>());
+    value
+}
+
+/// One signature as `vanthu verify --output json` and the report write it.
+pub fn describe(signature: &signature::Signature) -> Value {
+    let verdict = &signature.verdict;
+    let reason = |reason: &signature::Reason| json!({ "code": reason.code, "message": reason.message, "offset": reason.offset });
+    let signer = signature.signer.as_ref().map(|signer| {
+        json!({
+            "subject": signer.subject,
+            "issuer": signer.issuer,
+            "serial": signer.serial,
+            "sha256": hex(&signer.fingerprint.0),
+        })
+    });
+    json!({
+        "index": signature.index,
+        "format": signature.format.to_string(),
+        "indication": verdict.indication().to_string(),
+        "sub_indication": verdict.sub_indication().map(|sub| sub.to_string()),
+        "reasons": verdict.reasons().iter().map(reason).collect::<Vec<_>>(),
+        "signer": signer,
+        "signing_time": signature.signing_time.map(|time| time.to_string()),
+        // Nothing vouches for an earlier time yet: time-stamps are not judged.
+        "best_time": Value::Null,
+        "coverage": signature.coverage.to_string(),
+        "quirks": signature.quirks,
+        "field": signature.field,
+    })
+}

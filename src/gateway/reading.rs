@@ -1,0 +1,155 @@
+//! Reading the log: entries, receipts and proofs.
+
+use std::sync::Arc;
+
+use super::ports::{Store, StoreError};
+use super::{Error, Fault};
+use crate::digest::Sha256;
+use crate::evidence::Receipt;
+use crate::log::{
+    Entry, EntryId, LogPublicKey, Rows, SignedCheckpoint, Stored, consistency, inclusion,
+};
+use crate::refusal::{Reason, Refusal};
+
+/// A reader of the whole log, open and closed epochs alike.
+#[derive(Clone)]
+pub struct Reading {
+    store: Arc<dyn Store>,
+    public: LogPublicKey,
+}
+
+impl Reading {
+    /// A reader of `store`, whose checkpoints are signed with `public`.
+    pub fn new(store: Arc<dyn Store>, public: LogPublicKey) -> Self {
+        Self { store, public }
+    }
+
+    /// The key that signs the checkpoints.
+    pub fn public_key(&self) -> &LogPublicKey {
+        &self.public
+    }
+
+    /// The latest signed checkpoint; `None` while the log is empty.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn latest(&self) -> Result<Option<Vec<u8>>, Fault> {
+        let head = self.store.head()?;
+        Ok(Some(head.checkpoint).filter(|note| !note.is_empty()))
+    }
+
+    /// The last checkpoint of an epoch.
+    ///
+    /// # Errors
+    /// [`Reason::EntryUnknown`] if there is no such epoch or it is empty, or the store's.
+    pub fn last_of(&self, epoch: u32) -> Result<Vec<u8>, Error> {
+        let head = self.store.head()?;
+        if epoch == 0 || epoch == head.epoch {
+            return self.latest()?.ok_or_else(|| Refusal::new(Reason::EntryUnknown).into());
+        }
+        let unknown = || Refusal::of_field(Reason::EntryUnknown, "epoch").with("epoch", epoch);
+        if epoch > head.epoch {
+            return Err(unknown().into());
+        }
+        // The epoch after it begins by naming where it ended.
+        let opening = self.entry(EntryId { epoch: epoch + 1, index: 0 })?;
+        let end = opening.previous_epoch.ok_or_else(unknown)?;
+        Ok(self.store.checkpoint(epoch, end.size)?.ok_or_else(unknown)?)
+    }
+
+    /// Up to `max` leaves from `from` on.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn leaves(&self, from: EntryId, max: usize) -> Result<Vec<Vec<u8>>, StoreError> {
+        self.store.leaves(from, max)
+    }
+
+    /// The first checkpoint of an epoch that covers `size` entries.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn checkpoint_at(&self, epoch: u32, size: u64) -> Result<Option<Vec<u8>>, StoreError> {
+        self.store.checkpoint(epoch, size)
+    }
+
+    /// The rows of an epoch's tree.
+    pub fn rows(&self, epoch: u32) -> EpochRows<'_> {
+        EpochRows { store: &*self.store, epoch }
+    }
+
+    /// The exact bytes of an entry.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] if it is missing.
+    pub fn leaf(&self, id: EntryId) -> Result<Vec<u8>, StoreError> {
+        let leaves = self.store.leaves(id, 1)?;
+        leaves.into_iter().next().ok_or_else(|| StoreError::Damaged(format!("no entry {id}")))
+    }
+
+    /// An entry.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] if it is missing or not an entry.
+    pub fn entry(&self, id: EntryId) -> Result<Entry, StoreError> {
+        Entry::from_leaf(&self.leaf(id)?)
+            .map_err(|error| StoreError::Damaged(format!("entry {id}: {error}")))
+    }
+
+    /// The receipt of an entry against the first checkpoint that covered it: the same bytes every
+    /// time, also as they were answered at first.
+    ///
+    /// # Errors
+    /// [`Reason::EntryUnknown`], or the store's.
+    pub fn receipt(&self, id: EntryId) -> Result<Receipt, Error> {
+        let unknown = || Refusal::of_field(Reason::EntryUnknown, "entry_id").with("entry", id);
+        let note = self.store.checkpoint(id.epoch, id.index + 1)?.ok_or_else(unknown)?;
+        let signed = self.open(&note)?;
+        let path = inclusion(&Stored(&self.rows(id.epoch)), id.index, signed.size)?;
+        Ok(Receipt { leaf: self.leaf(id)?, id, path, checkpoint: note })
+    }
+
+    /// The proof that the epoch's tree of `old` entries is a prefix of the one of `new`.
+    ///
+    /// # Errors
+    /// [`Reason::RangeOutside`], or the store's.
+    pub fn consistency(&self, epoch: u32, old: u64, new: u64) -> Result<Vec<Sha256>, Error> {
+        let size = self.open(&self.last_of(epoch)?)?.size;
+        if old > new || new > size {
+            let refusal = Refusal::of_field(Reason::RangeOutside, "new_size");
+            return Err(refusal
+                .with("old_size", old)
+                .with("new_size", new)
+                .with("size", size)
+                .into());
+        }
+        Ok(consistency(&Stored(&self.rows(epoch)), old, new)?)
+    }
+
+    /// Opens one of our own checkpoints.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] if it is not signed with our key.
+    pub fn open(&self, note: &[u8]) -> Result<SignedCheckpoint, StoreError> {
+        self.public.open(note).map_err(|error| StoreError::Damaged(error.to_string()))
+    }
+}
+
+/// [`Rows`] of one epoch.
+pub struct EpochRows<'a> {
+    store: &'a dyn Store,
+    epoch: u32,
+}
+
+impl Rows for EpochRows<'_> {
+    type Error = StoreError;
+
+    fn row(&self, level: u8, index: u64) -> Result<Vec<u8>, StoreError> {
+        self.store.row(self.epoch, level, index)?.ok_or_else(|| self.short(level, index))
+    }
+
+    fn short(&self, level: u8, index: u64) -> StoreError {
+        let epoch = self.epoch;
+        StoreError::Damaged(format!("row {index} of level {level} in epoch {epoch} is too short"))
+    }
+}

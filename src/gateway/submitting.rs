@@ -1,0 +1,477 @@
+//! The walk of a document: read → gather → verify → route → keep → commit → answer.
+//!
+//! The steps are types, each made only from the one before: [`Gathered`] → [`Verified`] →
+//! [`Routed`]; only a `Routed` document can be committed.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex};
+
+use super::command::{self, Acceptance, Command, Facts, Rejection};
+use super::judging::Judgement;
+use super::peer::Peer;
+use super::ports::{Piece, Place, UploadError};
+use super::sequencer::Answered;
+use super::{Error, Fault, Gateway, Surroundings};
+use crate::clock::Time;
+use crate::delivery::Term;
+use crate::digest::Sha256;
+use crate::directory::Code;
+use crate::document::{ConsignmentId, Envelope, RequestId};
+use crate::evidence::Receipt;
+use crate::log::EntryId;
+use crate::refusal::{Reason, Refusal};
+use crate::routing::{Route, route};
+use crate::source::Source;
+
+/// Digests of certificates and lists that are known to be kept; beyond it the store is asked.
+const KEPT_MAX: usize = 10_000;
+/// Content above this size is verified on a thread that may block; below it, hashing takes less
+/// than a millisecond.
+const INLINE_SIZE_MAX: u64 = 1024 * 1024;
+
+/// A document as it stands before the hall.
+#[derive(Debug)]
+pub struct Submission {
+    /// The sender's name for this request.
+    pub request: RequestId,
+    /// The envelope, read.
+    pub envelope: Envelope,
+    /// Where its parts are.
+    pub bodies: Bodies,
+}
+
+/// Where the parts of a submission are.
+#[derive(Debug)]
+pub enum Bodies {
+    /// In the call, in the order of the envelope.
+    Inline(Vec<Arc<[u8]>>),
+    /// Uploaded before.
+    Staged,
+}
+
+/// A part that is not complete.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Missing {
+    /// Its position in the envelope.
+    pub part: usize,
+    /// Bytes that have arrived.
+    pub offset: u64,
+}
+
+/// Something the clerk should know (NĐ 30/2020 Annex VI: duplicates are reported, not refused).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Warning {
+    /// `DOCUMENT_ID_SEEN` or `NUMBER_SEEN`.
+    pub code: &'static str,
+    /// One sentence.
+    pub message: &'static str,
+    /// The earlier acceptance.
+    pub entry: EntryId,
+}
+
+/// What every check said, with nothing written.
+#[derive(Debug)]
+pub struct Validated {
+    /// The judgement on the signatures.
+    pub judgement: Judgement,
+    /// How many agencies would receive it.
+    pub recipients: usize,
+    /// What the clerk should know.
+    pub warnings: Vec<Warning>,
+}
+
+/// The document is in charge of the gateway.
+#[derive(Debug)]
+pub struct Accepted {
+    /// Proof of the acceptance.
+    pub receipt: Receipt,
+    /// What the checks said; `None` if the same request was accepted before.
+    pub validated: Option<Validated>,
+}
+
+/// The envelope with the bytes of its parts, each of the listed size and digest.
+struct Gathered {
+    envelope: Envelope,
+    bodies: Vec<Body>,
+}
+
+/// A gathered document whose signatures were judged and not refused.
+struct Verified {
+    gathered: Gathered,
+    judgement: Judgement,
+}
+
+/// A verified document with its destinations.
+struct Routed {
+    verified: Verified,
+    route: Route,
+}
+
+enum Body {
+    Bytes(Arc<[u8]>),
+    Staged(Box<dyn Source + Send + Sync>),
+}
+
+impl Body {
+    fn source(&self) -> &dyn Source {
+        match self {
+            Self::Bytes(bytes) => bytes,
+            Self::Staged(source) => &**source,
+        }
+    }
+}
+
+impl Gateway {
+    /// Takes a document in charge. The answer comes after its entries are on disk and in the
+    /// Merkle tree, never before; the same request always gets the first receipt.
+    ///
+    /// # Errors
+    /// A refusal of any stage (those of verify and route are entries of the log too), or a fault.
+    pub async fn submit(&self, peer: &Peer, submission: Submission) -> Result<Accepted, Error> {
+        let surroundings = self.surroundings();
+        let now = self.now();
+        let Submission { request, envelope, bodies } = submission;
+        let sender = self.admit(peer, &surroundings, &envelope)?;
+        let key = request_key(&sender, request);
+        if let Some(first) = self.accepted_before(&key, &envelope)? {
+            return Ok(Accepted { receipt: first, validated: None });
+        }
+        let facts = facts(&sender, &envelope);
+        let gathered = self.gather(peer, envelope, bodies)?;
+        let routed = match walk(gathered, &surroundings, &sender, now).await {
+            Ok(routed) => routed,
+            Err(stopped) => return Err(self.reject(peer, key, facts, stopped).await),
+        };
+        let warnings = self.warnings(&routed, now)?;
+        let contents = self.keep(peer, &routed).await?;
+        let (acceptance, validated) = routed.prepare(peer, now, key, facts, contents, warnings);
+        match self.sequencer.write(Command::Accept(acceptance)).await? {
+            Answered::New(receipt) => Ok(Accepted { receipt, validated: Some(validated) }),
+            Answered::Before(first) => {
+                Ok(Accepted { receipt: self.reading.receipt(first)?, validated: None })
+            }
+        }
+    }
+
+    /// Runs every check of [`Gateway::submit`] and writes nothing, refusals included.
+    ///
+    /// # Errors
+    /// As [`Gateway::submit`].
+    pub async fn validate(&self, peer: &Peer, submission: Submission) -> Result<Validated, Error> {
+        let surroundings = self.surroundings();
+        let now = self.now();
+        let Submission { request, envelope, bodies } = submission;
+        let sender = self.admit(peer, &surroundings, &envelope)?;
+        self.accepted_before(&request_key(&sender, request), &envelope)?;
+        let gathered = self.gather(peer, envelope, bodies)?;
+        let routed =
+            walk(gathered, &surroundings, &sender, now).await.map_err(|stopped| stopped.refusal)?;
+        let warnings = self.warnings(&routed, now)?;
+        let recipients = routed.route.destinations().len();
+        Ok(Validated { judgement: routed.verified.judgement, recipients, warnings })
+    }
+
+    /// Checks an envelope before its content travels, and says what is missing.
+    ///
+    /// # Errors
+    /// A refusal by identity, size or route; nothing is written.
+    pub fn announce(
+        &self,
+        peer: &Peer,
+        envelope: &Envelope,
+    ) -> Result<(Vec<Missing>, usize), Error> {
+        let surroundings = self.surroundings();
+        self.admit(peer, &surroundings, envelope)?;
+        let route = route(&surroundings.directory, self.now().date_in_vietnam(), envelope)?;
+        let mut missing = Vec::new();
+        for (part, listed) in envelope.parts.iter().enumerate() {
+            let staged = self.contents.staged(&peer.system, &listed.digest, listed.size);
+            let offset = staged.map_err(|error| Fault::Content(error.to_string()))?;
+            if offset < listed.size {
+                missing.push(Missing { part, offset });
+            }
+        }
+        Ok((missing, route.destinations().len()))
+    }
+
+    /// The registered code of the sender, for whom the peer may send.
+    fn admit(
+        &self,
+        peer: &Peer,
+        surroundings: &Surroundings,
+        envelope: &Envelope,
+    ) -> Result<Code, Error> {
+        let today = self.now().date_in_vietnam();
+        let agency = peer.send_for(&surroundings.directory, today, &envelope.sender)?;
+        Ok(agency.code.clone())
+    }
+
+    fn accepted_before(&self, key: &Sha256, envelope: &Envelope) -> Result<Option<Receipt>, Error> {
+        let Some((used_for, first)) = self.store.request(key)? else { return Ok(None) };
+        command::repeated(used_for, envelope.digest(), first)?;
+        Ok(Some(self.reading.receipt(first)?))
+    }
+
+    fn gather(&self, peer: &Peer, envelope: Envelope, bodies: Bodies) -> Result<Gathered, Error> {
+        let bodies = match bodies {
+            Bodies::Inline(parts) => inline(&envelope, parts)?,
+            Bodies::Staged => self.staged(peer, &envelope)?,
+        };
+        Ok(Gathered { envelope, bodies })
+    }
+
+    fn staged(&self, peer: &Peer, envelope: &Envelope) -> Result<Vec<Body>, Error> {
+        let mut bodies = Vec::with_capacity(envelope.parts.len());
+        for (index, part) in envelope.parts.iter().enumerate() {
+            let arrived = self.contents.staged(&peer.system, &part.digest, part.size);
+            let arrived = arrived.map_err(|error| Fault::Content(error.to_string()))?;
+            if arrived < part.size {
+                let refusal =
+                    Refusal::of_field(Reason::UploadIncomplete, format!("parts[{index}]"));
+                let refusal = refusal.with("part", &part.name).with("offset", arrived);
+                return Err(refusal.with("size", part.size).into());
+            }
+            match self.contents.read_staged(&peer.system, &part.digest) {
+                Ok(source) => bodies.push(Body::Staged(source)),
+                Err(UploadError::Medium(cause)) => return Err(Fault::Content(cause).into()),
+                Err(other) => return Err(Fault::Content(other.to_string()).into()),
+            }
+        }
+        Ok(bodies)
+    }
+
+    /// The earlier acceptances that share a natural key with this document.
+    fn warnings(&self, routed: &Routed, now: Time) -> Result<Vec<Warning>, Error> {
+        let envelope = &routed.verified.gathered.envelope;
+        let mut warnings = Vec::new();
+        let document = Term::Document(envelope.document_id.clone());
+        if let Some(entry) = self.accepted_under(&document, |_| true)? {
+            let message = "a document with this identifier was accepted before";
+            warnings.push(Warning { code: "DOCUMENT_ID_SEEN", message, entry });
+        }
+        if let Some(number) = &envelope.number {
+            let (sender, year) = (routed.route.sender(), now.date_in_vietnam().year());
+            let same = |entry: &crate::log::Entry| {
+                entry.from.as_ref() == Some(sender) && entry.time.date_in_vietnam().year() == year
+            };
+            let term = Term::Number(crate::delivery::fold_number(number));
+            if let Some(entry) = self.accepted_under(&term, same)? {
+                let message = "this agency sent a document with this number before this year";
+                warnings.push(Warning { code: "NUMBER_SEEN", message, entry });
+            }
+        }
+        Ok(warnings)
+    }
+
+    fn accepted_under(
+        &self,
+        term: &Term,
+        fits: impl Fn(&crate::log::Entry) -> bool,
+    ) -> Result<Option<EntryId>, Error> {
+        /// Entries looked at for one warning; a number used more often than this needs no more.
+        const LOOKED_AT_MAX: usize = 16;
+        for id in self.store.find(term, EntryId::ZERO, LOOKED_AT_MAX)? {
+            let entry = self.reading.entry(id)?;
+            if entry.event == crate::log::Event::SubmissionAcceptance && fits(&entry) {
+                return Ok(Some(id));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Makes everything durable that the entries will refer to.
+    async fn keep(&self, peer: &Peer, routed: &Routed) -> Result<Vec<(Sha256, Place)>, Error> {
+        let Verified { gathered, judgement } = &routed.verified;
+        let envelope = &gathered.envelope;
+        let mut pieces = vec![
+            Piece::Bytes(envelope.digest(), envelope.bytes().clone()),
+            piece(&judgement.report),
+        ];
+        for (part, body) in envelope.parts.iter().zip(&gathered.bodies) {
+            pieces.push(match body {
+                Body::Bytes(bytes) => Piece::Bytes(part.digest, bytes.clone()),
+                Body::Staged(_) => Piece::Staged(peer.system.clone(), part.digest),
+            });
+        }
+        let mut new = Vec::new();
+        for der in &judgement.material {
+            let digest = Sha256::of(der);
+            if !self.kept.holds(&digest) && self.store.place(&digest)?.is_none() {
+                pieces.push(Piece::Bytes(digest, der.as_slice().into()));
+            }
+            new.push(digest);
+        }
+        let kept = self.keep_pieces(pieces).await?;
+        self.kept.note(new);
+        Ok(kept)
+    }
+
+    pub(super) async fn keep_pieces(
+        &self,
+        pieces: Vec<Piece>,
+    ) -> Result<Vec<(Sha256, Place)>, Error> {
+        let stopped = |_| Fault::Content("the content writer has stopped".into());
+        let kept = self.contents.keep(pieces).await.map_err(stopped)?;
+        Ok(kept.map_err(Fault::Content)?)
+    }
+
+    /// Records a refusal of verify or route; gives the refusal with its place in the log.
+    async fn reject(&self, peer: &Peer, key: Sha256, facts: Facts, stopped: Stopped) -> Error {
+        let contents = match &stopped.judgement {
+            None => Vec::new(),
+            Some(judgement) => match self.keep_pieces(vec![piece(&judgement.report)]).await {
+                Ok(contents) => contents,
+                Err(error) => return error,
+            },
+        };
+        let rejection = Rejection {
+            actor: peer.actor(),
+            request: key,
+            facts,
+            verdict: stopped.judgement.as_ref().map(|judgement| judgement.mark()),
+            reason: stopped.refusal.reason,
+            contents,
+        };
+        match self.sequencer.write(Command::Reject(rejection)).await {
+            Ok(Answered::New(receipt)) => stopped.refusal.with("log_entry", receipt.id).into(),
+            Ok(Answered::Before(id)) => stopped.refusal.with("log_entry", id).into(),
+            Err(error) => error,
+        }
+    }
+}
+
+/// Why the walk ended early, with the judgement if there was one.
+struct Stopped {
+    refusal: Refusal,
+    judgement: Option<Box<Judgement>>,
+}
+
+/// Verify, then route.
+async fn walk(
+    gathered: Gathered,
+    surroundings: &Arc<Surroundings>,
+    sender: &Code,
+    now: Time,
+) -> Result<Routed, Stopped> {
+    let size: u64 = gathered.envelope.parts.iter().map(|part| part.size).sum();
+    let judge = {
+        let (surroundings, sender) = (surroundings.clone(), sender.clone());
+        move || {
+            let agency = surroundings.directory.agency(&sender).expect("the sender was admitted");
+            let part = |index: usize| gathered.bodies[index].source();
+            let judgement =
+                Judgement::of(&gathered.envelope, agency, &surroundings.trust, now, part);
+            (gathered, judgement)
+        }
+    };
+    let (gathered, judgement) = match size > INLINE_SIZE_MAX {
+        true => tokio::task::spawn_blocking(judge).await.expect("the judgement does not panic"),
+        false => judge(),
+    };
+    if let Err(refusal) = judgement.accept() {
+        return Err(Stopped { refusal, judgement: Some(Box::new(judgement)) });
+    }
+    let today = now.date_in_vietnam();
+    match route(&surroundings.directory, today, &gathered.envelope) {
+        Ok(route) => Ok(Routed { verified: Verified { gathered, judgement }, route }),
+        Err(refusal) => Err(Stopped { refusal, judgement: None }),
+    }
+}
+
+impl Routed {
+    fn prepare(
+        self,
+        peer: &Peer,
+        now: Time,
+        request: Sha256,
+        facts: Facts,
+        contents: Vec<(Sha256, Place)>,
+        warnings: Vec<Warning>,
+    ) -> (Acceptance, Validated) {
+        let recipients: Vec<Code> =
+            self.route.destinations().map(|(code, _)| code.clone()).collect();
+        let validated = Validated {
+            recipients: recipients.len(),
+            judgement: self.verified.judgement,
+            warnings,
+        };
+        let acceptance = Acceptance {
+            actor: peer.actor(),
+            consignment: ConsignmentId(new_id(now)),
+            request,
+            facts,
+            verdict: validated.judgement.mark(),
+            recipients,
+            contents,
+        };
+        (acceptance, validated)
+    }
+}
+
+/// A time-ordered UUID (RFC 9562 version 7): neighbours in the log are neighbours in the store.
+fn new_id(now: Time) -> uuid::Uuid {
+    let seconds = u64::try_from(now.seconds()).unwrap_or(0);
+    let nanos = u32::try_from(now.millis().rem_euclid(1000)).unwrap_or(0) * 1_000_000;
+    uuid::Uuid::new_v7(uuid::Timestamp::from_unix(uuid::NoContext, seconds, nanos))
+}
+
+fn request_key(sender: &Code, request: RequestId) -> Sha256 {
+    Sha256::of(format!("{sender}\n{request}").as_bytes())
+}
+
+fn facts(sender: &Code, envelope: &Envelope) -> Facts {
+    Facts {
+        sender: sender.clone(),
+        envelope: envelope.digest(),
+        document: envelope.document_id.clone(),
+        number: envelope.number.clone(),
+        dossier: envelope.dossier.clone(),
+        urgency: envelope.urgency,
+    }
+}
+
+fn piece(bytes: &[u8]) -> Piece {
+    Piece::Bytes(Sha256::of(bytes), bytes.into())
+}
+
+fn inline(envelope: &Envelope, parts: Vec<Arc<[u8]>>) -> Result<Vec<Body>, Refusal> {
+    if parts.len() != envelope.parts.len() {
+        let refusal = Refusal::of_field(Reason::PartsDoNotMatch, "parts");
+        return Err(refusal.with("listed", envelope.parts.len()).with("sent", parts.len()));
+    }
+    let mut bodies = Vec::with_capacity(parts.len());
+    for (index, (listed, bytes)) in envelope.parts.iter().zip(parts).enumerate() {
+        let refusal = |reason| {
+            Refusal::of_field(reason, format!("parts[{index}]")).with("part", &listed.name)
+        };
+        if bytes.len() as u64 != listed.size {
+            let refusal = refusal(Reason::SizeMismatch).with("announced", listed.size);
+            return Err(refusal.with("received", bytes.len()));
+        }
+        let digest = Sha256::of(&bytes);
+        if digest != listed.digest {
+            let refusal = refusal(Reason::DigestMismatch).with("announced", listed.digest);
+            return Err(refusal.with("received", digest));
+        }
+        bodies.push(Body::Bytes(bytes));
+    }
+    Ok(bodies)
+}
+
+/// Digests of small content that many documents share and that is known to be kept.
+#[derive(Debug, Default)]
+pub(super) struct Kept(Mutex<HashSet<Sha256>>);
+
+impl Kept {
+    fn holds(&self, digest: &Sha256) -> bool {
+        self.0.lock().expect("no panic while looking").contains(digest)
+    }
+
+    fn note(&self, digests: Vec<Sha256>) {
+        let mut kept = self.0.lock().expect("no panic while noting");
+        if kept.len() + digests.len() > KEPT_MAX {
+            kept.clear();
+        }
+        kept.extend(digests);
+    }
+}

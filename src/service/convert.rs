@@ -1,0 +1,290 @@
+//! Wire types to the rooms' types and back, by hand.
+
+use std::sync::Arc;
+
+use prost::Message as _;
+use prost::bytes::Bytes;
+use uuid::Uuid;
+
+use crate::clock::{Date, Time};
+use crate::delivery::{Delivery, Token, Transport};
+use crate::directory::{Agency, Code};
+use crate::document::{
+    ConsignmentId, Draft, Envelope, Form, PartDraft, PartRole, RequestId, Signer, Urgency,
+};
+use crate::evidence::Receipt;
+use crate::gateway::{Judged, Judgement, Warning};
+use crate::limits::ENVELOPE_SIZE_MAX;
+use crate::log::{Entry, EntryId, Status};
+use crate::proto::v1;
+use crate::refusal::{Reason, Refusal};
+use crate::signature::Indication;
+
+/// Reads an envelope from its bytes.
+pub(super) fn envelope(bytes: &[u8], today: Date) -> Result<Envelope, Refusal> {
+    if bytes.len() > ENVELOPE_SIZE_MAX {
+        let refusal = Refusal::of_field(Reason::EnvelopeTooLarge, "envelope");
+        return Err(refusal.with("size", bytes.len()).with("limit", ENVELOPE_SIZE_MAX));
+    }
+    if bytes.is_empty() {
+        return Err(Refusal::of_field(Reason::FieldMissing, "envelope"));
+    }
+    let wire = v1::Envelope::decode(bytes)
+        .map_err(|_| Refusal::of_field(Reason::EnvelopeMalformed, "envelope"))?;
+    Envelope::read(Arc::from(bytes), draft(wire), today)
+}
+
+fn draft(wire: v1::Envelope) -> Draft {
+    let (urgency, form) = (urgency(wire.urgency()), form(wire.form()));
+    let secret = wire.secrecy() != v1::Secrecy::None;
+    let links = |links: Vec<v1::DocumentLink>| {
+        links.into_iter().map(|link| (link.document_id, link.issuer)).collect()
+    };
+    let signer = wire.signer.unwrap_or_default();
+    Draft {
+        document_id: wire.document_id,
+        number: wire.number,
+        notation: wire.notation,
+        type_name: wire.type_name,
+        type_code: wire.type_code,
+        subject: wire.subject,
+        place: wire.place,
+        issue_date: wire.issue_date.map(date_parts),
+        signer: Signer {
+            competence: signer.competence,
+            position: signer.position,
+            full_name: signer.full_name,
+        },
+        urgency,
+        due_date: wire.due_date.map(date_parts),
+        secret,
+        form,
+        sender: wire.sender,
+        recipients: wire.recipients,
+        recipients_below: wire.recipients_below,
+        replies_to: links(wire.replies_to),
+        replaces: links(wire.replaces),
+        dossier_code: wire.dossier_code,
+        procedure_code: wire.procedure_code,
+        parts: wire.parts.into_iter().map(part_draft).collect(),
+    }
+}
+
+fn part_draft(wire: v1::Part) -> PartDraft {
+    let role = match wire.role() {
+        v1::PartRole::Unspecified => None,
+        v1::PartRole::Main => Some(PartRole::Main),
+        v1::PartRole::Annex => Some(PartRole::Annex),
+        v1::PartRole::Signature => Some(PartRole::Signature),
+    };
+    PartDraft {
+        name: wire.name,
+        media_type: wire.media_type,
+        size: wire.size,
+        digest: wire.sha256.into(),
+        role,
+        signs: wire.signs,
+    }
+}
+
+fn date_parts(wire: v1::Date) -> (i32, u32, u32) {
+    let part = |value: i32| u32::try_from(value).unwrap_or(0);
+    (wire.year, part(wire.month), part(wire.day))
+}
+
+fn urgency(wire: v1::Urgency) -> Option<Urgency> {
+    match wire {
+        v1::Urgency::Unspecified => None,
+        v1::Urgency::Normal => Some(Urgency::Normal),
+        v1::Urgency::Urgent => Some(Urgency::Urgent),
+        v1::Urgency::Immediate => Some(Urgency::Immediate),
+        v1::Urgency::Flash => Some(Urgency::Flash),
+    }
+}
+
+pub(super) fn urgency_to_wire(urgency: Urgency) -> v1::Urgency {
+    match urgency {
+        Urgency::Normal => v1::Urgency::Normal,
+        Urgency::Urgent => v1::Urgency::Urgent,
+        Urgency::Immediate => v1::Urgency::Immediate,
+        Urgency::Flash => v1::Urgency::Flash,
+    }
+}
+
+fn form(wire: v1::Form) -> Option<Form> {
+    match wire {
+        v1::Form::Unspecified => None,
+        v1::Form::Original => Some(Form::Original),
+        v1::Form::Copy => Some(Form::Copy),
+    }
+}
+
+/// The bytes of an envelope, as a client would make them.
+pub fn envelope_bytes(envelope: &v1::Envelope) -> Vec<u8> {
+    envelope.encode_to_vec()
+}
+
+/// Name, size and digest of each part that an envelope lists; `None` if it cannot be read.
+pub fn part_listing(envelope: &[u8]) -> Option<Vec<(String, u64, crate::digest::Sha256)>> {
+    let wire = v1::Envelope::decode(envelope).ok()?;
+    let part = |part: v1::Part| {
+        Some((part.name, part.size, crate::digest::Sha256::from_slice(&part.sha256)?))
+    };
+    wire.parts.into_iter().map(part).collect()
+}
+
+pub(super) fn request_id(text: &str) -> Result<RequestId, Refusal> {
+    let malformed = || Refusal::of_field(Reason::RequestIdMalformed, "request_id");
+    Ok(RequestId(Uuid::try_parse(text).map_err(|_| malformed())?))
+}
+
+pub(super) fn consignment_id(text: &str) -> Result<ConsignmentId, Refusal> {
+    let malformed = || Refusal::of_field(Reason::FieldMalformed, "consignment_id");
+    ConsignmentId::parse(text).ok_or_else(malformed)
+}
+
+pub(super) fn agency_code(text: &str) -> Result<Code, Refusal> {
+    Code::parse(text).ok_or_else(|| Refusal::of_field(Reason::FieldMalformed, "agency"))
+}
+
+pub(super) fn token(text: &str) -> Result<Option<Token>, Refusal> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let malformed = |_| Refusal::of_field(Reason::LeaseLost, "lease_token");
+    Ok(Some(Token(Uuid::try_parse(text).map_err(malformed)?)))
+}
+
+pub(super) fn status(wire: v1::BusinessStatus) -> Option<Status> {
+    match wire {
+        v1::BusinessStatus::Unspecified => None,
+        v1::BusinessStatus::Arrived => Some(Status::Arrived),
+        v1::BusinessStatus::Refused => Some(Status::Refused),
+        v1::BusinessStatus::Accepted => Some(Status::Accepted),
+        v1::BusinessStatus::Assigned => Some(Status::Assigned),
+        v1::BusinessStatus::InProgress => Some(Status::InProgress),
+        v1::BusinessStatus::Finished => Some(Status::Finished),
+    }
+}
+
+pub(super) fn status_to_wire(status: Status) -> v1::BusinessStatus {
+    match status {
+        Status::Arrived => v1::BusinessStatus::Arrived,
+        Status::Refused => v1::BusinessStatus::Refused,
+        Status::Accepted => v1::BusinessStatus::Accepted,
+        Status::Assigned => v1::BusinessStatus::Assigned,
+        Status::InProgress => v1::BusinessStatus::InProgress,
+        Status::Finished => v1::BusinessStatus::Finished,
+    }
+}
+
+pub(super) fn entry_id(id: EntryId) -> v1::EntryId {
+    v1::EntryId { epoch: id.epoch, index: id.index }
+}
+
+pub(super) fn entry_id_from(wire: v1::EntryId) -> EntryId {
+    EntryId { epoch: wire.epoch, index: wire.index }
+}
+
+pub(super) fn timestamp(time: Time) -> prost_types::Timestamp {
+    let nanos = i32::try_from(time.millis().rem_euclid(1000)).unwrap_or(0) * 1_000_000;
+    prost_types::Timestamp { seconds: time.seconds(), nanos }
+}
+
+pub(super) fn date(date: Date) -> v1::Date {
+    v1::Date { year: date.year().into(), month: date.month().into(), day: date.day().into() }
+}
+
+pub(super) fn receipt(receipt: Receipt) -> v1::Receipt {
+    let time = Entry::from_leaf(&receipt.leaf).ok().map(|entry| timestamp(entry.time));
+    v1::Receipt {
+        entry_id: Some(entry_id(receipt.id)),
+        leaf: Bytes::from(receipt.leaf),
+        inclusion_path: receipt.path.iter().map(|hash| Bytes::copy_from_slice(&hash.0)).collect(),
+        checkpoint: Bytes::from(receipt.checkpoint),
+        time,
+    }
+}
+
+pub(super) fn verdict(judgement: &Judgement) -> v1::Verdict {
+    v1::Verdict {
+        indication: indication(judgement.indication()).into(),
+        legal_value: judgement.legal.word().to_owned(),
+        legal_reason: judgement.legal.sentence().to_string(),
+        signatures: judgement.signatures.iter().map(finding).collect(),
+    }
+}
+
+fn indication(indication: Option<Indication>) -> v1::Indication {
+    match indication {
+        None => v1::Indication::Unspecified,
+        Some(Indication::TotalPassed) => v1::Indication::TotalPassed,
+        Some(Indication::Indeterminate) => v1::Indication::Indeterminate,
+        Some(Indication::TotalFailed) => v1::Indication::TotalFailed,
+    }
+}
+
+fn finding(judged: &Judged) -> v1::SignatureFinding {
+    let signature = &judged.signature;
+    let verdict = &signature.verdict;
+    let signer = signature.signer.as_ref();
+    let reason = |reason: &crate::signature::Reason| v1::Finding {
+        code: reason.code.to_owned(),
+        message: reason.message.clone(),
+        offset: reason.offset,
+    };
+    v1::SignatureFinding {
+        part: judged.part.clone(),
+        format: signature.format.to_string(),
+        indication: indication(Some(verdict.indication())).into(),
+        sub_indication: verdict.sub_indication().map(|sub| sub.to_string()).unwrap_or_default(),
+        reasons: verdict.reasons().iter().map(reason).collect(),
+        signer: signer.map(|signer| signer.subject.clone()).unwrap_or_default(),
+        signer_sha256: signer
+            .map(|signer| Bytes::copy_from_slice(&signer.fingerprint.0))
+            .unwrap_or_default(),
+        signer_role: judged.role.word().to_owned(),
+        signing_time: signature.signing_time.map(timestamp),
+        quirks: signature.quirks.clone(),
+    }
+}
+
+pub(super) fn warning(warning: Warning) -> v1::Warning {
+    v1::Warning {
+        code: warning.code.to_owned(),
+        message: warning.message.to_owned(),
+        entry_id: Some(entry_id(warning.entry)),
+    }
+}
+
+pub(super) fn delivery(delivery: &Delivery) -> v1::Delivery {
+    let transport = match delivery.transport {
+        Transport::Consigned => v1::Transport::Consigned,
+        Transport::HandedOver => v1::Transport::HandedOver,
+        Transport::Rejected => v1::Transport::Rejected,
+    };
+    v1::Delivery {
+        recipient: delivery.recipient.to_string(),
+        transport: transport.into(),
+        business_status: status_to_wire(delivery.business).into(),
+        consigned_entry: Some(entry_id(delivery.consigned)),
+        latest_entry: Some(entry_id(delivery.latest)),
+        change_time: Some(timestamp(delivery.changed_at)),
+    }
+}
+
+pub(super) fn agency(agency: &Agency) -> v1::Agency {
+    let text = |code: Option<&Code>| code.map(Code::to_string).unwrap_or_default();
+    v1::Agency {
+        code: agency.code.to_string(),
+        code_qcvn: text(agency.code_qcvn.as_ref()),
+        name: agency.name.clone(),
+        level: agency.level.into(),
+        parent: text(agency.parent.as_ref()),
+        kind: agency.kind.word().to_owned(),
+        valid_from: Some(date(agency.valid_from)),
+        valid_until: agency.valid_until.map(date),
+        successors: agency.successors.iter().map(Code::to_string).collect(),
+        reachable: agency.host.is_some(),
+    }
+}

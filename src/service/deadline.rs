@@ -1,0 +1,116 @@
+//! Deadlines and sizes answered by their right codes: tonic itself answers a passed deadline with
+//! CANCELLED and an oversized message with OUT_OF_RANGE (ecosystem survey §0.4).
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use http::{HeaderMap, Request, Response};
+use tonic::body::Body;
+use tower::{Layer, Service};
+
+use super::status::to_status;
+use crate::limits::{CALL_DEADLINE, MESSAGE_SIZE_MAX};
+use crate::refusal::{Reason, Refusal};
+
+/// An upload lasts as long as bytes keep coming; pauses are limited in the call itself.
+const WITHOUT_DEFAULT_DEADLINE: &[&str] = &["/vanthu.v1.SubmissionService/Upload"];
+/// tonic's own timer runs beside ours and must not be first.
+const AHEAD_OF_TONIC: Duration = Duration::from_millis(2);
+
+/// Puts [`Deadline`] around a service.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct DeadlineLayer;
+
+impl<S> Layer<S> for DeadlineLayer {
+    type Service = Deadline<S>;
+
+    fn layer(&self, inner: S) -> Deadline<S> {
+        Deadline { inner }
+    }
+}
+
+/// Ends calls at their deadline, and gives tonic's answers the right codes.
+#[derive(Debug, Clone)]
+pub struct Deadline<S> {
+    inner: S,
+}
+
+impl<S, B> Service<Request<B>> for Deadline<S>
+where
+    S: Service<Request<B>, Response = Response<Body>>,
+    S::Future: Send + 'static,
+    S::Error: 'static,
+{
+    type Response = Response<Body>;
+    type Error = S::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, S::Error>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let deadline = deadline(request.uri().path(), request.headers());
+        let answer = self.inner.call(request);
+        Box::pin(async move {
+            let response = match deadline {
+                None => answer.await?,
+                Some(deadline) => match tokio::time::timeout(deadline, answer).await {
+                    Ok(response) => response?,
+                    Err(_) => {
+                        let refusal = Refusal::new(Reason::DeadlineExceeded);
+                        to_status(refusal.with("deadline_ms", deadline.as_millis())).into_http()
+                    }
+                },
+            };
+            Ok(oversized(&response).unwrap_or(response))
+        })
+    }
+}
+
+fn deadline(path: &str, headers: &HeaderMap) -> Option<Duration> {
+    let asked = headers.get("grpc-timeout").and_then(|value| timeout(value.to_str().ok()?));
+    match asked {
+        Some(asked) => Some(asked.min(CALL_DEADLINE).saturating_sub(AHEAD_OF_TONIC)),
+        None if WITHOUT_DEFAULT_DEADLINE.contains(&path) => None,
+        None => Some(CALL_DEADLINE),
+    }
+}
+
+/// `grpc-timeout`: at most eight digits and a unit.
+fn timeout(value: &str) -> Option<Duration> {
+    let (digits, unit) = value.split_at_checked(value.len().checked_sub(1)?)?;
+    let amount: u64 = digits.parse().ok().filter(|_| digits.len() <= 8)?;
+    Some(match unit {
+        "H" => Duration::from_secs(amount * 3600),
+        "M" => Duration::from_secs(amount * 60),
+        "S" => Duration::from_secs(amount),
+        "m" => Duration::from_millis(amount),
+        "u" => Duration::from_micros(amount),
+        "n" => Duration::from_nanos(amount),
+        _ => return None,
+    })
+}
+
+fn oversized(response: &Response<Body>) -> Option<Response<Body>> {
+    let status = tonic::Status::from_header_map(response.headers())?;
+    let too_large = status.code() == tonic::Code::OutOfRange
+        && status.message().contains("message length too large");
+    let refusal = || Refusal::new(Reason::MessageTooLarge).with("limit", MESSAGE_SIZE_MAX);
+    too_large.then(|| to_status(refusal()).into_http())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn timeouts_are_read_as_grpc_writes_them() {
+        assert_eq!(timeout("250m"), Some(Duration::from_millis(250)));
+        assert_eq!(timeout("99999999H"), Some(Duration::from_secs(99_999_999 * 3600)));
+        for wrong in ["", "m", "5", "-5S", "123456789S", "5s"] {
+            assert_eq!(timeout(wrong), None, "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! The gRPC doors: wire types in, rooms' types out, and back. Nothing is decided here.
+
+mod admission;
+mod convert;
+mod deadline;
+mod directory;
+mod log;
+mod mailbox;
+mod paging;
+mod status;
+mod submission;
+mod trace;
+mod watch;
+
+use std::sync::Arc;
+
+pub use admission::{Admission, ClientCertificate, Revocations};
+pub use convert::{envelope_bytes, part_listing};
+pub use deadline::DeadlineLayer;
+pub use status::{DOMAIN, to_status};
+
+use crate::gateway::{Gateway, Peer};
+use crate::proto::v1;
+
+/// Everything behind the doors. Cheap to clone.
+#[derive(Clone)]
+pub struct Door {
+    gateway: Arc<Gateway>,
+    admission: Arc<Admission>,
+}
+
+impl Door {
+    /// The doors of `gateway`.
+    pub fn new(gateway: Arc<Gateway>, admission: Arc<Admission>) -> Self {
+        Self { gateway, admission }
+    }
+
+    /// All services, to be served behind [`Admission`].
+    pub fn routes(&self) -> tonic::service::Routes {
+        let limit = crate::limits::MESSAGE_SIZE_MAX;
+        let mut routes = tonic::service::RoutesBuilder::default();
+        routes
+            .add_service(
+                v1::submission_service_server::SubmissionServiceServer::new(self.clone())
+                    .max_decoding_message_size(limit),
+            )
+            .add_service(v1::mailbox_service_server::MailboxServiceServer::new(self.clone()))
+            .add_service(v1::trace_service_server::TraceServiceServer::new(self.clone()))
+            .add_service(v1::log_service_server::LogServiceServer::new(self.clone()))
+            .add_service(v1::directory_service_server::DirectoryServiceServer::new(self.clone()));
+        routes.routes()
+    }
+
+    /// Who is calling: put there by [`Admission`], which lets nobody else through.
+    fn peer<T>(&self, request: &tonic::Request<T>) -> Result<Peer, tonic::Status> {
+        request.extensions().get::<Peer>().cloned().ok_or_else(|| {
+            to_status(crate::refusal::Refusal::new(crate::refusal::Reason::CertificateMissing))
+        })
+    }
+}

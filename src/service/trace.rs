@@ -1,0 +1,197 @@
+//! What happened to a document.
+
+use std::collections::{BTreeSet, HashMap};
+
+use prost::bytes::Bytes;
+use tonic::{Request, Response, Status};
+
+use super::status::to_status;
+use super::{Door, convert, paging};
+use crate::delivery::{Term, fold_number};
+use crate::digest::Sha256;
+use crate::directory::Role;
+use crate::document::{ConsignmentId, DossierCode};
+use crate::gateway::ports::Which;
+use crate::gateway::{Error, Peer, Surroundings};
+use crate::limits::{PAGE_SIZE_MAX, RECIPIENTS_MAX};
+use crate::log::{Entry, EntryId, Event};
+use crate::proto::v1;
+use crate::proto::v1::trace_request::Term as WireTerm;
+use crate::proto::v1::trace_service_server::TraceService;
+use crate::refusal::{Reason, Refusal};
+
+/// Documents of one dossier that are looked at for one trace.
+const DOSSIER_DOCUMENTS_MAX: usize = 1_000;
+
+#[tonic::async_trait]
+impl TraceService for Door {
+    async fn trace(
+        &self,
+        request: Request<v1::TraceRequest>,
+    ) -> Result<Response<v1::TraceResponse>, Status> {
+        let peer = self.peer(&request)?;
+        self.traced(&peer, &request.into_inner()).map(Response::new).map_err(to_status)
+    }
+
+    async fn list_deliveries(
+        &self,
+        request: Request<v1::ListDeliveriesRequest>,
+    ) -> Result<Response<v1::ListDeliveriesResponse>, Status> {
+        let peer = self.peer(&request)?;
+        self.deliveries(&peer, &request.into_inner()).map(Response::new).map_err(to_status)
+    }
+}
+
+impl Door {
+    fn traced(&self, peer: &Peer, request: &v1::TraceRequest) -> Result<v1::TraceResponse, Error> {
+        peer.require(&[Role::Agency, Role::Portal, Role::Auditor])?;
+        let size = paging::size(request.page_size)?;
+        let after = paging::entry(&request.page_token)?;
+        let candidates = self.candidates(request, after, size)?;
+        let mut eyes = Eyes {
+            door: self,
+            peer,
+            surroundings: &self.gateway.surroundings(),
+            parties: HashMap::new(),
+        };
+        let mut entries = Vec::new();
+        let mut last = None;
+        let mut more = false;
+        for id in candidates {
+            if entries.len() == size {
+                more = true;
+                break;
+            }
+            let leaf = self.gateway.reading().leaf(id)?;
+            last = Some(id);
+            if eyes.may_see(&leaf)? {
+                entries.push(v1::TracedEntry {
+                    entry_id: Some(convert::entry_id(id)),
+                    leaf: Bytes::from(leaf),
+                });
+            }
+        }
+        if entries.is_empty() && after == EntryId::ZERO {
+            return Err(Refusal::of_field(Reason::NothingFound, "term").into());
+        }
+        let token = last.filter(|_| more).map(|id| id.to_string()).unwrap_or_default();
+        let checkpoint = self.gateway.reading().latest()?.unwrap_or_default();
+        Ok(v1::TraceResponse { entries, next_page_token: token, checkpoint: checkpoint.into() })
+    }
+
+    /// Entries under the term after `after`, in order; at least a page and one more if there are.
+    fn candidates(
+        &self,
+        request: &v1::TraceRequest,
+        after: EntryId,
+        size: usize,
+    ) -> Result<BTreeSet<EntryId>, Error> {
+        let store = self.gateway.store();
+        let malformed = |field: &str| Refusal::of_field(Reason::FieldMalformed, field);
+        let term = match &request.term {
+            None => return Err(Refusal::of_field(Reason::SearchEmpty, "term").into()),
+            Some(WireTerm::ConsignmentId(id)) => Term::Consignment(convert::consignment_id(id)?),
+            Some(WireTerm::DocumentId(id)) => Term::Document(id.clone()),
+            Some(WireTerm::Number(number)) => Term::Number(fold_number(number)),
+            Some(WireTerm::EnvelopeSha256(digest)) => Term::Envelope(
+                Sha256::from_slice(digest).ok_or_else(|| malformed("envelope_sha256"))?,
+            ),
+            Some(WireTerm::DossierCode(code)) => {
+                let code = DossierCode::parse(code).ok_or_else(|| malformed("dossier_code"))?;
+                return self.of_dossier(code, after, size);
+            }
+        };
+        let page = PAGE_SIZE_MAX.max(size + 1);
+        Ok(store.find(&term, after, page)?.into_iter().collect())
+    }
+
+    fn of_dossier(
+        &self,
+        code: DossierCode,
+        after: EntryId,
+        size: usize,
+    ) -> Result<BTreeSet<EntryId>, Error> {
+        let store = self.gateway.store();
+        let documents = store.find(&Term::Dossier(code), EntryId::ZERO, DOSSIER_DOCUMENTS_MAX)?;
+        let mut entries = BTreeSet::new();
+        for accepted in documents {
+            if let Some(id) = self.gateway.reading().entry(accepted)?.consignment {
+                entries.extend(store.find(&Term::Consignment(id), after, size + 1)?);
+            }
+        }
+        Ok(entries)
+    }
+
+    fn deliveries(
+        &self,
+        peer: &Peer,
+        request: &v1::ListDeliveriesRequest,
+    ) -> Result<v1::ListDeliveriesResponse, Error> {
+        peer.require(&[Role::Agency, Role::Portal, Role::Auditor])?;
+        let id = convert::consignment_id(&request.consignment_id)?;
+        let size = paging::size(request.page_size)?;
+        let after = paging::code(&request.page_token)?;
+        let consignment = self.consignment(id)?;
+        let surroundings = self.gateway.surroundings();
+        let sees_all = peer.may_read(&surroundings.directory, &[&consignment.sender]);
+        let mut found =
+            self.gateway.store().deliveries(id, Which::After(after.as_ref(), size + 1))?;
+        let more = found.len() > size;
+        found.truncate(size);
+        let last = found.last().filter(|_| more).map(|one| one.recipient.to_string());
+        found.retain(|one| sees_all || peer.may_read(&surroundings.directory, &[&one.recipient]));
+        if found.is_empty() && !sees_all && last.is_none() {
+            return Err(Refusal::of_field(Reason::ConsignmentUnknown, "consignment_id").into());
+        }
+        Ok(v1::ListDeliveriesResponse {
+            deliveries: found.iter().map(convert::delivery).collect(),
+            next_page_token: last.unwrap_or_default(),
+        })
+    }
+
+    /// Whether the peer may read what concerns this consignment as a whole or as one recipient.
+    pub(super) fn is_party(
+        &self,
+        peer: &Peer,
+        surroundings: &Surroundings,
+        id: ConsignmentId,
+    ) -> Result<bool, Error> {
+        let Some(consignment) = self.gateway.store().consignment(id)? else { return Ok(false) };
+        if peer.may_read(&surroundings.directory, &[&consignment.sender]) {
+            return Ok(true);
+        }
+        let all = self.gateway.store().deliveries(id, Which::After(None, RECIPIENTS_MAX))?;
+        Ok(all.iter().any(|one| peer.may_read(&surroundings.directory, &[&one.recipient])))
+    }
+}
+
+/// What one caller may see.
+struct Eyes<'a> {
+    door: &'a Door,
+    peer: &'a Peer,
+    surroundings: &'a Surroundings,
+    parties: HashMap<ConsignmentId, bool>,
+}
+
+impl Eyes<'_> {
+    /// Auditors see everything; a party sees the acceptance and what is about itself.
+    fn may_see(&mut self, leaf: &[u8]) -> Result<bool, Error> {
+        if self.peer.role == Role::Auditor {
+            return Ok(true);
+        }
+        let Ok(entry) = Entry::from_leaf(leaf) else { return Ok(false) };
+        let named: Vec<_> = entry.from.iter().chain(&entry.to).collect();
+        if self.peer.may_read(&self.surroundings.directory, &named) {
+            return Ok(true);
+        }
+        let (Event::SubmissionAcceptance, Some(id)) = (entry.event, entry.consignment) else {
+            return Ok(false);
+        };
+        if let Some(known) = self.parties.get(&id) {
+            return Ok(*known);
+        }
+        let is_party = self.door.is_party(self.peer, self.surroundings, id)?;
+        self.parties.insert(id, is_party);
+        Ok(is_party)
+    }
+}

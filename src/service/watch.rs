@@ -1,0 +1,169 @@
+//! One watcher: documents by urgency, then notices, then a wait for the bell.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use prost::bytes::Bytes;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::Status;
+use uuid::Uuid;
+
+use super::Door;
+use super::admission::ClientCertificate;
+use super::convert;
+use super::status::to_status;
+use crate::delivery::{Cursor, Holder};
+use crate::directory::Code;
+use crate::gateway::ports::LeaseRequest;
+use crate::gateway::{Error, note_text};
+use crate::limits::{LEASE, LEASED_ITEMS_MAX};
+use crate::log::{Entry, EntryId};
+use crate::proto::v1;
+use crate::proto::v1::watch_response::Event;
+
+/// Without news: a sign of life, and another look for leases that ran out.
+const HEARTBEAT: Duration = Duration::from_secs(15);
+/// Events that wait for a slow watcher.
+const EVENTS_AHEAD: usize = 16;
+/// Notices looked up at a time.
+const NOTICES_AT_ONCE: usize = 256;
+
+type Sender = mpsc::Sender<Result<v1::WatchResponse, Status>>;
+
+struct Watcher {
+    door: Door,
+    agency: Code,
+    certificate: Option<Arc<ClientCertificate>>,
+    cursor: Cursor,
+    holder: Holder,
+    sender: Sender,
+}
+
+/// Why a watch ends.
+enum End {
+    /// The watcher has gone or takes nothing any more.
+    Gone,
+    /// It is told why.
+    Status(Status),
+}
+
+impl<E: Into<Error>> From<E> for End {
+    fn from(error: E) -> Self {
+        Self::Status(to_status(error))
+    }
+}
+
+/// Starts a watch; dropping the stream ends it and frees what it held.
+pub(super) fn start(
+    door: Door,
+    agency: Code,
+    certificate: Option<Arc<ClientCertificate>>,
+    cursor: Cursor,
+) -> ReceiverStream<Result<v1::WatchResponse, Status>> {
+    let (sender, receiver) = mpsc::channel(EVENTS_AHEAD);
+    let holder = Holder(Uuid::new_v4());
+    let watcher = Watcher { door, agency, certificate, cursor, holder, sender };
+    tokio::spawn(watcher.run());
+    ReceiverStream::new(receiver)
+}
+
+impl Watcher {
+    async fn run(mut self) {
+        let outcome = self.watch().await;
+        self.door.gateway.store().release(self.holder);
+        if let Err(End::Status(status)) = outcome {
+            let _gone = self.sender.send(Err(status)).await;
+        }
+    }
+
+    async fn watch(&mut self) -> Result<(), End> {
+        let mut bell = self.door.gateway.dispatcher().bell(&self.agency);
+        let mut broken = self.door.gateway.broken();
+        loop {
+            bell.borrow_and_update();
+            self.still_admitted()?;
+            let news = self.send_items().await? + self.send_notices().await?;
+            if news > 0 {
+                continue;
+            }
+            tokio::select! {
+                rung = bell.changed() => rung.map_err(|_| End::Gone)?,
+                () = tokio::time::sleep(HEARTBEAT) => self.heartbeat().await?,
+                () = self.sender.closed() => return Err(End::Gone),
+                _ = broken.changed() => return Err(crate::gateway::Fault::Stopped.into()),
+            }
+        }
+    }
+
+    /// A certificate that was revoked or an agency that moved ends the watch, too.
+    fn still_admitted(&self) -> Result<(), End> {
+        let certificate = self.certificate.as_ref().ok_or(End::Gone)?;
+        let peer = self.door.admission.judge(certificate)?;
+        let surroundings = self.door.gateway.surroundings();
+        peer.speak_for(&surroundings.directory, &self.agency, "agency")?;
+        Ok(())
+    }
+
+    async fn send_items(&mut self) -> Result<usize, End> {
+        let now = self.door.gateway.now();
+        let leased = self.door.gateway.store().lease(LeaseRequest {
+            agency: &self.agency,
+            holder: self.holder,
+            cursor: self.cursor,
+            now,
+            until: now.after(LEASE),
+            max: LEASED_ITEMS_MAX,
+        })?;
+        for one in &leased {
+            let item = self.door.item(&one.item, Some(one))?;
+            self.cursor.see(one.item.urgency, one.item.position);
+            self.send(Event::Item(item)).await?;
+        }
+        Ok(leased.len())
+    }
+
+    async fn send_notices(&mut self) -> Result<usize, End> {
+        let store = self.door.gateway.store();
+        let entries = store.notices(&self.agency, self.cursor.notices(), NOTICES_AT_ONCE)?;
+        for id in &entries {
+            let notice = self.notice(*id)?;
+            self.cursor.see_notice(*id);
+            self.send(Event::Notice(notice)).await?;
+        }
+        Ok(entries.len())
+    }
+
+    fn notice(&self, id: EntryId) -> Result<v1::Notice, End> {
+        let leaf = self.door.gateway.reading().leaf(id)?;
+        let entry = Entry::from_leaf(&leaf).map_err(|error| {
+            crate::gateway::ports::StoreError::Damaged(format!("entry {id}: {error}"))
+        })?;
+        // An erased note leaves its digest in the entry and nothing here.
+        let note = entry.note.and_then(|digest| self.door.content(&digest).ok());
+        let status = entry.status.map_or(v1::BusinessStatus::Unspecified, convert::status_to_wire);
+        Ok(v1::Notice {
+            consignment_id: entry.consignment.map(|id| id.to_string()).unwrap_or_default(),
+            entry_id: Some(convert::entry_id(id)),
+            leaf: Bytes::from(leaf),
+            recipient: entry.to.map(|code| code.to_string()).unwrap_or_default(),
+            status: status.into(),
+            note: note.as_deref().and_then(note_text).unwrap_or_default().to_owned(),
+            time: Some(convert::timestamp(entry.time)),
+        })
+    }
+
+    async fn heartbeat(&mut self) -> Result<(), End> {
+        let time = Some(convert::timestamp(self.door.gateway.now()));
+        self.send(Event::Heartbeat(v1::Heartbeat { time })).await
+    }
+
+    /// A watcher that takes nothing for a whole lease has lost what it holds anyway.
+    async fn send(&self, event: Event) -> Result<(), End> {
+        let message = v1::WatchResponse { cursor: self.cursor.to_string(), event: Some(event) };
+        match tokio::time::timeout(LEASE, self.sender.send(Ok(message))).await {
+            Ok(Ok(())) => Ok(()),
+            _ => Err(End::Gone),
+        }
+    }
+}

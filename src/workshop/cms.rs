@@ -1,0 +1,172 @@
+//! CMS `SignedData` (RFC 5652) with the signed attributes of CAdES-BES, and RFC 3161 tokens.
+//!
+//! One signer, SHA-256, RSA PKCS#1 v1.5 or ECDSA P-256. Everything is DER.
+
+use ring::rand::SystemRandom;
+use ring::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, RSA_PKCS1_SHA256, RsaKeyPair};
+use x509_parser::prelude::{FromDer, X509Certificate};
+
+use super::identity::Identity;
+use super::{Error, der};
+use crate::clock::Time;
+use crate::digest::Sha256;
+
+pub const DATA: &[u32] = &[1, 2, 840, 113_549, 1, 7, 1];
+const SIGNED_DATA: &[u32] = &[1, 2, 840, 113_549, 1, 7, 2];
+const TST_INFO: &[u32] = &[1, 2, 840, 113_549, 1, 9, 16, 1, 4];
+const SHA_256: &[u32] = &[2, 16, 840, 1, 101, 3, 4, 2, 1];
+const RSA: &[u32] = &[1, 2, 840, 113_549, 1, 1, 1];
+const ECDSA_SHA_256: &[u32] = &[1, 2, 840, 10_045, 4, 3, 2];
+const CONTENT_TYPE: &[u32] = &[1, 2, 840, 113_549, 1, 9, 3];
+const MESSAGE_DIGEST: &[u32] = &[1, 2, 840, 113_549, 1, 9, 4];
+const SIGNING_TIME: &[u32] = &[1, 2, 840, 113_549, 1, 9, 5];
+const SIGNING_CERTIFICATE_V2: &[u32] = &[1, 2, 840, 113_549, 1, 9, 16, 2, 47];
+const TIME_STAMP_TOKEN: &[u32] = &[1, 2, 840, 113_549, 1, 9, 16, 2, 14];
+/// A time-stamping policy under 2.999, the arc for examples (ITU-T X.660).
+const TIMESTAMP_POLICY: &[u32] = &[2, 999, 1];
+
+/// What is signed.
+pub struct Statement<'a> {
+    pub content_type: &'a [u32],
+    /// The content itself; none if it travels apart.
+    pub content: Option<&'a [u8]>,
+    pub digest: Sha256,
+    /// The claimed time; none where the format carries it elsewhere.
+    pub signing_time: Option<Time>,
+    /// Who stamps the signature, and when.
+    pub timestamp: Option<(&'a Identity, Time)>,
+}
+
+/// Signs; all certificates of the identity are put in.
+pub fn signed_data(statement: &Statement<'_>, identity: &Identity) -> Result<Vec<u8>, Error> {
+    let unreadable = |_| Error::Unreadable("the signer's certificate".into());
+    let (_, leaf) = X509Certificate::from_der(identity.leaf()).map_err(unreadable)?;
+    let issuer = leaf.issuer().as_raw();
+    let serial = der::value(der::INTEGER, &[leaf.raw_serial()]);
+    let attributes = attributes(statement, identity.leaf(), issuer, &serial);
+    // What is signed is the SET; what is stored is the same bytes under [0] (RFC 5652 §5.4).
+    let (algorithm, signature) = sign(&der::set_of(der::SET, attributes.clone()), identity)?;
+    let mut signer = vec![
+        der::small(1),
+        der::sequence(&[issuer, &serial]),
+        sha_256(),
+        der::set_of(der::context(0), attributes),
+        algorithm,
+        der::value(der::OCTET_STRING, &[&signature]),
+    ];
+    if let Some((tsa, now)) = statement.timestamp {
+        let token = timestamp(Sha256::of(&signature), &[], tsa, now)?;
+        let attribute = attribute(TIME_STAMP_TOKEN, &token);
+        signer.push(der::set_of(der::context(1), vec![attribute]));
+    }
+    let content = statement.content.map(|content| {
+        let octets = der::value(der::OCTET_STRING, &[content]);
+        der::value(der::context(0), &[&octets])
+    });
+    let content_type = der::oid(statement.content_type);
+    let encapsulated = der::sequence(&[&content_type, content.as_deref().unwrap_or_default()]);
+    let version = if statement.content_type == DATA { 1 } else { 3 };
+    let data = der::sequence(&[
+        &der::small(version),
+        &der::set_of(der::SET, vec![sha_256()]),
+        &encapsulated,
+        &der::set_of(der::context(0), identity.chain_der.clone()),
+        &der::set_of(der::SET, vec![der::sequence(&slices(&signer))]),
+    ]);
+    let data = der::value(der::context(0), &[&data]);
+    Ok(der::sequence(&[&der::oid(SIGNED_DATA), &data]))
+}
+
+/// An RFC 3161 token over `imprint`; `nonce` is the content of the request's INTEGER, if it had one.
+pub fn timestamp(
+    imprint: Sha256,
+    nonce: &[u8],
+    tsa: &Identity,
+    now: Time,
+) -> Result<Vec<u8>, Error> {
+    let imprint = der::sequence(&[&sha_256(), &der::value(der::OCTET_STRING, &[&imprint.0])]);
+    // The serial number must differ between tokens of one TSA: what and when is enough here.
+    let serial = Sha256::of_parts(&[&imprint, nonce, &now.millis().to_be_bytes()]);
+    let mut parts = vec![
+        der::small(1),
+        der::oid(TIMESTAMP_POLICY),
+        imprint,
+        der::value(der::INTEGER, &[&[0x40], &serial.0[..15]]),
+        der::value(der::GENERALIZED_TIME, &[digits(now).as_bytes(), b"Z"]),
+    ];
+    if !nonce.is_empty() {
+        parts.push(der::value(der::INTEGER, &[nonce]));
+    }
+    let info = der::sequence(&slices(&parts));
+    let statement = Statement {
+        content_type: TST_INFO,
+        content: Some(&info),
+        digest: Sha256::of(&info),
+        signing_time: Some(now),
+        timestamp: None,
+    };
+    signed_data(&statement, tsa)
+}
+
+/// `YYYYMMDDHHMMSS` in UTC.
+pub fn digits(time: Time) -> String {
+    time.to_string().chars().filter(char::is_ascii_digit).take(14).collect()
+}
+
+fn attributes(
+    statement: &Statement<'_>,
+    leaf: &[u8],
+    issuer: &[u8],
+    serial: &[u8],
+) -> Vec<Vec<u8>> {
+    // ESSCertIDv2 (RFC 5035 §4): SHA-256 is the default, so the algorithm is left out in DER.
+    let hash = der::value(der::OCTET_STRING, &[&Sha256::of(leaf).0]);
+    let names = der::sequence(&[&der::value(der::context(4), &[issuer])]);
+    let certificate = der::sequence(&[&hash, &der::sequence(&[&names, serial])]);
+    let certificates = der::sequence(&[&der::sequence(&[&certificate])]);
+    let digest = der::value(der::OCTET_STRING, &[&statement.digest.0]);
+    let mut out = vec![
+        attribute(CONTENT_TYPE, &der::oid(statement.content_type)),
+        attribute(MESSAGE_DIGEST, &digest),
+        attribute(SIGNING_CERTIFICATE_V2, &certificates),
+    ];
+    out.extend(statement.signing_time.map(|time| attribute(SIGNING_TIME, &signing_time(time))));
+    out
+}
+
+/// `UTCTime` until 2049, `GeneralizedTime` from 2050 on (RFC 5652 §11.3).
+fn signing_time(time: Time) -> Vec<u8> {
+    let digits = digits(time);
+    if digits.as_str() < "2050" {
+        der::value(der::UTC_TIME, &[&digits.as_bytes()[2..], b"Z"])
+    } else {
+        der::value(der::GENERALIZED_TIME, &[digits.as_bytes(), b"Z"])
+    }
+}
+
+/// Signs `message` with the identity's key: the algorithm identifier and the signature.
+fn sign(message: &[u8], identity: &Identity) -> Result<(Vec<u8>, Vec<u8>), Error> {
+    let random = SystemRandom::new();
+    if let Ok(key) = RsaKeyPair::from_pkcs8(&identity.key_pkcs8) {
+        let mut signature = vec![0; key.public().modulus_len()];
+        key.sign(&RSA_PKCS1_SHA256, &random, message, &mut signature).map_err(|_| Error::Key)?;
+        return Ok((der::sequence(&[&der::oid(RSA), &der::NULL]), signature));
+    }
+    let scheme = &ECDSA_P256_SHA256_ASN1_SIGNING;
+    let key =
+        EcdsaKeyPair::from_pkcs8(scheme, &identity.key_pkcs8, &random).map_err(|_| Error::Key)?;
+    let signature = key.sign(&random, message).map_err(|_| Error::Key)?;
+    Ok((der::sequence(&[&der::oid(ECDSA_SHA_256)]), signature.as_ref().to_vec()))
+}
+
+fn attribute(kind: &[u32], value: &[u8]) -> Vec<u8> {
+    der::sequence(&[&der::oid(kind), &der::value(der::SET, &[value])])
+}
+
+fn sha_256() -> Vec<u8> {
+    der::sequence(&[&der::oid(SHA_256)])
+}
+
+fn slices(parts: &[Vec<u8>]) -> Vec<&[u8]> {
+    parts.iter().map(Vec::as_slice).collect()
+}

@@ -1,0 +1,70 @@
+//! The workshop: keys, certificates and signed papers for development, demonstrations and tests.
+//!
+//! Everything made here is worthless outside a test, and says so in its names. The gateway never
+//! signs documents and never calls this module while it serves; it only judges what others signed.
+
+mod cms;
+mod der;
+mod disk;
+pub mod identity;
+mod issue;
+mod making;
+pub mod page;
+pub mod pki;
+pub mod profile;
+mod revision;
+pub mod sign;
+
+/// Why the workshop could not make something.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The profile is not well-formed or names what it does not have.
+    #[error("the profile is wrong: {0}")]
+    Profile(String),
+    /// A certificate or CRL could not be made.
+    #[error("the certificate could not be made: {0}")]
+    Certificate(#[from] rcgen::Error),
+    /// A key could not be made or used.
+    #[error("the key could not be made or used")]
+    Key,
+    /// The PEM or DER text is not what it should be.
+    #[error("{0} is not readable")]
+    Unreadable(String),
+    /// The PKI has no such member.
+    #[error("the PKI has no {0}")]
+    Unknown(String),
+    /// The directory holds something that is not a development PKI.
+    #[error("{0} is not empty and has no WORTHLESS.txt")]
+    NotOurs(std::path::PathBuf),
+    /// A file could not be read or written.
+    #[error("{path}: {cause}")]
+    File {
+        /// The file or directory.
+        path: std::path::PathBuf,
+        /// What the system said.
+        cause: std::io::Error,
+    },
+    /// The PDF has a structure that the signer does not extend.
+    #[error("the PDF cannot be signed: {0}")]
+    Pdf(&'static str),
+}
+
+#[cfg(test)]
+mod shared {
+    use std::sync::OnceLock;
+
+    use super::{pki::DevPki, profile::Profile};
+    use crate::clock::Time;
+
+    /// When the shared PKI was made.
+    pub fn now() -> Time {
+        "2026-11-22T03:45:18.000Z".parse().expect("a time")
+    }
+
+    /// RSA keys are slow to make, so all tests of this module share one PKI.
+    pub fn pki() -> &'static DevPki {
+        static PKI: OnceLock<DevPki> = OnceLock::new();
+        PKI.get_or_init(|| DevPki::generate(&Profile::built_in(), now()).expect("a PKI"))
+    }
+}
