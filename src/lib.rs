@@ -8,3 +8,6 @@ pub mod clock;
 pub mod digest;
 pub mod limits;
 pub mod source;
+
+// rooms: pure and synchronous
+pub mod signature;
