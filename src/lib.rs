@@ -13,6 +13,7 @@ pub mod source;
 // rooms: pure and synchronous
 pub mod directory;
 pub mod document;
+pub mod signature;
 pub mod routing;
 pub mod log;
 pub mod delivery;

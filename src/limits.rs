@@ -87,3 +87,32 @@ pub const PDF_OBJECTS_MAX: usize = 1_000_000;
 pub const PDF_DEPTH_MAX: usize = 64;
 /// Bytes that all inflated streams of one PDF may have together.
 pub const PDF_INFLATED_MAX: usize = 64 * 1024 * 1024;
+/// Values (numbers, names, strings, …) read from one PDF: an array of small numbers costs twenty
+/// times its size in memory, so bytes alone do not bound it. Real files of 100 MB stay below 1 M.
+pub const PDF_VALUES_MAX: usize = 4_000_000;
+/// One object of a PDF without its stream; a signature's hexadecimal /Contents is the largest.
+pub const PDF_OBJECT_SIZE_MAX: usize = 2 * CMS_SIZE_MAX + 64 * 1024;
+/// A PDF up to this size is read into memory at once; a larger one through reads of its objects.
+pub const PDF_MEMORY_MAX: u64 = 8 * 1024 * 1024;
+/// Bytes hashed at a time when the content is not in memory (fits the second-level cache).
+pub const HASH_WINDOW_SIZE: usize = 256 * 1024;
+/// Signed bytes of a CMS without signed attributes; ring verifies only over the whole message.
+pub const PLAIN_MESSAGE_SIZE_MAX: u64 = 64 * 1024 * 1024;
+/// One certificate; real ones have 1–4 KiB, post-quantum ones up to 50 KiB.
+pub const CERTIFICATE_SIZE_MAX: usize = 64 * 1024;
+/// Certificates taken from one CMS signature; real ones carry up to 10.
+pub const CERTIFICATES_MAX: usize = 64;
+/// Attributes of one CMS signer; real ones have up to 12.
+pub const ATTRIBUTES_MAX: usize = 64;
+/// RSA keys below this are not accepted (ETSI TS 119 312, BSI TR-02102).
+pub const RSA_BITS_MIN: usize = 2_048;
+/// RSA keys above this are not verified (ring's bound; time grows with the square).
+pub const RSA_BITS_MAX: usize = 8_192;
+/// Remembered checks between certificates; an entry costs about 100 bytes.
+pub const TRUST_LINKS_MAX: usize = 65_536;
+/// How far a claimed signing time may lie in the future: local time written as UTC (UTC+7).
+pub const CLAIMED_TIME_AHEAD_MAX: Duration = Duration::from_secs(7 * 3600);
+/// Nesting of form fields in a PDF; real forms have 2–4.
+pub const PDF_FIELD_DEPTH_MAX: usize = 16;
+/// Form fields of a PDF that are looked through; the largest tax forms have about 10,000.
+pub const PDF_FIELDS_MAX: usize = 100_000;

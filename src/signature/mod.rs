@@ -1,0 +1,30 @@
+//! The signature room: who signed these bytes, and does it hold?
+//!
+//! Pure and synchronous: bytes, trust material and `now` in, a [`Report`] out. Nothing here reads a
+//! clock, a file or the network, and no input makes it panic, hang or use unbounded memory.
+//! TOTAL-PASSED is a proof that only this room can make; whatever is not judged is INDETERMINATE.
+
+mod algorithm;
+mod asn1;
+mod certificate;
+mod cms;
+mod content;
+mod crl;
+mod legal;
+mod message;
+mod name;
+mod path;
+mod pdf;
+mod report;
+mod signer;
+#[cfg(test)]
+mod testing;
+mod trust;
+
+pub use legal::{DocumentForm, LegalJudgement, LegalValue, Role, Rule, legal_value};
+pub use message::{judge, judge_detached};
+pub use report::{
+    Coverage, Format, Indication, Kind, Passed, Reason, Report, Signature, Signer, SubIndication,
+    Verdict,
+};
+pub use trust::{Trust, TrustError};

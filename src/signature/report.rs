@@ -1,0 +1,428 @@
+//! What the verifier says: ETSI EN 319 102-1 indications with reasons a clerk understands.
+//!
+//! A verdict of TOTAL-PASSED is a proof: only the verifier can make one.
+//!
+//! ```compile_fail
+//! // There is no way to say "passed" from outside the room.
+//! let verdict = vanthu::signature::Verdict::passed();
+//! ```
+//!
+//! ```compile_fail
+//! # fn f(signature: &vanthu::signature::Signature) {
+//! let proof = vanthu::signature::Passed(signature);
+//! # }
+//! ```
+
+use std::fmt;
+
+use crate::clock::Time;
+use crate::digest::Sha256;
+
+/// The main result of EN 319 102-1 §5; the order is from good to bad.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Indication {
+    /// Every check passed.
+    TotalPassed,
+    /// What is known neither proves nor disproves the signature.
+    Indeterminate,
+    /// The signature is technically wrong.
+    TotalFailed,
+}
+
+impl fmt::Display for Indication {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::TotalPassed => "TOTAL-PASSED",
+            Self::Indeterminate => "INDETERMINATE",
+            Self::TotalFailed => "TOTAL-FAILED",
+        })
+    }
+}
+
+macro_rules! sub_indications {
+    ($($(#[$doc:meta])* $name:ident = $text:literal,)*) => {
+        /// The sub-indications of EN 319 102-1, from the one that explains most to the one that
+        /// explains least: when several causes compete, the first here is reported.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum SubIndication { $($(#[$doc])* $name,)* }
+
+        impl SubIndication {
+            /// Every sub-indication.
+            pub const ALL: &[Self] = &[$(Self::$name,)*];
+
+            /// The name in the standard, such as `HASH_FAILURE`.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$name => $text,)* }
+            }
+        }
+    };
+}
+
+sub_indications! {
+    /// The structure cannot be processed or was forged.
+    FormatFailure = "FORMAT_FAILURE",
+    /// The digest of the signed bytes differs.
+    HashFailure = "HASH_FAILURE",
+    /// The signature value does not verify with the signer's key.
+    SigCryptoFailure = "SIG_CRYPTO_FAILURE",
+    /// Signer revoked, and the signature is proven later.
+    Revoked = "REVOKED",
+    /// The signature is proven later than the certificate's end.
+    Expired = "EXPIRED",
+    /// The signature is proven earlier than the certificate's begin.
+    NotYetValid = "NOT_YET_VALID",
+    /// The detached content is missing.
+    SignedDataNotFound = "SIGNED_DATA_NOT_FOUND",
+    /// The signing certificate cannot be identified.
+    NoSigningCertificateFound = "NO_SIGNING_CERTIFICATE_FOUND",
+    /// The signer is revoked; no proof that the signature is older.
+    RevokedNoPoe = "REVOKED_NO_POE",
+    /// An intermediate authority is revoked; no proof that the signature is older.
+    RevokedCaNoPoe = "REVOKED_CA_NO_POE",
+    /// No path to a trust anchor.
+    NoCertificateChainFound = "NO_CERTIFICATE_CHAIN_FOUND",
+    /// No path to an anchor that is trusted now, and no proof that the signature is older.
+    NoCertificateChainFoundNoPoe = "NO_CERTIFICATE_CHAIN_FOUND_NO_POE",
+    /// The path exists but breaks a constraint.
+    ChainConstraintsFailure = "CHAIN_CONSTRAINTS_FAILURE",
+    /// The path could not be judged for another reason.
+    CertificateChainGeneralFailure = "CERTIFICATE_CHAIN_GENERAL_FAILURE",
+    /// An attribute or a change after signing breaks a constraint.
+    SigConstraintsFailure = "SIG_CONSTRAINTS_FAILURE",
+    /// An algorithm or key size is not accepted.
+    CryptoConstraintsFailure = "CRYPTO_CONSTRAINTS_FAILURE",
+    /// An algorithm is not accepted any more, and no proof that the signature is older.
+    CryptoConstraintsFailureNoPoe = "CRYPTO_CONSTRAINTS_FAILURE_NO_POE",
+    /// Outside the validity period, known not to be revoked.
+    OutOfBoundsNotRevoked = "OUT_OF_BOUNDS_NOT_REVOKED",
+    /// Outside the validity period, and no proof that the signature lies inside.
+    OutOfBoundsNoPoe = "OUT_OF_BOUNDS_NO_POE",
+    /// The signer of revocation data is outside its validity period.
+    RevocationOutOfBoundsNoPoe = "REVOCATION_OUT_OF_BOUNDS_NO_POE",
+    /// Time-stamps contradict each other.
+    TimestampOrderFailure = "TIMESTAMP_ORDER_FAILURE",
+    /// The signature policy cannot be processed.
+    PolicyProcessingError = "POLICY_PROCESSING_ERROR",
+    /// The signature policy is not at hand.
+    SignaturePolicyNotAvailable = "SIGNATURE_POLICY_NOT_AVAILABLE",
+    /// A proof of existence is missing.
+    NoPoe = "NO_POE",
+    /// Fresher revocation data will decide.
+    TryLater = "TRY_LATER",
+}
+
+impl fmt::Display for SubIndication {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Why a verdict is not TOTAL-PASSED.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reason {
+    /// Stable and short, for machines: `BYTE_RANGE_GAP`.
+    pub code: &'static str,
+    /// One plain sentence.
+    pub message: String,
+    /// Where in the file.
+    pub offset: Option<u64>,
+}
+
+/// The judgement on one signature.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verdict {
+    indication: Indication,
+    sub_indication: Option<SubIndication>,
+    reasons: Vec<Reason>,
+}
+
+impl Verdict {
+    /// Every check passed. The arguments are what only those checks can make.
+    pub(super) fn passed(
+        _value: &super::signer::ValueHolds,
+        _path: &super::path::PathHolds,
+    ) -> Self {
+        Self { indication: Indication::TotalPassed, sub_indication: None, reasons: Vec::new() }
+    }
+
+    /// Technically wrong. Anyone may say so.
+    pub fn failed(sub_indication: SubIndication, reasons: Vec<Reason>) -> Self {
+        Self { indication: Indication::TotalFailed, sub_indication: Some(sub_indication), reasons }
+    }
+
+    /// Undecided. Anyone may say so.
+    pub fn indeterminate(sub_indication: Option<SubIndication>, reasons: Vec<Reason>) -> Self {
+        Self { indication: Indication::Indeterminate, sub_indication, reasons }
+    }
+
+    /// The main result.
+    pub fn indication(&self) -> Indication {
+        self.indication
+    }
+
+    /// What kind of failure or doubt.
+    pub fn sub_indication(&self) -> Option<SubIndication> {
+        self.sub_indication
+    }
+
+    /// Everything that was found, the decisive first; empty for TOTAL-PASSED.
+    pub fn reasons(&self) -> &[Reason] {
+        &self.reasons
+    }
+}
+
+/// Findings while a signature is judged; the worst decides.
+#[derive(Debug, Default)]
+pub(super) struct Findings(Vec<(Indication, Option<SubIndication>, Reason)>);
+
+impl Findings {
+    pub fn failed(&mut self, sub: SubIndication, code: &'static str, message: impl Into<String>) {
+        self.failed_at(sub, code, message, None);
+    }
+
+    pub fn failed_at(
+        &mut self,
+        sub: SubIndication,
+        code: &'static str,
+        message: impl Into<String>,
+        offset: Option<u64>,
+    ) {
+        let reason = Reason { code, message: message.into(), offset };
+        self.0.push((Indication::TotalFailed, Some(sub), reason));
+    }
+
+    pub fn doubt(&mut self, sub: SubIndication, code: &'static str, message: impl Into<String>) {
+        self.doubt_at(sub, code, message, None);
+    }
+
+    pub fn doubt_at(
+        &mut self,
+        sub: SubIndication,
+        code: &'static str,
+        message: impl Into<String>,
+        offset: Option<u64>,
+    ) {
+        let reason = Reason { code, message: message.into(), offset };
+        self.0.push((Indication::Indeterminate, Some(sub), reason));
+    }
+
+    /// A doubt the standard has no sub-indication for.
+    pub fn unjudged(&mut self, code: &'static str, message: impl Into<String>) {
+        let reason = Reason { code, message: message.into(), offset: None };
+        self.0.push((Indication::Indeterminate, None, reason));
+    }
+
+    pub fn append(&mut self, mut other: Self) {
+        self.0.append(&mut other.0);
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The sub-indication that decides so far.
+    pub fn worst(&self) -> Option<SubIndication> {
+        let (_, sub, _) = self.0.iter().min_by_key(|finding| rank(finding))?;
+        *sub
+    }
+
+    /// The verdict of these findings; without any finding the proofs make it a pass.
+    pub fn conclude(
+        mut self,
+        proofs: Option<(&super::signer::ValueHolds, &super::path::PathHolds)>,
+    ) -> Verdict {
+        self.0.sort_by_key(rank);
+        let decisive = self.0.first().map(|(indication, sub, _)| (*indication, *sub));
+        let reasons = self.0.into_iter().map(|(_, _, reason)| reason).collect();
+        match (decisive, proofs) {
+            (Some((Indication::TotalFailed, Some(sub))), _) => Verdict::failed(sub, reasons),
+            (Some((_, sub)), _) => Verdict::indeterminate(sub, reasons),
+            (None, Some((value, path))) => Verdict::passed(value, path),
+            (None, None) => Verdict::indeterminate(None, reasons),
+        }
+    }
+}
+
+/// TOTAL-FAILED before INDETERMINATE, then the order of [`SubIndication`].
+fn rank(
+    finding: &(Indication, Option<SubIndication>, Reason),
+) -> (std::cmp::Reverse<Indication>, bool, Option<SubIndication>) {
+    (std::cmp::Reverse(finding.0), finding.1.is_none(), finding.1)
+}
+
+/// How the signature is packed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Format {
+    /// PDF signature with `/SubFilter /adbe.pkcs7.detached`.
+    PdfCms,
+    /// PDF signature with `/SubFilter /ETSI.CAdES.detached` (PAdES).
+    PdfCades,
+    /// PDF document time-stamp, `/SubFilter /ETSI.RFC3161`.
+    PdfTimestamp,
+    /// PDF signature with another or no `/SubFilter`.
+    PdfOther,
+    /// CMS beside its content.
+    CmsDetached,
+    /// CMS around its content.
+    CmsAttached,
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::PdfCms => "adbe.pkcs7.detached",
+            Self::PdfCades => "ETSI.CAdES.detached",
+            Self::PdfTimestamp => "ETSI.RFC3161",
+            Self::PdfOther => "pdf",
+            Self::CmsDetached => "cms-detached",
+            Self::CmsAttached => "cms-attached",
+        })
+    }
+}
+
+/// How much of the file the signature covers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Coverage {
+    /// All of it.
+    WholeFile,
+    /// Everything up to `end`; later updates follow and were judged.
+    Revision {
+        /// Offset of the first byte that is not covered.
+        end: u64,
+    },
+    /// Less than a whole revision, or unknown.
+    Partial,
+}
+
+impl fmt::Display for Coverage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::WholeFile => f.write_str("whole file"),
+            Self::Revision { end } => write!(f, "revision up to byte {end}"),
+            Self::Partial => f.write_str("partial"),
+        }
+    }
+}
+
+/// Who signed, from the signing certificate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Signer {
+    /// Subject, RFC 4514 style.
+    pub subject: String,
+    /// Issuer, RFC 4514 style.
+    pub issuer: String,
+    /// Serial number in hexadecimal.
+    pub serial: String,
+    /// SHA-256 of the certificate.
+    pub fingerprint: Sha256,
+    /// `CN` of the subject.
+    pub common_name: Option<String>,
+    /// `O` of the subject.
+    pub organization: Option<String>,
+    /// `organizationIdentifier` (2.5.4.97) of the subject.
+    pub organization_identifier: Option<String>,
+    /// The certificate, DER.
+    pub der: Vec<u8>,
+}
+
+/// One signature and what is known about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Signature {
+    /// Position in the document, from 0.
+    pub index: usize,
+    /// How it is packed.
+    pub format: Format,
+    /// The judgement.
+    pub verdict: Verdict,
+    /// Who signed; `None` if the certificate was not found.
+    pub signer: Option<Signer>,
+    /// The path used, DER, signer first and anchor last; empty if none was found.
+    pub chain: Vec<Vec<u8>>,
+    /// CRLs that were used, as indices into those given to [`super::Trust::new`].
+    pub crls: Vec<usize>,
+    /// The signing time that the signer claims; nobody vouches for it.
+    pub signing_time: Option<Time>,
+    /// How much of the file is covered.
+    pub coverage: Coverage,
+    /// Oddities that do not change the verdict.
+    pub quirks: Vec<String>,
+    /// Full name of the PDF signature field.
+    pub field: Option<String>,
+}
+
+impl Signature {
+    /// The proof that this signature is TOTAL-PASSED.
+    pub fn passed(&self) -> Option<Passed<'_>> {
+        (self.verdict.indication == Indication::TotalPassed).then_some(Passed(self))
+    }
+}
+
+/// A signature that the verifier found TOTAL-PASSED.
+#[derive(Debug, Clone, Copy)]
+pub struct Passed<'a>(&'a Signature);
+
+impl<'a> Passed<'a> {
+    /// The signature.
+    pub fn signature(self) -> &'a Signature {
+        self.0
+    }
+}
+
+/// What kind of content was judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// A PDF.
+    Pdf,
+    /// A CMS SignedData.
+    Cms,
+    /// Anything else: not a signed format that this version knows.
+    Other,
+}
+
+/// Everything found in one document.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    /// What was sniffed.
+    pub kind: Kind,
+    /// The signatures in the order in which they stand in the file.
+    pub signatures: Vec<Signature>,
+    /// Oddities of the document itself.
+    pub quirks: Vec<String>,
+}
+
+impl Report {
+    pub(super) fn unsigned(kind: Kind) -> Self {
+        Self { kind, signatures: Vec::new(), quirks: Vec::new() }
+    }
+
+    /// The worst of the signatures; `None` if there is none.
+    pub fn indication(&self) -> Option<Indication> {
+        self.signatures.iter().map(|signature| signature.verdict.indication).max()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_worst_finding_decides_and_stands_first() {
+        let mut findings = Findings::default();
+        findings.unjudged("NOT_JUDGED", "Not judged.");
+        findings.doubt(SubIndication::TryLater, "NO_CRL", "No CRL.");
+        findings.failed(SubIndication::HashFailure, "DIGEST", "The digest differs.");
+        findings.doubt(SubIndication::RevokedNoPoe, "REVOKED", "Revoked.");
+        assert_eq!(findings.worst(), Some(SubIndication::HashFailure));
+        let verdict = findings.conclude(None);
+        assert_eq!(verdict.indication().to_string(), "TOTAL-FAILED");
+        assert_eq!(verdict.sub_indication().unwrap().to_string(), "HASH_FAILURE");
+        let codes: Vec<_> = verdict.reasons().iter().map(|reason| reason.code).collect();
+        assert_eq!(codes, ["DIGEST", "REVOKED", "NO_CRL", "NOT_JUDGED"]);
+    }
+
+    #[test]
+    fn no_findings_without_proofs_is_no_pass() {
+        let verdict = Findings::default().conclude(None);
+        assert_eq!(verdict.indication(), Indication::Indeterminate);
+    }
+}

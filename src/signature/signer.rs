@@ -1,0 +1,398 @@
+//! One signer of a CMS: who, what exactly was signed, and does the value fit.
+
+use std::sync::Arc;
+
+use ring::digest;
+
+use super::algorithm::{Algorithm, Hash, Key, Outcome, verify};
+use super::asn1::{self, Malformed, Reader, Value, tag};
+use super::certificate::Certificate;
+use super::cms::{self, Attributes, SignedData, SignerIdentifier, SignerInfo, oid};
+use super::content::Content;
+use super::path::{self, Path};
+use super::report::{Findings, Signer, SubIndication as Sub, Verdict};
+use super::trust::Trust;
+use crate::clock::Time;
+use crate::limits::CLAIMED_TIME_AHEAD_MAX;
+
+/// Proof that the signature value fits the content and the key.
+#[derive(Debug)]
+pub(super) struct ValueHolds(());
+
+/// Which rules apply beyond CMS itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Profile {
+    /// The signing certificate must be protected (`ETSI.CAdES.detached`).
+    Cades,
+    /// It may be, and its absence is reported.
+    Plain,
+}
+
+/// Everything known about one signer.
+#[derive(Debug, Default)]
+pub(super) struct Judged {
+    pub findings: Findings,
+    pub value: Option<ValueHolds>,
+    pub path: Path,
+    pub signer: Option<Signer>,
+    pub signing_time: Option<Time>,
+    pub quirks: Vec<String>,
+}
+
+impl Judged {
+    /// The verdict; `document` is what was found about the file around the CMS.
+    pub fn conclude(&mut self, document: Findings) -> Verdict {
+        let mut findings = std::mem::take(&mut self.findings);
+        findings.append(document);
+        findings.append(std::mem::take(&mut self.path.findings));
+        findings.conclude(self.value.as_ref().zip(self.path.holds.as_ref()))
+    }
+}
+
+/// The certificates of a CMS that can be read.
+pub(super) fn certificates(
+    data: &SignedData<'_>,
+    quirks: &mut Vec<String>,
+) -> Vec<Arc<Certificate>> {
+    let mut certificates = Vec::new();
+    for der in &data.certificates {
+        match Certificate::from_der(der) {
+            Ok(certificate) => certificates.push(Arc::new(certificate)),
+            Err(_) => quirks.push("a certificate in the CMS cannot be read".to_owned()),
+        }
+    }
+    certificates
+}
+
+/// What judging a signer needs beside the signer itself.
+pub(super) struct Context<'a> {
+    pub trust: &'a Trust,
+    pub now: Time,
+    pub data: &'a SignedData<'a>,
+    pub certificates: &'a [Arc<Certificate>],
+    pub profile: Profile,
+}
+
+/// Judges one signer over `content`.
+pub(super) fn judge(
+    context: &Context<'_>,
+    info: &SignerInfo<'_>,
+    content: &mut Content<'_>,
+) -> Judged {
+    let mut judged = Judged::default();
+    let Some(signer) = find(context, info) else {
+        judged.findings.doubt(
+            Sub::NoSigningCertificateFound,
+            "SIGNER_CERTIFICATE_MISSING",
+            "The certificate of the signer is neither in the signature nor known here.",
+        );
+        // Without the key the value cannot be judged, but a wrong digest is wrong in any case.
+        check_content(context, info, content, &mut judged);
+        return judged;
+    };
+    let message = check_content(context, info, content, &mut judged);
+    check_signing_certificate(context, info, &signer, &mut judged);
+    if let Some(message) = message {
+        check_value(info, &signer, &message, &mut judged);
+    }
+    check_claims(context, info, &mut judged);
+    judged.signer = Some(signer.to_signer());
+    judged.path = path::judge(context.trust, context.now, &signer, context.certificates);
+    judged.quirks.append(&mut judged.path.quirks);
+    judged
+}
+
+fn find(context: &Context<'_>, info: &SignerInfo<'_>) -> Option<Arc<Certificate>> {
+    let fits = |certificate: &&Arc<Certificate>| match &info.identifier {
+        SignerIdentifier::IssuerAndSerial(issuer, serial) => {
+            certificate.issuer.canonical == *issuer && certificate.serial == *serial
+        }
+        SignerIdentifier::KeyIdentifier(key) => {
+            certificate.constraints.subject_key.as_deref() == Some(key.as_ref())
+        }
+    };
+    // Two certificates may share a name and a number; the protected reference decides.
+    let protected = info.signed_attributes.as_ref().and_then(|a| reference(a).ok().flatten());
+    let mut candidates: Vec<_> = context.certificates.iter().filter(fits).collect();
+    if candidates.is_empty() {
+        candidates = context.trust.all().filter(fits).collect();
+    }
+    let matching = candidates
+        .iter()
+        .find(|certificate| protected.as_ref().is_some_and(|r| r.fits(certificate) == Some(true)));
+    matching.or(candidates.first()).map(|certificate| Arc::clone(certificate))
+}
+
+/// The signed bytes in the one or two forms in which they may have been signed.
+enum Message {
+    Attributes { stored: Vec<u8>, sorted: Option<Vec<u8>> },
+    Content(Vec<u8>),
+}
+
+/// Compares the content with what the attributes say about it (C1, C2).
+fn check_content(
+    context: &Context<'_>,
+    info: &SignerInfo<'_>,
+    content: &mut Content<'_>,
+    judged: &mut Judged,
+) -> Option<Message> {
+    let hash = Hash::from_oid(info.digest_algorithm);
+    let Some(attributes) = &info.signed_attributes else {
+        return plain_message(context, content, judged);
+    };
+    let findings = &mut judged.findings;
+    match attributes.single(oid::CONTENT_TYPE) {
+        Ok(value) if value.content == context.data.content_type => {}
+        _ => findings.failed(
+            Sub::FormatFailure,
+            "CONTENT_TYPE",
+            "The signed content type is missing, doubled or names another type.",
+        ),
+    }
+    let claimed =
+        attributes.single(oid::MESSAGE_DIGEST).and_then(|value| value.octets(tag::OCTET_STRING));
+    match (claimed, content.digest(&hash)) {
+        (Err(_), _) => findings.failed(
+            Sub::FormatFailure,
+            "MESSAGE_DIGEST",
+            "The signed digest of the content is missing or doubled.",
+        ),
+        (_, Err(_)) => findings.doubt(
+            Sub::SignedDataNotFound,
+            "CONTENT_UNREADABLE",
+            "The signed content could not be read.",
+        ),
+        (Ok(_), Ok(None)) => findings.doubt(
+            Sub::CryptoConstraintsFailure,
+            "DIGEST_NOT_JUDGED",
+            format!(
+                "The content is hashed with {}, which this version does not judge.",
+                hash.name()
+            ),
+        ),
+        (Ok(claimed), Ok(Some(actual))) if claimed.as_ref() != actual => findings.failed(
+            Sub::HashFailure,
+            "DIGEST_DIFFERS",
+            "The content was changed after signing: its digest differs from the signed one.",
+        ),
+        (Ok(_), Ok(Some(_))) => {}
+    }
+    if hash == Hash::Sha1 {
+        findings.doubt(
+            Sub::CryptoConstraintsFailure,
+            "SHA1",
+            "The content is hashed with SHA-1, which is not accepted any more.",
+        );
+    }
+    let sorted = attributes.der_sorted();
+    Some(Message::Attributes { stored: attributes.as_stored(), sorted })
+}
+
+/// A signature without signed attributes is over the content itself.
+fn plain_message(
+    context: &Context<'_>,
+    content: &Content<'_>,
+    judged: &mut Judged,
+) -> Option<Message> {
+    judged.quirks.push("the signature has no signed attributes".to_owned());
+    let findings = &mut judged.findings;
+    if context.data.content_type != oid::DATA {
+        findings.failed(
+            Sub::FormatFailure,
+            "ATTRIBUTES_MISSING",
+            "Signed attributes are required for this type of content.",
+        );
+    }
+    match content.bytes() {
+        Ok(Some(bytes)) => {
+            if looks_like_attributes(&bytes) {
+                findings.failed(
+                    Sub::FormatFailure,
+                    "CONTENT_IS_ATTRIBUTES",
+                    "The content is itself a set of signed attributes of another signature.",
+                );
+            }
+            Some(Message::Content(bytes.into_owned()))
+        }
+        Ok(None) => {
+            findings.unjudged(
+                "CONTENT_TOO_LARGE",
+                "The content is too large for a signature without signed attributes.",
+            );
+            None
+        }
+        Err(_) => {
+            findings.doubt(
+                Sub::SignedDataNotFound,
+                "CONTENT_UNREADABLE",
+                "The signed content could not be read.",
+            );
+            None
+        }
+    }
+}
+
+fn looks_like_attributes(bytes: &[u8]) -> bool {
+    let Ok(set) = asn1::only(bytes, tag::SET) else { return false };
+    let first = set.children().expect(tag::SEQUENCE);
+    first.is_ok_and(|attribute| attribute.children().expect(tag::OBJECT_IDENTIFIER).is_ok())
+}
+
+fn check_value(
+    info: &SignerInfo<'_>,
+    signer: &Certificate,
+    message: &Message,
+    judged: &mut Judged,
+) {
+    let hash = Hash::from_oid(info.digest_algorithm);
+    let Ok(algorithm) = Algorithm::from_identifier(info.algorithm_raw) else {
+        return judged.findings.failed(
+            Sub::FormatFailure,
+            "ALGORITHM_UNREADABLE",
+            "The signature algorithm cannot be read.",
+        );
+    };
+    if algorithm.hash().is_some_and(|named| *named != hash) {
+        judged.quirks.push("the signature names two different hash algorithms".to_owned());
+    }
+    if matches!(signer.key, Key::Rsa { repaired: true, .. }) {
+        judged.quirks.push("the RSA modulus is written as a negative number".to_owned());
+    }
+    let attempt = |bytes: &[u8]| verify(&signer.key, &algorithm, Some(&hash), bytes, &info.value);
+    let outcome = match message {
+        Message::Content(bytes) => attempt(bytes),
+        Message::Attributes { stored, sorted } => match (attempt(stored), sorted) {
+            (Outcome::Invalid, Some(sorted)) => {
+                judged.quirks.push("the signed attributes are not in DER order".to_owned());
+                attempt(sorted)
+            }
+            (outcome, _) => outcome,
+        },
+    };
+    let findings = &mut judged.findings;
+    match outcome {
+        Outcome::Valid { weakness: None } => judged.value = Some(ValueHolds(())),
+        Outcome::Valid { weakness: Some(weakness) } => findings.doubt(
+            Sub::CryptoConstraintsFailure,
+            "SIGNATURE_ALGORITHM",
+            format!("The signature fits, but {weakness}."),
+        ),
+        Outcome::Invalid => findings.failed(
+            Sub::SigCryptoFailure,
+            "SIGNATURE_VALUE",
+            "The signature was not made with the signer's key, or what it signs was changed.",
+        ),
+        Outcome::Unsupported(name) => findings.doubt(
+            Sub::CryptoConstraintsFailure,
+            "ALGORITHM_NOT_JUDGED",
+            format!("The signature uses {name}, which this version does not judge."),
+        ),
+    }
+}
+
+/// The first reference of an ESS signing-certificate attribute (RFC 5035).
+struct Reference<'a> {
+    hash: Hash,
+    digest: &'a [u8],
+}
+
+impl Reference<'_> {
+    /// `None` if the hash is not computed here.
+    fn fits(&self, certificate: &Certificate) -> Option<bool> {
+        let algorithm = self.hash.ring()?;
+        Some(digest::digest(algorithm, &certificate.der).as_ref() == self.digest)
+    }
+}
+
+fn reference<'a>(attributes: &Attributes<'a>) -> Result<Option<Reference<'a>>, Malformed> {
+    let second = attributes.count(oid::SIGNING_CERTIFICATE_V2) > 0;
+    if !second && attributes.count(oid::SIGNING_CERTIFICATE) == 0 {
+        return Ok(None);
+    }
+    let kind = if second { oid::SIGNING_CERTIFICATE_V2 } else { oid::SIGNING_CERTIFICATE };
+    let mut list = attributes.single(kind)?.children().expect(tag::SEQUENCE)?.children();
+    let mut first = list.expect(tag::SEQUENCE)?.children();
+    let hash = match (second, first.optional(tag::SEQUENCE)?) {
+        (true, Some(identifier)) => identifier_hash(identifier)?,
+        (true, None) => Hash::Sha256,
+        (false, _) => Hash::Sha1,
+    };
+    Ok(Some(Reference { hash, digest: first.expect(tag::OCTET_STRING)?.content }))
+}
+
+fn identifier_hash(identifier: Value<'_>) -> Result<Hash, Malformed> {
+    Ok(Hash::from_oid(Reader::new(identifier.content).expect(tag::OBJECT_IDENTIFIER)?.content))
+}
+
+/// C3: a certificate with the same key must not be put in the place of the signer's.
+fn check_signing_certificate(
+    context: &Context<'_>,
+    info: &SignerInfo<'_>,
+    signer: &Certificate,
+    judged: &mut Judged,
+) {
+    let reference = info.signed_attributes.as_ref().map_or(Ok(None), reference);
+    let findings = &mut judged.findings;
+    match reference {
+        Ok(Some(reference)) => match reference.fits(signer) {
+            Some(true) => {}
+            Some(false) => findings.doubt(
+                Sub::NoSigningCertificateFound,
+                "SIGNING_CERTIFICATE_DIFFERS",
+                "The signed reference names another certificate than the one in the signature.",
+            ),
+            None => findings.doubt(
+                Sub::CryptoConstraintsFailure,
+                "DIGEST_NOT_JUDGED",
+                format!(
+                    "The signing certificate is named with {}, which this version does not judge.",
+                    reference.hash.name()
+                ),
+            ),
+        },
+        Ok(None) if context.profile == Profile::Cades => findings.doubt(
+            Sub::SigConstraintsFailure,
+            "SIGNING_CERTIFICATE_UNPROTECTED",
+            "The signature does not protect its signing certificate, as its format demands.",
+        ),
+        Ok(None) => {
+            judged.quirks.push("the signing certificate is not protected by the signature".into());
+        }
+        Err(_) => findings.doubt(
+            Sub::SigConstraintsFailure,
+            "SIGNING_CERTIFICATE_UNREADABLE",
+            "The signed reference to the signing certificate is doubled or cannot be read.",
+        ),
+    }
+}
+
+/// Claims and extras that never decide: signing time, time-stamps, counter signatures.
+fn check_claims(context: &Context<'_>, info: &SignerInfo<'_>, judged: &mut Judged) {
+    if let Some(attributes) = &info.signed_attributes {
+        judged.signing_time = attributes.single(oid::SIGNING_TIME).ok().and_then(cms::time);
+        if attributes.count(oid::SIGNING_TIME) > 1 {
+            judged.quirks.push("the signing time is stated more than once".to_owned());
+        }
+    }
+    if let Some(claimed) = judged.signing_time {
+        judged.quirks.extend(claimed_time_quirk(context.now, claimed));
+    }
+    if info.unsigned_attributes.contains(&oid::TIMESTAMP_TOKEN) {
+        judged.quirks.push("a time-stamp is present and was not judged".to_owned());
+    }
+    if info.unsigned_attributes.contains(&oid::COUNTER_SIGNATURE) {
+        judged.quirks.push("a counter signature is present and was not judged".to_owned());
+    }
+}
+
+/// A claimed time in the future; up to seven hours is local time written as UTC.
+pub(super) fn claimed_time_quirk(now: Time, claimed: Time) -> Option<String> {
+    if claimed <= now {
+        return None;
+    }
+    Some(if claimed.since(now) <= CLAIMED_TIME_AHEAD_MAX {
+        "the claimed signing time lies in the future, perhaps local time written as UTC".to_owned()
+    } else {
+        "the claimed signing time lies in the future".to_owned()
+    })
+}

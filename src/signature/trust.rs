@@ -1,0 +1,184 @@
+//! Trust material: anchors, intermediates and CRLs, parsed once, never changed.
+//!
+//! The only thing that changes is a cache of signature checks between certificates. Its keys are
+//! digests of both certificates, so a cached answer cannot be about anything else.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::algorithm::Outcome;
+use super::certificate::Certificate;
+use super::crl::Crl;
+use super::name::CanonicalName;
+use crate::digest::Sha256;
+use crate::limits::TRUST_LINKS_MAX;
+
+/// Trust material that cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TrustError {
+    /// An anchor is not a certificate.
+    #[error("trust anchor {index} is not a DER certificate")]
+    Anchor {
+        /// Position in the list given.
+        index: usize,
+    },
+    /// An intermediate is not a certificate.
+    #[error("intermediate certificate {index} is not a DER certificate")]
+    Intermediate {
+        /// Position in the list given.
+        index: usize,
+    },
+    /// A CRL cannot be read.
+    #[error("certificate revocation list {index} is not a DER CRL")]
+    Crl {
+        /// Position in the list given.
+        index: usize,
+    },
+}
+
+/// An immutable snapshot of trust material.
+#[derive(Debug)]
+pub struct Trust {
+    certificates: HashMap<CanonicalName, Vec<Arc<Certificate>>>,
+    anchors: HashSet<Sha256>,
+    crls: Vec<Crl>,
+    crls_by_issuer: HashMap<CanonicalName, Vec<usize>>,
+    links: Mutex<HashMap<(Sha256, Sha256), Outcome>>,
+    crl_links: Mutex<HashMap<(usize, Sha256), Outcome>>,
+}
+
+impl Trust {
+    /// Parses anchors, intermediates and CRLs (all DER).
+    ///
+    /// # Errors
+    /// [`TrustError`] names the first item that cannot be read.
+    pub fn new(
+        anchors: Vec<Vec<u8>>,
+        intermediates: Vec<Vec<u8>>,
+        crls: Vec<Vec<u8>>,
+    ) -> Result<Self, TrustError> {
+        let mut trust = Self {
+            certificates: HashMap::new(),
+            anchors: HashSet::new(),
+            crls: Vec::with_capacity(crls.len()),
+            crls_by_issuer: HashMap::new(),
+            links: Mutex::default(),
+            crl_links: Mutex::default(),
+        };
+        for (index, der) in anchors.iter().enumerate() {
+            let anchor = Certificate::from_der(der).map_err(|_| TrustError::Anchor { index })?;
+            trust.anchors.insert(anchor.fingerprint);
+            trust.add(anchor);
+        }
+        for (index, der) in intermediates.iter().enumerate() {
+            let certificate =
+                Certificate::from_der(der).map_err(|_| TrustError::Intermediate { index })?;
+            if !trust.anchors.contains(&certificate.fingerprint) {
+                trust.add(certificate);
+            }
+        }
+        for (index, der) in crls.iter().enumerate() {
+            let crl = Crl::from_der(der).map_err(|_| TrustError::Crl { index })?;
+            trust.crls_by_issuer.entry(crl.issuer.canonical.clone()).or_default().push(index);
+            trust.crls.push(crl);
+        }
+        Ok(trust)
+    }
+
+    fn add(&mut self, certificate: Certificate) {
+        let name = certificate.subject.canonical.clone();
+        self.certificates.entry(name).or_default().push(Arc::new(certificate));
+    }
+
+    pub(super) fn is_anchor(&self, certificate: &Certificate) -> bool {
+        self.anchors.contains(&certificate.fingerprint)
+    }
+
+    /// Every certificate with this subject; anchors first.
+    pub(super) fn named(&self, subject: &CanonicalName) -> &[Arc<Certificate>] {
+        self.certificates.get(subject).map_or(&[], Vec::as_slice)
+    }
+
+    /// Every certificate, for signers that are named by key identifier.
+    pub(super) fn all(&self) -> impl Iterator<Item = &Arc<Certificate>> {
+        self.certificates.values().flatten()
+    }
+
+    /// CRLs issued under this name, with their index.
+    pub(super) fn crls_of(&self, issuer: &CanonicalName) -> impl Iterator<Item = (usize, &Crl)> {
+        let indices = self.crls_by_issuer.get(issuer).map_or(&[][..], Vec::as_slice);
+        indices.iter().filter_map(|&index| Some((index, self.crls.get(index)?)))
+    }
+
+    /// Whether `issuer` signed `subject`.
+    pub(super) fn link(&self, subject: &Certificate, issuer: &Certificate) -> Outcome {
+        let pair = (subject.fingerprint, issuer.fingerprint);
+        if let Some(outcome) = lock(&self.links).get(&pair) {
+            return outcome.clone();
+        }
+        keep(&self.links, pair, subject.verified_by(issuer))
+    }
+
+    /// Whether `issuer` signed the CRL at `index`.
+    pub(super) fn crl_link(&self, index: usize, crl: &Crl, issuer: &Certificate) -> Outcome {
+        let pair = (index, issuer.fingerprint);
+        if let Some(outcome) = lock(&self.crl_links).get(&pair) {
+            return outcome.clone();
+        }
+        keep(&self.crl_links, pair, crl.verified_by(issuer))
+    }
+}
+
+/// A poisoned cache is still a correct cache: entries are inserted whole.
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn keep<K: Eq + std::hash::Hash>(
+    cache: &Mutex<HashMap<K, Outcome>>,
+    key: K,
+    outcome: Outcome,
+) -> Outcome {
+    let mut cache = lock(cache);
+    // Strangers can fill the cache with certificates of their own; starting anew is cheap.
+    if cache.len() >= TRUST_LINKS_MAX {
+        cache.clear();
+    }
+    cache.insert(key, outcome.clone());
+    outcome
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::signature::testing::Authority;
+
+    #[test]
+    fn unreadable_material_is_named_by_its_place() {
+        let root = Authority::root("Root").certificate.der().to_vec();
+        let junk = vec![1, 2, 3];
+        let error = |anchors, middle, crls| Trust::new(anchors, middle, crls).unwrap_err();
+        assert_eq!(
+            error(vec![root, junk.clone()], vec![], vec![]),
+            TrustError::Anchor { index: 1 }
+        );
+        assert_eq!(
+            error(vec![], vec![junk.clone()], vec![]),
+            TrustError::Intermediate { index: 0 }
+        );
+        assert_eq!(error(vec![], vec![], vec![junk]), TrustError::Crl { index: 0 });
+    }
+
+    #[test]
+    fn a_link_is_computed_once() {
+        let root = Authority::root("Root");
+        let leaf = root.issue("Leaf", |_| {});
+        let issuer = Certificate::from_der(root.certificate.der()).unwrap();
+        let subject = Certificate::from_der(leaf.certificate.der()).unwrap();
+        let trust = Trust::new(vec![], vec![], vec![]).unwrap();
+        for _ in 0..3 {
+            assert_eq!(trust.link(&subject, &issuer), Outcome::Valid { weakness: None });
+        }
+        assert_eq!(lock(&trust.links).len(), 1);
+    }
+}
