@@ -17,12 +17,16 @@ pub mod signature;
 pub mod routing;
 pub mod log;
 pub mod delivery;
+pub mod evidence;
 
 // hall: the only place where the rooms meet
 pub mod gateway;
 
 // plant: wires and disks
 pub mod proto;
+
+// doors: gRPC
+pub mod service;
 
 // roof
 pub mod workshop;

@@ -215,9 +215,6 @@ catalogue! {
     LeaseLost State "LEASE_LOST",
         "the lease on this item has expired or belongs to another", "quyền xử lý mục này đã hết hạn hoặc thuộc phiên khác",
         "watch or list again and use the new lease";
-    NotAcknowledged State "NOT_ACKNOWLEDGED",
-        "the document has not been acknowledged yet", "văn bản chưa được tiếp nhận",
-        "acknowledge it first";
 
     RequestIdReused Conflict "REQUEST_ID_REUSED",
         "this request id was used before with other content", "request_id đã dùng cho nội dung khác",

@@ -64,6 +64,8 @@ pub struct Delivery {
     pub recipient: Code,
     /// Who sent it.
     pub sender: Code,
+    /// SHA-256 of the envelope's bytes.
+    pub envelope: Sha256,
     /// Its lane.
     pub urgency: Urgency,
     /// How far the content came.
@@ -73,6 +75,8 @@ pub struct Delivery {
     pub business: Status,
     /// The entry that put it into the mailbox; its place in the lane.
     pub consigned: EntryId,
+    /// The entry with which the recipient acknowledged or refused.
+    pub answered: Option<EntryId>,
     /// The latest entry about it.
     pub latest: EntryId,
     /// When that was.
@@ -86,10 +90,12 @@ impl Delivery {
             consignment: entry.consignment?,
             recipient: entry.to.clone()?,
             sender: entry.from.clone()?,
+            envelope: entry.envelope?,
             urgency: entry.urgency?,
             transport: Transport::Consigned,
             business: Status::Arrived,
             consigned: id,
+            answered: None,
             latest: id,
             changed_at: entry.time,
         })
@@ -118,10 +124,12 @@ impl Delivery {
         match entry.event {
             Event::ContentHandover => {
                 next.transport = Transport::HandedOver;
+                next.answered = Some(id);
                 next.business = next.business.max(Status::Accepted);
             }
             Event::ConsignmentRejection => {
                 next.transport = Transport::Rejected;
+                next.answered = Some(id);
                 next.business = Status::Refused;
             }
             Event::StatusReport if next.transport != Transport::Rejected => {

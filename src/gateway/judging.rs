@@ -2,13 +2,16 @@
 
 use serde_json::{Value, json};
 
+use super::Surroundings;
 use crate::clock::Time;
 use crate::digest::{Sha256, hex};
 use crate::directory::Agency;
 use crate::document::{Envelope, Form, PartRole};
 use crate::log::VerdictMark;
 use crate::refusal::{Reason, Refusal};
-use crate::signature::{self, Indication, LegalRole, LegalValue, SubIndication, Trust};
+use crate::signature::{
+    self, DocumentForm, Indication, LegalJudgement, Report, Role, SubIndication,
+};
 use crate::source::Source;
 
 /// Signatures that are undecided in these ways are refused: something is known against them.
@@ -40,11 +43,11 @@ impl SignerRole {
         }
     }
 
-    fn legal(self) -> LegalRole {
+    fn legal(self) -> Role {
         match self {
-            Self::Seal => LegalRole::AgencySeal,
-            Self::Person => LegalRole::Person,
-            Self::Unknown => LegalRole::Unknown,
+            Self::Seal => Role::AgencySeal,
+            Self::Person => Role::Person,
+            Self::Unknown => Role::Unknown,
         }
     }
 
@@ -81,7 +84,7 @@ pub struct Judgement {
     /// Every signature, in the order of parts.
     pub signatures: Vec<Judged>,
     /// What the document is worth.
-    pub legal: LegalValue,
+    pub legal: LegalJudgement,
     /// The report, JSON, as it is kept and hashed.
     pub report: Vec<u8>,
     /// Certificates and revocation lists that the verdicts rest on, DER.
@@ -93,31 +96,42 @@ impl Judgement {
     pub fn of<'a>(
         envelope: &Envelope,
         agency: &Agency,
-        trust: &Trust,
+        surroundings: &Surroundings,
         now: Time,
         part: impl Fn(usize) -> &'a dyn Source,
     ) -> Self {
+        let trust = &surroundings.trust;
         let mut signatures = Vec::new();
-        let mut main = Vec::new();
+        // What is signed beside the main part and in it, as one report.
+        let mut main: Option<Report> = None;
         for (index, listed) in envelope.parts.iter().enumerate() {
             let (report, covered) = match listed.signs {
                 None => (signature::judge(part(index), trust, now), index),
                 Some(target) => (detached(part(index), part(target.0), trust, now), target.0),
             };
-            let covers_main =
-                envelope.parts.get(covered).is_some_and(|one| one.role == PartRole::Main);
-            for signature in report.signatures {
+            for signature in &report.signatures {
                 let role = SignerRole::of(signature.signer.as_ref(), agency);
-                if covers_main {
-                    main.push((signature.verdict.clone(), role.legal()));
+                let (part, signature) = (listed.name.clone(), signature.clone());
+                signatures.push(Judged { part, role, signature });
+            }
+            if envelope.parts.get(covered).is_some_and(|one| one.role == PartRole::Main) {
+                match &mut main {
+                    Some(main) => main.signatures.extend(report.signatures),
+                    None => main = Some(report),
                 }
-                signatures.push(Judged { part: listed.name.clone(), role, signature });
             }
         }
-        let is_copy = envelope.form == Form::Copy;
-        let legal = LegalValue::of(&main, is_copy);
-        let material = material(&signatures, trust);
-        let report = report(envelope, &signatures, &legal, trust, now);
+        let form = match envelope.form {
+            Form::Original => DocumentForm::Original,
+            Form::Copy => DocumentForm::Copy,
+        };
+        let main = main.expect("every envelope has a main part");
+        let role = |signature: &signature::Signature| {
+            SignerRole::of(signature.signer.as_ref(), agency).legal()
+        };
+        let legal = signature::legal_value(&main, form, role);
+        let material = material(&signatures, &surroundings.crls);
+        let report = report(envelope, &signatures, &legal, &surroundings.crls, now);
         Self { signatures, legal, report, material }
     }
 
@@ -135,7 +149,7 @@ impl Judgement {
     pub fn mark(&self) -> VerdictMark {
         VerdictMark {
             indication: self.word(),
-            legal_value: self.legal.word().to_owned(),
+            legal_value: self.legal.value.to_string(),
             report: Sha256::of(&self.report),
         }
     }
@@ -177,9 +191,9 @@ impl Judgement {
 fn detached(
     signature: &dyn Source,
     content: &dyn Source,
-    trust: &Trust,
+    trust: &signature::Trust,
     now: Time,
-) -> signature::Report {
+) -> Report {
     let size = usize::try_from(signature.size()).unwrap_or(usize::MAX);
     let mut bytes = vec![0; size.min(crate::limits::CMS_SIZE_MAX)];
     if size > bytes.len() || signature.read_at(0, &mut bytes).is_err() {
@@ -188,11 +202,11 @@ fn detached(
     signature::judge_detached(&bytes, content, trust, now)
 }
 
-fn material(signatures: &[Judged], trust: &Trust) -> Vec<Vec<u8>> {
+fn material(signatures: &[Judged], crls: &[Vec<u8>]) -> Vec<Vec<u8>> {
     let mut material: Vec<Vec<u8>> = Vec::new();
     let chains = signatures.iter().flat_map(|judged| judged.signature.chain.iter().cloned());
-    let crls = signatures.iter().flat_map(|judged| judged.signature.crls.iter().copied());
-    for piece in chains.chain(crls.filter_map(|index| trust.crl(index).map(<[u8]>::to_vec))) {
+    let used = signatures.iter().flat_map(|judged| judged.signature.crls.iter());
+    for piece in chains.chain(used.filter_map(|index| crls.get(*index).cloned())) {
         if !material.contains(&piece) {
             material.push(piece);
         }
@@ -203,8 +217,8 @@ fn material(signatures: &[Judged], trust: &Trust) -> Vec<Vec<u8>> {
 fn report(
     envelope: &Envelope,
     signatures: &[Judged],
-    legal: &LegalValue,
-    trust: &Trust,
+    legal: &LegalJudgement,
+    crls: &[Vec<u8>],
     now: Time,
 ) -> Vec<u8> {
     let worst = signatures.iter().map(|judged| judged.signature.verdict.indication()).max();
@@ -213,22 +227,22 @@ fn report(
         "time": now.to_string(),
         "envelope": envelope.digest().to_string(),
         "indication": worst.map_or_else(|| "UNSIGNED".to_owned(), |worst| worst.to_string()),
-        "legal_value": legal.word(),
-        "legal_rule": legal.rule(),
-        "legal_reason": legal.sentence(),
-        "signatures": signatures.iter().map(|judged| one(judged, trust)).collect::<Vec<_>>(),
+        "legal_value": legal.value.to_string(),
+        "legal_rule": legal.rule.name(),
+        "legal_reason": legal.sentence,
+        "signatures": signatures.iter().map(|judged| one(judged, crls)).collect::<Vec<_>>(),
     });
     value.to_string().into_bytes()
 }
 
-fn one(judged: &Judged, trust: &Trust) -> Value {
+fn one(judged: &Judged, crls: &[Vec<u8>]) -> Value {
     let mut value = describe(&judged.signature);
     value["part"] = json!(judged.part);
     value["role"] = json!(judged.role.word());
     let chain = judged.signature.chain.iter().map(|der| Sha256::of(der).to_string());
     value["certificates"] = json!(chain.collect::<Vec<_>>());
-    let crls = judged.signature.crls.iter().filter_map(|index| trust.crl(*index));
-    value["crls"] = json!(crls.map(|der| Sha256::of(der).to_string()).collect::<Vec<_>>());
+    let used = judged.signature.crls.iter().filter_map(|index| crls.get(*index));
+    value["crls"] = json!(used.map(|der| Sha256::of(der).to_string()).collect::<Vec<_>>());
     value
 }
 

@@ -1,3 +1,170 @@
 //! The hall: the only place where the rooms meet.
+//!
+//! [`Gateway::submit`] is the walk of a document; [`Gateway::answer`] is what recipients say about
+//! it. Both end in the sequencer, the one writer of the log. Nothing is answered before it is
+//! durable and proven.
 
+mod answering;
+mod command;
+mod dispatcher;
+mod judging;
+pub mod peer;
 pub mod ports;
+mod reading;
+mod sequencer;
+mod stage;
+mod submitting;
+
+use std::sync::{Arc, RwLock};
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+pub use answering::{Answer, AnswerReceipt, note_text};
+pub use dispatcher::Dispatcher;
+pub use judging::{Judged, Judgement, SignerRole};
+pub use peer::Peer;
+pub use reading::{EpochRows, Reading};
+pub use sequencer::{Setup, StartError};
+pub use submitting::{Accepted, Bodies, Missing, Submission, Validated, Warning};
+
+use crate::clock::{Clock, Time};
+use crate::directory::Directory;
+use crate::refusal::Refusal;
+use crate::signature::Trust;
+use ports::{Contents, Store, StoreError};
+use sequencer::Sequencer;
+
+/// Our trouble, not the caller's: nothing happened, and the same request may be sent again.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Fault {
+    /// Too much waits for the writer.
+    #[error("the gateway is busy")]
+    Busy,
+    /// The writer has stopped; a restart is under way.
+    #[error("the gateway cannot write to its log")]
+    Stopped,
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The content store failed.
+    #[error("content cannot be stored: {0}")]
+    Content(String),
+}
+
+impl Fault {
+    /// When it makes sense to try again.
+    pub fn retry_after(&self) -> Duration {
+        match self {
+            Self::Busy => Duration::from_secs(1),
+            Self::Stopped | Self::Store(_) | Self::Content(_) => Duration::from_secs(10),
+        }
+    }
+}
+
+/// Why a call did not do what it was asked: a refusal is final, a fault is not.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// The caller's to mend.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// Ours to mend.
+    #[error(transparent)]
+    Fault(#[from] Fault),
+}
+
+impl From<StoreError> for Error {
+    fn from(error: StoreError) -> Self {
+        Self::Fault(error.into())
+    }
+}
+
+/// What may change while the gateway runs; replaced as a whole.
+#[derive(Debug)]
+pub struct Surroundings {
+    /// Who exists.
+    pub directory: Directory,
+    /// Whom signatures may lead to.
+    pub trust: Trust,
+    /// The revocation lists in `trust`, DER, in the order in which they were given to it.
+    pub crls: Vec<Vec<u8>>,
+}
+
+/// The gateway.
+pub struct Gateway {
+    store: Arc<dyn Store>,
+    contents: Arc<dyn Contents>,
+    clock: Arc<dyn Clock>,
+    surroundings: RwLock<Arc<Surroundings>>,
+    reading: Reading,
+    sequencer: Sequencer,
+    dispatcher: Arc<Dispatcher>,
+    kept: submitting::Kept,
+}
+
+impl Gateway {
+    /// Opens the log, checks it against its head guard, and starts the writer.
+    ///
+    /// # Errors
+    /// [`StartError`] if the log must not be written to.
+    pub fn start(
+        setup: Setup,
+        contents: Arc<dyn Contents>,
+        surroundings: Surroundings,
+    ) -> Result<Self, StartError> {
+        let dispatcher = Arc::new(Dispatcher::default());
+        let (store, clock) = (setup.store.clone(), setup.clock.clone());
+        let reading = Reading::new(store.clone(), setup.key.public());
+        let sequencer = Sequencer::start(setup, dispatcher.clone())?;
+        Ok(Self {
+            store,
+            contents,
+            clock,
+            surroundings: RwLock::new(Arc::new(surroundings)),
+            reading,
+            sequencer,
+            dispatcher,
+            kept: submitting::Kept::default(),
+        })
+    }
+
+    /// The present time.
+    pub fn now(&self) -> Time {
+        self.clock.now()
+    }
+
+    /// The present directory and trust; stable for as long as it is held.
+    pub fn surroundings(&self) -> Arc<Surroundings> {
+        self.surroundings.read().expect("no panic while replacing").clone()
+    }
+
+    /// Replaces directory and trust; calls under way finish with what they began with.
+    pub fn replace_surroundings(&self, next: Surroundings) {
+        *self.surroundings.write().expect("no panic while replacing") = Arc::new(next);
+    }
+
+    /// The log, to read.
+    pub fn reading(&self) -> &Reading {
+        &self.reading
+    }
+
+    /// The store, to look things up.
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.store
+    }
+
+    /// The bodies.
+    pub fn contents(&self) -> &Arc<dyn Contents> {
+        &self.contents
+    }
+
+    /// The bells of the mailboxes.
+    pub fn dispatcher(&self) -> &Dispatcher {
+        &self.dispatcher
+    }
+
+    /// Becomes the reason once the writer has stopped for good; the process must then restart.
+    pub fn broken(&self) -> watch::Receiver<Option<String>> {
+        self.sequencer.broken()
+    }
+}

@@ -359,8 +359,7 @@ async fn walk(
         move || {
             let agency = surroundings.directory.agency(&sender).expect("the sender was admitted");
             let part = |index: usize| gathered.bodies[index].source();
-            let judgement =
-                Judgement::of(&gathered.envelope, agency, &surroundings.trust, now, part);
+            let judgement = Judgement::of(&gathered.envelope, agency, &surroundings, now, part);
             (gathered, judgement)
         }
     };

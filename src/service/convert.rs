@@ -209,8 +209,8 @@ pub(super) fn receipt(receipt: Receipt) -> v1::Receipt {
 pub(super) fn verdict(judgement: &Judgement) -> v1::Verdict {
     v1::Verdict {
         indication: indication(judgement.indication()).into(),
-        legal_value: judgement.legal.word().to_owned(),
-        legal_reason: judgement.legal.sentence().to_string(),
+        legal_value: judgement.legal.value.to_string(),
+        legal_reason: judgement.legal.sentence.clone(),
         signatures: judgement.signatures.iter().map(finding).collect(),
     }
 }
