@@ -29,4 +29,7 @@ pub mod proto;
 pub mod service;
 
 // roof
+pub mod config;
+pub mod telemetry;
+pub mod server;
 pub mod workshop;

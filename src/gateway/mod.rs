@@ -41,6 +41,9 @@ pub enum Fault {
     /// Too much waits for the writer.
     #[error("the gateway is busy")]
     Busy,
+    /// The process is about to stop; another will answer.
+    #[error("the gateway is closing")]
+    Closing,
     /// The writer has stopped; a restart is under way.
     #[error("the gateway cannot write to its log")]
     Stopped,
@@ -56,7 +59,7 @@ impl Fault {
     /// When it makes sense to try again.
     pub fn retry_after(&self) -> Duration {
         match self {
-            Self::Busy => Duration::from_secs(1),
+            Self::Busy | Self::Closing => Duration::from_secs(1),
             Self::Stopped | Self::Store(_) | Self::Content(_) => Duration::from_secs(10),
         }
     }

@@ -2,9 +2,14 @@
 //! CA; everything else is judged here, on every request: period, revocation, system, role.
 
 use std::collections::HashSet;
+use std::future::ready;
+use std::pin::Pin;
 use std::sync::{Arc, RwLock};
+use std::task::{Context, Poll};
 
-use tonic::{Request, Status};
+use http::{Request, Response};
+use tonic::body::Body;
+use tower::{Layer, Service};
 use x509_parser::prelude::{FromDer as _, GeneralName, ParsedExtension, X509Certificate};
 
 use super::status::to_status;
@@ -118,27 +123,58 @@ impl Admission {
             })?;
         Ok(Peer { system: system.id.clone(), role: system.role, certificate: certificate.sha256 })
     }
+}
 
-    /// Lets a request in with its [`Peer`], or turns it away with the reason.
-    ///
-    /// # Errors
-    /// The status of the refusal.
-    #[expect(clippy::result_large_err, reason = "the type that tonic's interceptors have")]
-    pub fn admit(&self, mut request: Request<()>) -> Result<Request<()>, Status> {
+/// Puts the doorkeeper before every service, reflection and health included.
+#[derive(Clone)]
+pub struct AdmissionLayer(pub Arc<Admission>);
+
+impl<S> Layer<S> for AdmissionLayer {
+    type Service = Guarded<S>;
+
+    fn layer(&self, inner: S) -> Guarded<S> {
+        Guarded { inner, admission: self.0.clone() }
+    }
+}
+
+/// A service behind the doorkeeper: requests reach it with their [`Peer`], or not at all.
+#[derive(Clone)]
+pub struct Guarded<S> {
+    inner: S,
+    admission: Arc<Admission>,
+}
+
+impl<S, B> Service<Request<B>> for Guarded<S>
+where
+    S: Service<Request<B>, Response = Response<Body>>,
+    S::Future: Send + 'static,
+    S::Error: Send + 'static,
+{
+    type Response = Response<Body>;
+    type Error = S::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, S::Error>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
         let certificate = request.extensions().get::<Option<Arc<ClientCertificate>>>();
         let certificate = certificate.cloned().flatten();
         let judged = match &certificate {
-            Some(certificate) => self.judge(certificate),
+            Some(certificate) => self.admission.judge(certificate),
             None => Err(Refusal::new(Reason::CertificateMissing)),
         };
-        let peer = judged.map_err(|refusal| {
-            tracing::info!(%refusal, "turned away");
-            to_status(refusal)
-        })?;
-        request.extensions_mut().insert(peer);
-        if let Some(certificate) = certificate {
-            request.extensions_mut().insert(certificate);
+        match judged {
+            Ok(peer) => {
+                request.extensions_mut().insert(peer);
+                request.extensions_mut().insert(certificate);
+                Box::pin(self.inner.call(request))
+            }
+            Err(refusal) => {
+                tracing::info!(%refusal, path = request.uri().path(), "turned away");
+                Box::pin(ready(Ok(to_status(refusal).into_http())))
+            }
         }
-        Ok(request)
     }
 }

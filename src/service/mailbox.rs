@@ -38,7 +38,8 @@ impl MailboxService for Door {
         request: Request<v1::WatchRequest>,
     ) -> Result<Response<Self::WatchStream>, Status> {
         let peer = self.peer(&request)?;
-        let certificate = request.extensions().get::<Arc<ClientCertificate>>().cloned();
+        let certificate =
+            request.extensions().get::<Option<Arc<ClientCertificate>>>().cloned().flatten();
         let agency = self.own(&peer, &request.get_ref().agency).map_err(to_status)?;
         let cursor = paging::cursor(&request.get_ref().cursor).map_err(to_status)?;
         let stream = watch::start(self.clone(), agency, certificate, cursor);

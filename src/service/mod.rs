@@ -14,7 +14,7 @@ mod watch;
 
 use std::sync::Arc;
 
-pub use admission::{Admission, ClientCertificate, Revocations};
+pub use admission::{Admission, AdmissionLayer, ClientCertificate, Revocations};
 pub use convert::{envelope_bytes, part_listing};
 pub use deadline::DeadlineLayer;
 pub use status::{DOMAIN, to_status};
@@ -27,12 +27,17 @@ use crate::proto::v1;
 pub struct Door {
     gateway: Arc<Gateway>,
     admission: Arc<Admission>,
+    closing: tokio::sync::watch::Receiver<bool>,
 }
 
 impl Door {
-    /// The doors of `gateway`.
-    pub fn new(gateway: Arc<Gateway>, admission: Arc<Admission>) -> Self {
-        Self { gateway, admission }
+    /// The doors of `gateway`; streams end once `closing` is true.
+    pub fn new(
+        gateway: Arc<Gateway>,
+        admission: Arc<Admission>,
+        closing: tokio::sync::watch::Receiver<bool>,
+    ) -> Self {
+        Self { gateway, admission, closing }
     }
 
     /// All services, to be served behind [`Admission`].

@@ -36,11 +36,15 @@ fn refused(refusal: &Refusal) -> Status {
 fn faulted(fault: &Fault) -> Status {
     let (reason, vietnamese) = match fault {
         Fault::Busy => ("BUSY", "hệ thống đang bận, vui lòng gửi lại sau"),
+        Fault::Closing => ("CLOSING", "hệ thống đang khởi động lại, vui lòng gửi lại sau"),
         Fault::Stopped => ("LOG_STOPPED", "hệ thống tạm thời không ghi được nhật ký"),
         Fault::Store(_) => ("STORE_FAILED", "lỗi lưu trữ, vui lòng gửi lại sau"),
         Fault::Content(_) => ("CONTENT_FAILED", "lỗi lưu trữ nội dung, vui lòng gửi lại sau"),
     };
-    tracing::error!(%fault, "answered with UNAVAILABLE");
+    match fault {
+        Fault::Busy | Fault::Closing => tracing::info!(%fault, "answered with UNAVAILABLE"),
+        _ => tracing::error!(%fault, "answered with UNAVAILABLE"),
+    }
     let mut details = ErrorDetails::with_error_info(reason, DOMAIN, HashMap::new());
     details.set_retry_info(Some(fault.retry_after()));
     details.set_localized_message("vi", vietnamese);

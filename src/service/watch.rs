@@ -16,7 +16,7 @@ use super::status::to_status;
 use crate::delivery::{Cursor, Holder};
 use crate::directory::Code;
 use crate::gateway::ports::LeaseRequest;
-use crate::gateway::{Error, note_text};
+use crate::gateway::{Error, Fault, note_text};
 use crate::limits::{LEASE, LEASED_ITEMS_MAX};
 use crate::log::{Entry, EntryId};
 use crate::proto::v1;
@@ -80,6 +80,7 @@ impl Watcher {
     async fn watch(&mut self) -> Result<(), End> {
         let mut bell = self.door.gateway.dispatcher().bell(&self.agency);
         let mut broken = self.door.gateway.broken();
+        let mut closing = self.door.closing.clone();
         loop {
             bell.borrow_and_update();
             self.still_admitted()?;
@@ -91,7 +92,8 @@ impl Watcher {
                 rung = bell.changed() => rung.map_err(|_| End::Gone)?,
                 () = tokio::time::sleep(HEARTBEAT) => self.heartbeat().await?,
                 () = self.sender.closed() => return Err(End::Gone),
-                _ = broken.changed() => return Err(crate::gateway::Fault::Stopped.into()),
+                _ = async { closing.wait_for(|closing| *closing).await.map(drop) } => return Err(Fault::Closing.into()),
+                _ = broken.changed() => return Err(Fault::Stopped.into()),
             }
         }
     }

@@ -1,0 +1,131 @@
+//! Configuration: one TOML file, the directory and the trust material it names. Everything is read
+//! and checked before anything is started or replaced.
+
+mod directory;
+mod material;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+pub use material::{Material, TlsMaterial, log_key, read_trust};
+
+/// Why the configuration cannot be used; the text says where and what to do.
+#[derive(Debug, thiserror::Error)]
+#[error("{path}: {problem}")]
+pub struct Error {
+    path: PathBuf,
+    problem: String,
+}
+
+impl Error {
+    pub(crate) fn new(path: &Path, problem: impl ToString) -> Self {
+        Self { path: path.to_owned(), problem: problem.to_string() }
+    }
+}
+
+/// The file as it is written. Paths are relative to the file.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The gateway's name: the origin of its log, for example its DNS name. Never change it.
+    pub name: String,
+    /// Where gRPC is served, mTLS only.
+    pub listen: SocketAddr,
+    /// Where /metrics, /healthz and /readyz are served; must be a loopback address.
+    pub operations: SocketAddr,
+    /// Folder of the log and the content.
+    pub data: PathBuf,
+    /// The directory file.
+    pub directory: PathBuf,
+    /// Folder of trust domains, each with anchors, intermediates and crls.
+    pub trust: PathBuf,
+    /// TLS of the gateway.
+    pub tls: Tls,
+    /// The log.
+    pub log: Log,
+    /// Whether gRPC reflection is served; to known systems only.
+    #[serde(default = "yes")]
+    pub reflection: bool,
+    /// Memory for the store's cache, in MiB.
+    #[serde(default = "cache_mib")]
+    pub cache_mib: u64,
+}
+
+/// TLS of the gateway.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tls {
+    /// Certificate chain, PEM, leaf first.
+    pub certificate: PathBuf,
+    /// Its private key, PKCS #8 PEM.
+    pub key: PathBuf,
+    /// CA certificates for clients, PEM.
+    pub client_ca: PathBuf,
+    /// Revocation lists of those CAs, DER or PEM.
+    pub client_crls: Vec<PathBuf>,
+}
+
+/// The log.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Log {
+    /// Ed25519 private key, PKCS #8 PEM.
+    pub key: PathBuf,
+    /// Entries after which an epoch is closed.
+    #[serde(default = "epoch_entries")]
+    pub epoch_entries: u64,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// A third of what a small server can spare (log survey §3.6 rule 6).
+fn cache_mib() -> u64 {
+    64
+}
+
+fn epoch_entries() -> u64 {
+    crate::limits::EPOCH_ENTRIES_MAX
+}
+
+impl Config {
+    /// Reads the file and makes its paths absolute.
+    ///
+    /// # Errors
+    /// [`Error`] with line and column for what is not well-formed.
+    pub fn read(path: &Path) -> Result<Self, Error> {
+        let text = std::fs::read_to_string(path).map_err(|error| Error::new(path, error))?;
+        let mut config: Self = toml::from_str(&text).map_err(|error| Error::new(path, error))?;
+        let folder = path.parent().unwrap_or(Path::new("."));
+        let paths = [
+            &mut config.data,
+            &mut config.directory,
+            &mut config.trust,
+            &mut config.tls.certificate,
+            &mut config.tls.key,
+            &mut config.tls.client_ca,
+            &mut config.log.key,
+        ];
+        for one in paths.into_iter().chain(&mut config.tls.client_crls) {
+            *one = folder.join(&*one);
+        }
+        config.check(path)?;
+        Ok(config)
+    }
+
+    fn check(&self, path: &Path) -> Result<(), Error> {
+        if !crate::log::is_key_name(&self.name) || self.name.contains('/') {
+            return Err(Error::new(path, "name: a name without blanks, plus signs and slashes"));
+        }
+        if !self.operations.ip().is_loopback() {
+            return Err(Error::new(path, "operations: must be a loopback address"));
+        }
+        if self.log.epoch_entries == 0 {
+            return Err(Error::new(path, "log.epoch_entries: must not be 0"));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,237 @@
+//! A running gateway: sockets, TLS, drain. `start` returns once it serves.
+
+mod accept;
+mod operations;
+mod tls;
+
+use std::net::SocketAddr;
+use std::sync::{Arc, RwLock};
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tonic::transport::Server;
+
+use crate::clock::SystemClock;
+use crate::config::{self, Config, Material};
+use crate::gateway::ports::{HeadGuard, Store};
+use crate::gateway::{Gateway, Setup, StartError};
+use crate::limits::{CONNECTIONS_MAX, DRAIN_DEADLINE};
+use crate::proto::DESCRIPTORS;
+use crate::service::{Admission, AdmissionLayer, DeadlineLayer, Door};
+use crate::store;
+use crate::telemetry::{Metrics, MetricsLayer};
+
+/// HTTP/2 windows: one full-size chunk per stream, several streams per connection.
+const STREAM_WINDOW: u32 = 1024 * 1024;
+const CONNECTION_WINDOW: u32 = 4 * 1024 * 1024;
+/// Calls at once on one connection.
+const STREAMS_PER_CONNECTION_MAX: u32 = 256;
+/// Dead peers are noticed within half a minute and ten seconds.
+const KEEPALIVE: Duration = Duration::from_secs(30);
+const KEEPALIVE_ANSWER: Duration = Duration::from_secs(10);
+/// How often the metrics look at the head of the log.
+const HEAD_NOTED_EVERY: Duration = Duration::from_secs(1);
+
+/// Why a gateway does not run.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The configuration cannot be used.
+    #[error(transparent)]
+    Config(#[from] config::Error),
+    /// The log must not be written to.
+    #[error(transparent)]
+    Log(#[from] StartError),
+    /// The store cannot be opened.
+    #[error(transparent)]
+    Store(#[from] crate::gateway::ports::StoreError),
+    /// A socket cannot be opened.
+    #[error("{address}: {cause}")]
+    Socket {
+        /// Which.
+        address: SocketAddr,
+        /// Why.
+        cause: std::io::Error,
+    },
+    /// TLS cannot be set up.
+    #[error("tls: {0}")]
+    Tls(String),
+    /// The server ended by itself.
+    #[error("the server ended: {0}")]
+    Ended(String),
+}
+
+/// A gateway that serves.
+pub struct Running {
+    /// Where gRPC is served.
+    pub address: SocketAddr,
+    /// Where the operations pages are served.
+    pub operations: SocketAddr,
+    gateway: Arc<Gateway>,
+    admission: Arc<Admission>,
+    tls: Arc<RwLock<Arc<rustls::ServerConfig>>>,
+    config: Config,
+    closing: watch::Sender<bool>,
+    server: JoinHandle<Result<(), tonic::transport::Error>>,
+}
+
+/// Starts a gateway.
+///
+/// # Errors
+/// [`Error`]; nothing is left running then.
+pub async fn start(config: Config) -> Result<Running, Error> {
+    let material = Material::read(&config)?;
+    let tls = Arc::new(RwLock::new(Arc::new(tls::server(&material.tls)?)));
+    let (listener, address) = listen(config.listen).await?;
+    let (pages, operations) = listen(config.operations).await?;
+    let opened = config.clone();
+    let (store, contents, guard) = tokio::task::spawn_blocking(move || open(&opened))
+        .await
+        .map_err(|error| Error::Ended(error.to_string()))??;
+    let setup = Setup {
+        store,
+        guard,
+        clock: Arc::new(SystemClock),
+        key: config::log_key(&config)?,
+        name: config.name.clone(),
+        epoch_entries: config.log.epoch_entries,
+    };
+    let gateway = Arc::new(Gateway::start(setup, contents, material.surroundings)?);
+    let admission = Arc::new(Admission::new(gateway.clone(), material.tls.revocations));
+    let (closing, closed) = watch::channel(false);
+    let metrics = Arc::new(Metrics::default());
+    tokio::spawn(operations::serve(pages, metrics.clone(), gateway.clone(), closed.clone()));
+    tokio::spawn(note_head(metrics.clone(), gateway.clone()));
+
+    let door = Door::new(gateway.clone(), admission.clone(), closed.clone());
+    let (health, health_service) = tonic_health::server::health_reporter();
+    tokio::spawn(report_health(health, gateway.clone(), closed.clone()));
+    let mut routes = door.routes().add_service(health_service);
+    if config.reflection {
+        routes = with_reflection(routes)?;
+    }
+    let incoming = accept::incoming(listener, tls.clone(), CONNECTIONS_MAX);
+    let mut end = closed;
+    let server = Server::builder()
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_concurrent_streams(STREAMS_PER_CONNECTION_MAX)
+        .http2_keepalive_interval(Some(KEEPALIVE))
+        .http2_keepalive_timeout(Some(KEEPALIVE_ANSWER))
+        .layer(MetricsLayer(metrics))
+        .layer(DeadlineLayer)
+        .layer(AdmissionLayer(admission.clone()))
+        .add_routes(routes)
+        .serve_with_incoming_shutdown(incoming, async move {
+            let _closed = end.wait_for(|closing| *closing).await.map(drop);
+        });
+    let server = tokio::spawn(server);
+    tracing::info!(%address, %operations, name = config.name, "serving");
+    Ok(Running { address, operations, gateway, admission, tls, config, closing, server })
+}
+
+type Opened =
+    (Arc<dyn Store>, Arc<dyn crate::gateway::ports::Contents>, Arc<dyn HeadGuard>);
+
+fn open(config: &Config) -> Result<Opened, Error> {
+    use crate::clock::Clock as _;
+    let cache = config.cache_mib.saturating_mul(1024 * 1024);
+    let store = store::open(&config.data, cache)?;
+    let contents = store::open_contents(&config.data, SystemClock.now())?;
+    let guard = store::open_guard(&config.data)?;
+    Ok((store, contents, guard))
+}
+
+async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), Error> {
+    let failed = |cause| Error::Socket { address, cause };
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let bound = listener.local_addr().map_err(failed)?;
+    Ok((listener, bound))
+}
+
+fn with_reflection(routes: tonic::service::Routes) -> Result<tonic::service::Routes, Error> {
+    let builder = || {
+        tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(DESCRIPTORS)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+    };
+    let wrong = |error: tonic_reflection::server::Error| Error::Ended(error.to_string());
+    // v1alpha, too: older tools ask for nothing else.
+    let (v1, v1alpha) =
+        (builder().build_v1().map_err(wrong)?, builder().build_v1alpha().map_err(wrong)?);
+    Ok(routes.add_service(v1).add_service(v1alpha))
+}
+
+async fn report_health(
+    health: tonic_health::server::HealthReporter,
+    gateway: Arc<Gateway>,
+    mut closing: watch::Receiver<bool>,
+) {
+    use tonic_health::ServingStatus;
+    let mut broken = gateway.broken();
+    health.set_service_status("", ServingStatus::Serving).await;
+    tokio::select! {
+        _ = closing.wait_for(|closing| *closing) => {}
+        _ = broken.changed() => {}
+    }
+    health.set_service_status("", ServingStatus::NotServing).await;
+}
+
+async fn note_head(metrics: Arc<Metrics>, gateway: Arc<Gateway>) {
+    loop {
+        if let Ok(head) = gateway.store().head() {
+            metrics.note_head(head.epoch, head.size);
+        }
+        tokio::time::sleep(HEAD_NOTED_EVERY).await;
+    }
+}
+
+impl Running {
+    /// The gateway behind the sockets.
+    pub fn gateway(&self) -> &Arc<Gateway> {
+        &self.gateway
+    }
+
+    /// Reads certificates, revocation lists, trust and directory again. Connections stay; from the
+    /// next request on, the new state counts. If anything is wrong, everything stays as it was.
+    ///
+    /// # Errors
+    /// What is wrong.
+    pub fn reload(&self) -> Result<(), Error> {
+        let material = Material::read(&self.config)?;
+        let next = Arc::new(tls::server(&material.tls)?);
+        *self.tls.write().expect("no panic while replacing") = next;
+        self.admission.replace_revocations(material.tls.revocations);
+        self.gateway.replace_surroundings(material.surroundings);
+        Ok(())
+    }
+
+    /// Takes no new connections, ends the watches, lets calls in flight finish, and stops.
+    ///
+    /// # Errors
+    /// [`Error::Ended`] if calls did not finish in time.
+    pub async fn stop(mut self) -> Result<(), Error> {
+        self.closing.send_replace(true);
+        match tokio::time::timeout(DRAIN_DEADLINE, &mut self.server).await {
+            Ok(_) => Ok(()),
+            Err(_) => {
+                self.server.abort();
+                Err(Error::Ended(format!("calls were cut off after {DRAIN_DEADLINE:?}")))
+            }
+        }
+    }
+
+    /// Returns when the gateway can go on no longer by itself.
+    pub async fn failed(&mut self) -> Error {
+        let mut broken = self.gateway.broken();
+        tokio::select! {
+            changed = broken.changed() => {
+                let cause = broken.borrow().clone();
+                let cause = cause.filter(|_| changed.is_ok());
+                Error::Ended(cause.unwrap_or_else(|| "the log's writer has stopped".into()))
+            }
+            ended = &mut self.server => Error::Ended(format!("{ended:?}")),
+        }
+    }
+}

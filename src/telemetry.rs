@@ -1,0 +1,224 @@
+//! Watching the gateway run: metrics of every call under the names that dashboards know, and the
+//! loopback pages `/metrics`, `/healthz` and `/readyz`.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use http::{HeaderMap, Request, Response};
+use http_body::Frame;
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::Registry;
+use prost::bytes::Bytes;
+use tonic::body::Body;
+use tower::{Layer, Service};
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Call {
+    grpc_service: String,
+    grpc_method: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Handled {
+    grpc_service: String,
+    grpc_method: String,
+    grpc_code: String,
+}
+
+/// All metrics of the process.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    handled: Family<Handled, Counter>,
+    seconds: Family<Call, Histogram, fn() -> Histogram>,
+    log_entries: Gauge,
+    log_epoch: Gauge,
+}
+
+/// From a quarter of a millisecond to about eight seconds.
+fn buckets() -> Histogram {
+    Histogram::new(exponential_buckets(0.000_25, 2.0, 16))
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut registry = Registry::default();
+        let handled = Family::<Handled, Counter>::default();
+        let seconds = Family::<Call, Histogram, fn() -> Histogram>::new_with_constructor(buckets);
+        let (log_entries, log_epoch) = (Gauge::default(), Gauge::default());
+        registry.register("grpc_server_handled", "Calls answered", handled.clone());
+        registry.register("grpc_server_handling_seconds", "Time to the answer", seconds.clone());
+        registry.register("vanthu_log_entries", "Entries in the open epoch", log_entries.clone());
+        registry.register("vanthu_log_epoch", "The open epoch", log_epoch.clone());
+        Self { registry, handled, seconds, log_entries, log_epoch }
+    }
+}
+
+impl Metrics {
+    /// Notes where the log ends.
+    pub fn note_head(&self, epoch: u32, size: u64) {
+        self.log_epoch.set(epoch.into());
+        self.log_entries.set(i64::try_from(size).unwrap_or(i64::MAX));
+    }
+
+    /// The metrics in OpenMetrics text.
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        encode(&mut text, &self.registry).expect("writing to a String cannot fail");
+        text
+    }
+
+    fn count(&self, call: &Call, code: &str, since: Instant) {
+        let handled = Handled {
+            grpc_service: call.grpc_service.clone(),
+            grpc_method: call.grpc_method.clone(),
+            grpc_code: code.to_owned(),
+        };
+        self.handled.get_or_create(&handled).inc();
+        self.seconds.get_or_create(call).observe(since.elapsed().as_secs_f64());
+    }
+}
+
+/// Counts calls.
+#[derive(Debug, Clone)]
+pub struct MetricsLayer(pub Arc<Metrics>);
+
+impl<S> Layer<S> for MetricsLayer {
+    type Service = Counted<S>;
+
+    fn layer(&self, inner: S) -> Counted<S> {
+        Counted { inner, metrics: self.0.clone() }
+    }
+}
+
+/// A service whose calls are counted.
+#[derive(Debug, Clone)]
+pub struct Counted<S> {
+    inner: S,
+    metrics: Arc<Metrics>,
+}
+
+impl<S, B> Service<Request<B>> for Counted<S>
+where
+    S: Service<Request<B>, Response = Response<Body>>,
+    S::Future: Send + 'static,
+    S::Error: Send + 'static,
+{
+    type Response = Response<Body>;
+    type Error = S::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, S::Error>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let call = call_of(request.uri().path());
+        let metrics = self.metrics.clone();
+        let since = Instant::now();
+        let answer = self.inner.call(request);
+        Box::pin(async move {
+            let response = answer.await?;
+            let Some(call) = call else { return Ok(response) };
+            if let Some(code) = code_of(response.headers()) {
+                metrics.count(&call, code, since);
+                return Ok(response);
+            }
+            Ok(response.map(|body| Body::new(CountedBody { body, call, metrics, since, done: false })))
+        })
+    }
+}
+
+/// Service and method of a path that is one of ours; others would let a caller make labels.
+fn call_of(path: &str) -> Option<Call> {
+    let (service, method) = path.strip_prefix('/')?.split_once('/')?;
+    let known = service.starts_with("vanthu.v1.") && service.len() + method.len() < 100;
+    known.then(|| Call { grpc_service: service.to_owned(), grpc_method: method.to_owned() })
+}
+
+fn code_of(headers: &HeaderMap) -> Option<&'static str> {
+    let code = headers.get("grpc-status")?.to_str().ok()?.parse::<i32>().ok()?;
+    Some(match tonic::Code::from(code) {
+        tonic::Code::Ok => "OK",
+        tonic::Code::Cancelled => "Canceled",
+        tonic::Code::Unknown => "Unknown",
+        tonic::Code::InvalidArgument => "InvalidArgument",
+        tonic::Code::DeadlineExceeded => "DeadlineExceeded",
+        tonic::Code::NotFound => "NotFound",
+        tonic::Code::AlreadyExists => "AlreadyExists",
+        tonic::Code::PermissionDenied => "PermissionDenied",
+        tonic::Code::ResourceExhausted => "ResourceExhausted",
+        tonic::Code::FailedPrecondition => "FailedPrecondition",
+        tonic::Code::Aborted => "Aborted",
+        tonic::Code::OutOfRange => "OutOfRange",
+        tonic::Code::Unimplemented => "Unimplemented",
+        tonic::Code::Internal => "Internal",
+        tonic::Code::Unavailable => "Unavailable",
+        tonic::Code::DataLoss => "DataLoss",
+        tonic::Code::Unauthenticated => "Unauthenticated",
+    })
+}
+
+/// A body whose trailers tell how the call ended.
+struct CountedBody {
+    body: Body,
+    call: Call,
+    metrics: Arc<Metrics>,
+    since: Instant,
+    done: bool,
+}
+
+impl http_body::Body for CountedBody {
+    type Data = Bytes;
+    type Error = tonic::Status;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, tonic::Status>>> {
+        let polled = Pin::new(&mut self.body).poll_frame(context);
+        if let Poll::Ready(Some(Ok(frame))) = &polled
+            && let Some(trailers) = frame.trailers_ref()
+        {
+            self.done = true;
+            self.metrics.count(&self.call, code_of(trailers).unwrap_or("Unknown"), self.since);
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> http_body::SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl Drop for CountedBody {
+    fn drop(&mut self) {
+        if !self.done {
+            self.metrics.count(&self.call, "Canceled", self.since);
+        }
+    }
+}
+
+/// Traces to stderr; `RUST_LOG` chooses what, JSON if stderr is no terminal.
+pub fn start_traces() {
+    use std::io::IsTerminal as _;
+    use tracing_subscriber::EnvFilter;
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let traces = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // A second start in one process (tests) keeps the first.
+    let _already = match std::io::stderr().is_terminal() {
+        true => traces.try_init(),
+        false => traces.json().try_init(),
+    };
+}
