@@ -22,3 +22,4 @@ pub mod gateway;
 
 // plant: wires and disks
 pub mod proto;
+pub mod store;

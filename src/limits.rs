@@ -48,6 +48,13 @@ pub const BATCH_ENTRIES_MAX: usize = 256;
 pub const SEQUENCER_QUEUE_MAX: usize = 4_096;
 /// Entries of an epoch; open time and memory of sled grow with its size (log survey §3.3).
 pub const EPOCH_ENTRIES_MAX: u64 = 10_000_000;
+/// A stored value (log survey §3.4: values up to 6,000 bytes never spilled; half a tile has 4 KiB).
+pub const STORED_VALUE_SIZE_MAX: usize = 4_096;
+/// Pairs read from the store, or copied within it, at a time: 256 values of 4 KiB are 1 MiB, and
+/// larger batches only add latency (log survey §3.3).
+pub const SCAN_PAGE: usize = 256;
+/// Tries, 20 ms apart, to lock a database that this process closed a moment ago.
+pub const LOCK_ATTEMPTS_MAX: usize = 50;
 
 // ── delivery ───────────────────────────────────────────────────────────────────────────────────
 
