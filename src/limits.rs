@@ -73,6 +73,16 @@ pub const VOLUME_BLOB_SIZE_MAX: u64 = 4 * 1024 * 1024;
 pub const VOLUME_SIZE_MAX: u64 = 1024 * 1024 * 1024;
 /// Content that waits for one group sync.
 pub const SYNC_GROUP_MAX: usize = 256;
+/// Requests that wait for the content writer: four groups of 256 single pieces.
+pub const CONTENT_QUEUE_MAX: usize = 1_024;
+/// Open handles of volumes for reading: 64 GiB of the newest bodies without opening a file.
+pub const VOLUME_HANDLES_MAX: usize = 64;
+/// Bodies remembered so that the same one is not written twice within a few seconds.
+pub const RECENT_CONTENTS_MAX: usize = 4_096;
+/// Uploads that one system may have staged: four documents with all their parts.
+pub const STAGED_MAX: usize = 4 * PARTS_MAX;
+/// An upload that nobody touched for a week is given up: longer than any holiday weekend.
+pub const UPLOAD_AGE_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
 
 // ── signatures ─────────────────────────────────────────────────────────────────────────────────
 

@@ -117,8 +117,8 @@ impl Files for DiskFiles {
         let sync = || {
             sync_below(&path)?;
             // The folder's own name and those of the folders above it, up to the root.
-            let above = path.ancestors().skip(1).take_while(|above| above.starts_with(&self.0));
-            above.map(sync_folder).collect::<io::Result<()>>()
+            let mut above = path.ancestors().skip(1).take_while(|above| above.starts_with(&self.0));
+            above.try_for_each(sync_folder)
         };
         sync().map_err(medium(&path))
     }

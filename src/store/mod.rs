@@ -8,6 +8,7 @@
 
 mod archive;
 mod commit;
+pub mod content;
 mod disk;
 pub mod guard;
 mod keyspace;
@@ -15,9 +16,13 @@ mod kv;
 mod lookup;
 mod mailbox;
 pub mod memory;
+mod rebuild;
 mod record;
 pub mod sled;
 mod table;
+mod upload;
+mod volume;
+mod writer;
 
 pub use kv::{Files, Kv, Medium, Pair, Write};
 pub use table::Table;

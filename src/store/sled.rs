@@ -227,3 +227,15 @@ fn failed(error: sled::Error) -> StoreError {
         _ => StoreError::Medium(error.to_string()),
     }
 }
+
+/// Derives all projections of the store in `root` again, from its entries and from the bodies of
+/// the content store in `contents`. No other process may have the store open.
+///
+/// # Errors
+/// Medium and damage; the store then is as it was.
+pub fn rebuild(root: &Path, cache_bytes: u64, contents: &Path) -> Result<(), StoreError> {
+    let store = open(root, cache_bytes)?;
+    let mut bodies = Vec::new();
+    super::content::ContentStore::scan(contents, |digest, place| bodies.push((digest, place)))?;
+    store.rebuild(bodies)
+}
