@@ -24,6 +24,7 @@ pub mod gateway;
 
 // plant: wires and disks
 pub mod proto;
+pub mod store;
 
 // doors: gRPC
 pub mod service;

@@ -48,6 +48,13 @@ pub const BATCH_ENTRIES_MAX: usize = 256;
 pub const SEQUENCER_QUEUE_MAX: usize = 4_096;
 /// Entries of an epoch; open time and memory of sled grow with its size (log survey §3.3).
 pub const EPOCH_ENTRIES_MAX: u64 = 10_000_000;
+/// A stored value (log survey §3.4: values up to 6,000 bytes never spilled; half a tile has 4 KiB).
+pub const STORED_VALUE_SIZE_MAX: usize = 4_096;
+/// Pairs read from the store, or copied within it, at a time: 256 values of 4 KiB are 1 MiB, and
+/// larger batches only add latency (log survey §3.3).
+pub const SCAN_PAGE: usize = 256;
+/// Tries, 20 ms apart, to lock a database that this process closed a moment ago.
+pub const LOCK_ATTEMPTS_MAX: usize = 50;
 
 // ── delivery ───────────────────────────────────────────────────────────────────────────────────
 
@@ -66,6 +73,16 @@ pub const VOLUME_BLOB_SIZE_MAX: u64 = 4 * 1024 * 1024;
 pub const VOLUME_SIZE_MAX: u64 = 1024 * 1024 * 1024;
 /// Content that waits for one group sync.
 pub const SYNC_GROUP_MAX: usize = 256;
+/// Requests that wait for the content writer: four groups of 256 single pieces.
+pub const CONTENT_QUEUE_MAX: usize = 1_024;
+/// Open handles of volumes for reading: 64 GiB of the newest bodies without opening a file.
+pub const VOLUME_HANDLES_MAX: usize = 64;
+/// Bodies remembered so that the same one is not written twice within a few seconds.
+pub const RECENT_CONTENTS_MAX: usize = 4_096;
+/// Uploads that one system may have staged: four documents with all their parts.
+pub const STAGED_MAX: usize = 4 * PARTS_MAX;
+/// An upload that nobody touched for a week is given up: longer than any holiday weekend.
+pub const UPLOAD_AGE_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
 
 // ── signatures ─────────────────────────────────────────────────────────────────────────────────
 

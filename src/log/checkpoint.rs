@@ -58,6 +58,13 @@ impl Checkpoint {
         format!("{}\n{}\n{}\n", self.origin, self.size, BASE64.encode(self.root.0))
     }
 
+    /// What a note claims, its signature unchecked: for the store, which asks whether a note
+    /// belongs to the tree beside it. Evidence goes through [`LogPublicKey::open`].
+    pub fn claimed(note: &[u8]) -> Option<Self> {
+        let (text, _) = std::str::from_utf8(note).ok()?.rsplit_once("\n\n")?;
+        Self::parse(&format!("{text}\n"))
+    }
+
     fn parse(text: &str) -> Option<Self> {
         let mut lines = text.split('\n');
         let origin = Origin::parse(lines.next()?)?;

@@ -5,5 +5,10 @@ pub mod v1 {
     tonic::include_proto!("vanthu.v1");
 }
 
+/// Stored values.
+pub mod storage {
+    tonic::include_proto!("vanthu.storage.v1");
+}
+
 /// Descriptors of everything in `proto/`, for gRPC reflection.
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/vanthu_descriptor.bin"));

@@ -1,0 +1,198 @@
+//! Bodies, by their SHA-256, outside the log.
+//!
+//! ```text
+//! <dir>/volumes/000001.vol    small bodies, framed (volume.rs)
+//! <dir>/files/ab/<digest>     large bodies
+//! <dir>/uploads/…             bodies on their way in (upload.rs)
+//! ```
+//! One thread writes. It takes all requests that wait, writes their bodies, syncs once, and answers
+//! all: 10,000 bodies of 100 KB per second where one file each gives 500 (log survey §3.5). After
+//! a failed write or sync it answers nothing but errors: what the kernel still holds is unknown.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
+use std::thread::JoinHandle;
+
+use tokio::sync::oneshot;
+
+use super::disk::{self, medium};
+use super::upload::{Uploads, failed};
+use super::volume::{self, Appender, Volumes};
+use super::writer::{self, Request, Writer};
+use crate::clock::Time;
+use crate::digest::Sha256;
+use crate::directory::SystemId;
+use crate::gateway::ports::{Contents, Piece, Place, StoreError, Upload, UploadError};
+use crate::limits::{CONTENT_QUEUE_MAX, VOLUME_SIZE_MAX};
+use crate::source::{Source, Unreadable};
+
+/// [`Contents`] in a directory. Dropping it waits for the writer to finish what it was given.
+#[derive(Debug)]
+pub struct ContentStore {
+    folders: Arc<Folders>,
+    volumes: Volumes,
+    queue: Option<SyncSender<Request>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// The directories of the store.
+#[derive(Debug)]
+pub(super) struct Folders {
+    root: PathBuf,
+    pub(super) uploads: Uploads,
+}
+
+impl Folders {
+    /// Where a large body lies.
+    pub(super) fn file(&self, digest: &Sha256) -> PathBuf {
+        let name = digest.to_hex();
+        self.root.join("files").join(&name[..2]).join(name)
+    }
+}
+
+impl ContentStore {
+    /// Opens the store in `root`, which is created if it does not exist; uploads that nobody
+    /// touched for long are removed.
+    ///
+    /// # Errors
+    /// Medium.
+    pub fn open(root: &Path, now: Time) -> Result<Self, StoreError> {
+        Self::open_in(root, now).map_err(medium(root))
+    }
+
+    fn open_in(root: &Path, now: Time) -> io::Result<Self> {
+        let volumes = root.join("volumes");
+        disk::create_folder(&volumes)?;
+        disk::create_folder(&root.join("files"))?;
+        let uploads = Uploads::open(&root.join("uploads"), now)?;
+        let folders = Arc::new(Folders { root: root.to_owned(), uploads });
+        let appender = Appender::open(&volumes, VOLUME_SIZE_MAX)?;
+        let writer = Writer::new(Arc::clone(&folders), appender);
+        let (queue, requests) = sync_channel(CONTENT_QUEUE_MAX);
+        let thread = std::thread::Builder::new()
+            .name("content".into())
+            .spawn(move || writer::run(writer, &requests))?;
+        let volumes = Volumes::new(&volumes);
+        Ok(Self { folders, volumes, queue: Some(queue), thread: Some(thread) })
+    }
+
+    /// Every body in the store in `root` with its place; for rebuilding the index.
+    ///
+    /// # Errors
+    /// Medium.
+    pub fn scan(root: &Path, mut take: impl FnMut(Sha256, Place)) -> Result<(), StoreError> {
+        let mut scan = || -> io::Result<()> {
+            volume::scan(&root.join("volumes"), &mut take)?;
+            let files = root.join("files");
+            for shelf in disk::names_in(&files)? {
+                for name in disk::names_in(&files.join(&shelf))? {
+                    // A name that is not a digest is a draft that an interrupted write left.
+                    let Ok(digest) = name.parse() else { continue };
+                    let size = files.join(&shelf).join(&name).metadata()?.len();
+                    take(digest, Place::File { size });
+                }
+            }
+            Ok(())
+        };
+        scan().map_err(medium(root))
+    }
+}
+
+impl Drop for ContentStore {
+    fn drop(&mut self) {
+        self.queue = None;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Contents for ContentStore {
+    fn keep(&self, pieces: Vec<Piece>) -> oneshot::Receiver<Result<Vec<(Sha256, Place)>, String>> {
+        let (answer, answered) = oneshot::channel();
+        let Some(queue) = &self.queue else { return answered };
+        if let Err(refused) = queue.try_send(Request { pieces, answer }) {
+            let (why, request) = match refused {
+                TrySendError::Full(request) => ("too much content waits to be kept", request),
+                TrySendError::Disconnected(request) => ("the content writer has ended", request),
+            };
+            let _ = request.answer.send(Err(why.into()));
+        }
+        answered
+    }
+
+    fn staged(&self, system: &SystemId, digest: &Sha256, size: u64) -> Result<u64, UploadError> {
+        self.folders.uploads.arrived(system, digest, size)
+    }
+
+    fn upload(
+        &self,
+        system: &SystemId,
+        digest: &Sha256,
+        size: u64,
+        offset: u64,
+    ) -> Result<Box<dyn Upload>, UploadError> {
+        self.folders.uploads.append(system, digest, size, offset)
+    }
+
+    fn read_staged(
+        &self,
+        system: &SystemId,
+        digest: &Sha256,
+    ) -> Result<Box<dyn Source + Send + Sync>, UploadError> {
+        let open = || {
+            let file = File::open(self.folders.uploads.full(system, digest))?;
+            let size = file.metadata()?.len();
+            Ok(FileSource { file: Arc::new(file), start: 0, size })
+        };
+        Ok(Box::new(open().map_err(failed)?))
+    }
+
+    fn read(
+        &self,
+        digest: &Sha256,
+        place: Place,
+    ) -> Result<Box<dyn Source + Send + Sync>, StoreError> {
+        let other = || StoreError::Damaged(format!("{digest} is not where it should be"));
+        let source = match place {
+            Place::Volume { volume, offset, size } => {
+                let file = self.volumes.find(digest, volume, offset, size);
+                let file = file.map_err(medium(&self.folders.root))?.ok_or_else(other)?;
+                FileSource { file, start: offset, size }
+            }
+            Place::File { size } => {
+                let path = self.folders.file(digest);
+                let file = File::open(&path).map_err(medium(&path))?;
+                if file.metadata().map_err(medium(&path))?.len() != size {
+                    return Err(other());
+                }
+                FileSource { file: Arc::new(file), start: 0, size }
+            }
+        };
+        Ok(Box::new(source))
+    }
+}
+
+/// A range of a file.
+#[derive(Debug)]
+struct FileSource {
+    file: Arc<File>,
+    start: u64,
+    size: u64,
+}
+
+impl Source for FileSource {
+    fn size(&self) -> u64 {
+        self.size
+    }
+
+    fn read_at(&self, offset: u64, into: &mut [u8]) -> Result<(), Unreadable> {
+        let end = offset.checked_add(into.len() as u64).filter(|end| *end <= self.size);
+        end.ok_or(Unreadable)?;
+        self.file.read_exact_at(into, self.start + offset).map_err(|_| Unreadable)
+    }
+}

@@ -1,0 +1,207 @@
+//! The keys: one tree, a tag of one byte, then fixed-width big-endian numbers and text that ends
+//! with a zero byte where something follows it. No code contains a zero byte, and zero sorts before
+//! everything, so keys sort as what they name.
+//!
+//! | tag | then | value |
+//! |---|---|---|
+//! | `V` | | `Format` |
+//! | `H` | | `Head` |
+//! | `T` | | `Leadership` |
+//! | `E` | epoch | `ClosedEpoch` |
+//! | `l` | epoch, index | leaf bytes |
+//! | `r` | epoch, level, index | hashes of the row |
+//! | `c` | epoch, size | signed checkpoint over that size |
+//! | `k` | idempotency key | `Request` |
+//! | `s` | consignment | `Consignment` |
+//! | `d` | consignment, recipient | `Delivery` |
+//! | `w` | agency `0`, lane, epoch, index | `Waiting` |
+//! | `n` | agency `0`, epoch, index | empty |
+//! | `i` | kind, SHA-256 of the term, epoch, index | empty |
+//! | `p` | content digest | `ContentPlace` |
+//!
+//! `l`, `r` and `c` belong to the open epoch. The tags from `d` on, except those three, are
+//! projections: they are carried into the next epoch and can be derived again from the entries and
+//! the content volumes.
+
+use crate::delivery::Term;
+use crate::digest::Sha256;
+use crate::directory::Code;
+use crate::document::{ConsignmentId, Urgency};
+use crate::log::EntryId;
+
+/// Tags of the projections, in ascending order.
+pub const PROJECTIONS: [u8; 7] = *b"diknpsw";
+
+/// Key of the format record.
+pub const FORMAT: &[u8] = b"V";
+/// Key of the head record.
+pub const HEAD: &[u8] = b"H";
+/// Key of the leadership record.
+pub const LEADERSHIP: &[u8] = b"T";
+
+/// The first key after every key that begins with `prefix`.
+pub fn end_of(prefix: &[u8]) -> Vec<u8> {
+    let mut end = prefix.to_vec();
+    while let Some(last) = end.pop() {
+        if last < u8::MAX {
+            end.push(last + 1);
+            return end;
+        }
+    }
+    unreachable!("every prefix begins with a tag below 0xFF")
+}
+
+/// The first key after `key`.
+pub fn next(mut key: Vec<u8>) -> Vec<u8> {
+    key.push(0);
+    key
+}
+
+/// Key of a closed epoch.
+pub fn closed(epoch: u32) -> Vec<u8> {
+    join(b'E', &[&epoch.to_be_bytes()])
+}
+
+/// Key of a leaf.
+pub fn leaf(id: EntryId) -> Vec<u8> {
+    join(b'l', &[&entry(id)])
+}
+
+/// Key of a row.
+pub fn row(epoch: u32, level: u8, index: u64) -> Vec<u8> {
+    join(b'r', &[&epoch.to_be_bytes(), &[level], &index.to_be_bytes()])
+}
+
+/// Key of the checkpoint over `size` entries.
+pub fn checkpoint(epoch: u32, size: u64) -> Vec<u8> {
+    join(b'c', &[&epoch.to_be_bytes(), &size.to_be_bytes()])
+}
+
+/// The prefix of everything of the open epoch under one tag.
+pub fn of_epoch(tag: u8, epoch: u32) -> Vec<u8> {
+    join(tag, &[&epoch.to_be_bytes()])
+}
+
+/// Key of an idempotency key.
+pub fn request(key: &Sha256) -> Vec<u8> {
+    join(b'k', &[&key.0])
+}
+
+/// Key of a consignment.
+pub fn consignment(id: ConsignmentId) -> Vec<u8> {
+    join(b's', &[id.0.as_bytes()])
+}
+
+/// The prefix of a consignment's deliveries.
+pub fn deliveries(id: ConsignmentId) -> Vec<u8> {
+    join(b'd', &[id.0.as_bytes()])
+}
+
+/// Key of a delivery.
+pub fn delivery(id: ConsignmentId, recipient: &Code) -> Vec<u8> {
+    join(b'd', &[id.0.as_bytes(), recipient.as_str().as_bytes()])
+}
+
+/// The prefix of a mailbox.
+pub fn mailbox(agency: &Code) -> Vec<u8> {
+    join(b'w', &[agency.as_str().as_bytes(), &[0]])
+}
+
+/// Key of a waiting item.
+pub fn waiting(agency: &Code, urgency: Urgency, position: EntryId) -> Vec<u8> {
+    join(b'w', &[agency.as_str().as_bytes(), &[0, urgency.lane()], &entry(position)])
+}
+
+/// The prefix of an agency's notices.
+pub fn notices(agency: &Code) -> Vec<u8> {
+    join(b'n', &[agency.as_str().as_bytes(), &[0]])
+}
+
+/// Key of a notice.
+pub fn notice(agency: &Code, id: EntryId) -> Vec<u8> {
+    join(b'n', &[agency.as_str().as_bytes(), &[0], &entry(id)])
+}
+
+/// The prefix of the entries under a term. Terms are hashed: they are of any length and may
+/// contain any character.
+pub fn term(term: &Term) -> Vec<u8> {
+    let (kind, digest) = match term {
+        Term::Consignment(id) => (b'c', Sha256::of(id.0.as_bytes())),
+        Term::Document(text) => (b'd', Sha256::of(text.as_bytes())),
+        Term::Number(text) => (b'n', Sha256::of(text.as_bytes())),
+        Term::Dossier(code) => (b's', Sha256::of(code.as_str().as_bytes())),
+        Term::Envelope(digest) => (b'e', *digest),
+    };
+    join(b'i', &[&[kind], &digest.0])
+}
+
+/// Key of an entry under a term.
+pub fn index(under: &Term, id: EntryId) -> Vec<u8> {
+    let mut key = term(under);
+    key.extend_from_slice(&entry(id));
+    key
+}
+
+/// Key of a piece of content.
+pub fn place(digest: &Sha256) -> Vec<u8> {
+    join(b'p', &[&digest.0])
+}
+
+/// The entry at the end of a key.
+pub fn entry_at_end(key: &[u8]) -> Option<EntryId> {
+    let (_, bytes) = key.split_last_chunk::<12>()?;
+    let (epoch, index) = bytes.split_first_chunk::<4>()?;
+    let index = index.try_into().ok()?;
+    Some(EntryId { epoch: u32::from_be_bytes(*epoch), index: u64::from_be_bytes(index) })
+}
+
+/// The number at the end of a key.
+pub fn number_at_end(key: &[u8]) -> Option<u64> {
+    let (_, bytes) = key.split_last_chunk::<8>()?;
+    Some(u64::from_be_bytes(*bytes))
+}
+
+/// The lane of a waiting item's key.
+pub fn lane_of(key: &[u8]) -> Option<Urgency> {
+    Urgency::of_lane(*key.get(key.len().checked_sub(13)?)?)
+}
+
+fn entry(id: EntryId) -> [u8; 12] {
+    let mut bytes = [0; 12];
+    bytes[..4].copy_from_slice(&id.epoch.to_be_bytes());
+    bytes[4..].copy_from_slice(&id.index.to_be_bytes());
+    bytes
+}
+
+fn join(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
+    let mut key = vec![tag];
+    for part in parts {
+        key.extend_from_slice(part);
+    }
+    key
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_sort_as_what_they_name() {
+        let code = |text| Code::parse(text).expect("a code");
+        let at = |epoch, index| EntryId { epoch, index };
+        let keys = [
+            waiting(&code("H49"), Urgency::Flash, at(2, 0)),
+            waiting(&code("H49"), Urgency::Normal, at(1, 255)),
+            waiting(&code("H49"), Urgency::Normal, at(1, 256)),
+            waiting(&code("H49"), Urgency::Normal, at(2, 0)),
+            waiting(&code("H49-1"), Urgency::Flash, at(1, 0)),
+            waiting(&code("H49.1"), Urgency::Flash, at(1, 0)),
+        ];
+        assert!(keys.is_sorted());
+        assert!(keys[3] < end_of(&mailbox(&code("H49"))));
+        assert!(keys[4] >= end_of(&mailbox(&code("H49"))));
+        assert_eq!(entry_at_end(&keys[2]), Some(at(1, 256)));
+        assert_eq!(lane_of(&keys[2]), Some(Urgency::Normal));
+        assert_eq!(end_of(&[b'p', 0xFF, 0xFF]), vec![b'q']);
+    }
+}

@@ -1,0 +1,100 @@
+//! Reading: the log, open and closed epochs alike, and the projections.
+
+use super::archive;
+use super::keyspace as key;
+use super::kv::Medium;
+use super::record;
+use super::table::{Table, damaged};
+use crate::delivery::{Consignment, Delivery, Term};
+use crate::digest::Sha256;
+use crate::document::ConsignmentId;
+use crate::gateway::ports::{LogReader, Place, Registry, StoreError, Which};
+use crate::log::EntryId;
+
+impl<M: Medium> LogReader for Table<M> {
+    fn leaves(&self, from: EntryId, max: usize) -> Result<Vec<Vec<u8>>, StoreError> {
+        let open = self.reading()?;
+        if from.epoch < open.epoch {
+            return archive::leaves(open.kv.as_ref(), self.medium.files(), from, max);
+        }
+        let end = key::end_of(&key::of_epoch(b'l', from.epoch));
+        let pairs = open.kv.scan(&key::leaf(from), &end, max)?;
+        for (expected, (found, _)) in (from.index..).zip(&pairs) {
+            if key::number_at_end(found) != Some(expected) {
+                return Err(damaged(format!("leaf {}/{expected} is missing", from.epoch)));
+            }
+        }
+        Ok(pairs.into_iter().map(|(_, leaf)| leaf).collect())
+    }
+
+    fn row(&self, epoch: u32, level: u8, index: u64) -> Result<Option<Vec<u8>>, StoreError> {
+        let open = self.reading()?;
+        if epoch < open.epoch {
+            return archive::row(open.kv.as_ref(), self.medium.files(), epoch, level, index);
+        }
+        open.kv.get(&key::row(epoch, level, index))
+    }
+
+    fn checkpoint(&self, epoch: u32, size: u64) -> Result<Option<Vec<u8>>, StoreError> {
+        let open = self.reading()?;
+        if epoch < open.epoch {
+            return archive::checkpoint(open.kv.as_ref(), self.medium.files(), epoch, size);
+        }
+        let end = key::end_of(&key::of_epoch(b'c', epoch));
+        let found = open.kv.scan(&key::checkpoint(epoch, size), &end, 1)?;
+        Ok(found.into_iter().next().map(|(_, note)| note))
+    }
+}
+
+impl<M: Medium> Registry for Table<M> {
+    fn request(&self, key: &Sha256) -> Result<Option<(Sha256, EntryId)>, StoreError> {
+        let found = self.reading()?.kv.get(&key::request(key))?;
+        found.map(|bytes| record::read_request(&bytes)).transpose()
+    }
+
+    fn consignment(&self, id: ConsignmentId) -> Result<Option<Consignment>, StoreError> {
+        let found = self.reading()?.kv.get(&key::consignment(id))?;
+        found.map(|bytes| record::read_consignment(&bytes)).transpose()
+    }
+
+    fn deliveries(&self, id: ConsignmentId, which: Which<'_>) -> Result<Vec<Delivery>, StoreError> {
+        let open = self.reading()?;
+        let found = match which {
+            Which::At(code) => open.kv.get(&key::delivery(id, code))?.into_iter().collect(),
+            Which::After(after, max) => {
+                let prefix = key::deliveries(id);
+                let from = after.map(|code| key::next(key::delivery(id, code)));
+                let from = from.unwrap_or_else(|| prefix.clone());
+                let pairs = open.kv.scan(&from, &key::end_of(&prefix), max)?;
+                pairs.into_iter().map(|(_, value)| value).collect::<Vec<_>>()
+            }
+        };
+        found.iter().map(|bytes| record::read_delivery(bytes)).collect()
+    }
+
+    fn find(&self, term: &Term, after: EntryId, max: usize) -> Result<Vec<EntryId>, StoreError> {
+        let from = key::next(key::index(term, after));
+        self.entries(&from, &key::end_of(&key::term(term)), max)
+    }
+
+    fn place(&self, digest: &Sha256) -> Result<Option<Place>, StoreError> {
+        let found = self.reading()?.kv.get(&key::place(digest))?;
+        found.map(|bytes| record::read_place(&bytes)).transpose()
+    }
+}
+
+impl<M: Medium> Table<M> {
+    /// The entries at the ends of keys.
+    pub(super) fn entries(
+        &self,
+        from: &[u8],
+        to: &[u8],
+        max: usize,
+    ) -> Result<Vec<EntryId>, StoreError> {
+        let pairs = self.reading()?.kv.scan(from, to, max)?;
+        let entry = |(key, _): &(Vec<u8>, Vec<u8>)| {
+            key::entry_at_end(key).ok_or_else(|| record::unreadable("entry list"))
+        };
+        pairs.iter().map(entry).collect()
+    }
+}

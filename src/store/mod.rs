@@ -1,0 +1,28 @@
+//! The store: everything that must survive a restart, behind the ports of the hall.
+//!
+//! [`sled`] and [`memory`] are two ordered maps; [`Table`] is the store over either, written once.
+//! Bodies lie beside it in [`content`], the last signed head in [`guard`].
+//!
+//! Trust: none of it is evidence. Who edits the store is noticed when the tree no longer gives the
+//! root that was signed; who sets all of it back is noticed by the witnesses of the log.
+
+mod archive;
+mod commit;
+pub mod content;
+mod disk;
+pub mod guard;
+mod keyspace;
+mod kv;
+mod lookup;
+mod mailbox;
+pub mod memory;
+mod rebuild;
+mod record;
+pub mod sled;
+mod table;
+mod upload;
+mod volume;
+mod writer;
+
+pub use kv::{Files, Kv, Medium, Pair, Write};
+pub use table::Table;

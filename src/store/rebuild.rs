@@ -1,0 +1,139 @@
+//! Deriving the projections again: from the entries through `delivery::project`, the code of the
+//! live path, and from the content volumes. What is rebuilt goes into a new map beside the present
+//! one, which counts until the new one is complete.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+
+use super::commit::{copy, last_of_each};
+use super::keyspace as key;
+use super::kv::{Kv, Medium, Pair, Write};
+use super::record;
+use super::table::{Table, damaged, each, name_of, parse_name};
+use crate::delivery::{Change, Delivery, Prior, project};
+use crate::digest::Sha256;
+use crate::directory::Code;
+use crate::document::ConsignmentId;
+use crate::gateway::ports::{LogReader, Place, StoreError};
+use crate::limits::SCAN_PAGE;
+use crate::log::{Entry, EntryId};
+
+impl<M: Medium> Table<M> {
+    /// Replaces all projections by what the entries and `contents` say; durable on return, and an
+    /// interrupted call changes nothing. Bodies that no document ever referred to are indexed too:
+    /// the log does not name bodies one by one.
+    ///
+    /// # Errors
+    /// Medium and damage.
+    pub fn rebuild(
+        &self,
+        contents: impl IntoIterator<Item = (Sha256, Place)>,
+    ) -> Result<(), StoreError> {
+        let _writing = self.writing()?;
+        self.decisive(|| self.derive(contents))
+    }
+
+    fn derive(
+        &self,
+        contents: impl IntoIterator<Item = (Sha256, Place)>,
+    ) -> Result<(), StoreError> {
+        let (old, epoch) = {
+            let open = self.reading()?;
+            (open.name.clone(), open.epoch)
+        };
+        let generation = parse_name(&old).map_or(0, |(_, generation)| generation) + 1;
+        let name = name_of(epoch, generation);
+        self.medium.remove(&name)?;
+        let next = self.medium.open(&name)?;
+        {
+            let open = self.reading()?;
+            for tag in [b'E', b'H', b'T', b'V', b'c', b'l', b'r'] {
+                copy(open.kv.as_ref(), next.as_ref(), &[tag])?;
+            }
+        }
+        for epoch in 1..=epoch {
+            self.derive_epoch(next.as_ref(), epoch)?;
+        }
+        let mut writes = Vec::new();
+        for (digest, place) in contents {
+            writes.push(Write::put(key::place(&digest), record::place(place)));
+            if writes.len() == SCAN_PAGE {
+                next.apply(last_of_each(std::mem::take(&mut writes)))?;
+            }
+        }
+        next.apply(last_of_each(writes))?;
+        self.medium.switch(&name)?;
+        let mut open = self.changing();
+        open.name = name;
+        open.kv = next;
+        // The old map does not count any more; if it cannot be removed now, opening does it.
+        let _ = self.medium.remove(&old);
+        Ok(())
+    }
+
+    fn derive_epoch(&self, next: &dyn Kv, epoch: u32) -> Result<(), StoreError> {
+        let mut from = EntryId { epoch, index: 0 };
+        loop {
+            let leaves = self.leaves(from, SCAN_PAGE)?;
+            if leaves.is_empty() {
+                return Ok(());
+            }
+            let prior = Pending { kv: next, changed: RefCell::default() };
+            let mut changes = Vec::new();
+            for leaf in &leaves {
+                let entry = Entry::from_leaf(leaf)
+                    .map_err(|error| damaged(format!("entry {from}: {error}")))?;
+                let made = project(from, &entry, &prior)?;
+                prior.take(&made);
+                changes.extend(made);
+                from.index += 1;
+            }
+            next.apply(last_of_each(changes.iter().map(record::write_of).collect()))?;
+        }
+    }
+
+    /// Every record of every projection, in order: to compare stores.
+    ///
+    /// # Errors
+    /// Medium.
+    pub fn projections(
+        &self,
+        mut take: impl FnMut(Vec<Pair>) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        let open = self.reading()?;
+        key::PROJECTIONS.iter().try_for_each(|tag| each(open.kv.as_ref(), &[*tag], &mut take))
+    }
+}
+
+/// Deliveries as they stand, with the changes of the batch that is not written yet.
+struct Pending<'a> {
+    kv: &'a dyn Kv,
+    changed: RefCell<HashMap<(ConsignmentId, Code), Delivery>>,
+}
+
+impl Pending<'_> {
+    fn take(&self, changes: &[Change]) {
+        for change in changes {
+            if let Change::Delivery(delivery) = change {
+                let key = (delivery.consignment, delivery.recipient.clone());
+                self.changed.borrow_mut().insert(key, delivery.clone());
+            }
+        }
+    }
+}
+
+impl Prior for Pending<'_> {
+    type Error = StoreError;
+
+    fn delivery(
+        &self,
+        consignment: ConsignmentId,
+        recipient: &Code,
+    ) -> Result<Option<Delivery>, StoreError> {
+        if let Some(delivery) = self.changed.borrow().get(&(consignment, recipient.clone())) {
+            return Ok(Some(delivery.clone()));
+        }
+        let found = self.kv.get(&key::delivery(consignment, recipient))?;
+        found.map(|bytes| record::read_delivery(&bytes)).transpose()
+    }
+}

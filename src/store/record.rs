@@ -1,0 +1,284 @@
+//! Stored values: between the rooms' types and the bytes of `vanthu.storage.v1`. Whatever cannot be
+//! read back exactly is damage, and says which record.
+
+use prost::Message;
+
+use super::keyspace as key;
+use super::kv::Write;
+use crate::clock::Time;
+use crate::delivery::{Change, Consignment, Delivery, Transport};
+use crate::digest::Sha256;
+use crate::directory::Code;
+use crate::document::{ConsignmentId, DossierCode, Urgency};
+use crate::gateway::ports::{LeaderTerm, Place, StoreError};
+use crate::log::{EntryId, RecipientSet, Status, VerdictMark};
+use crate::proto::storage;
+
+/// Version of the key layout and of every record.
+pub const VERSION: u32 = 1;
+
+/// Who leads, as stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Leadership {
+    /// Its term.
+    pub term: LeaderTerm,
+    /// Its name.
+    pub owner: String,
+    /// Until when.
+    pub until: Time,
+}
+
+/// What a change writes.
+pub fn write_of(change: &Change) -> Write {
+    match change {
+        Change::Request { key, envelope, accepted } => {
+            Write::put(key::request(key), request(envelope, *accepted))
+        }
+        Change::Consignment(record) => Write::put(key::consignment(record.id), consignment(record)),
+        Change::Delivery(record) => {
+            Write::put(key::delivery(record.consignment, &record.recipient), delivery(record))
+        }
+        Change::Waiting { agency, urgency, position, consignment } => {
+            let value = storage::Waiting {
+                version: VERSION,
+                consignment: consignment.0.as_bytes().to_vec(),
+            };
+            Write::put(key::waiting(agency, *urgency, *position), value.encode_to_vec())
+        }
+        Change::Answered { agency, urgency, position } => {
+            Write::remove(key::waiting(agency, *urgency, *position))
+        }
+        Change::Notice { agency, entry } => Write::put(key::notice(agency, *entry), Vec::new()),
+        Change::Index { term, entry } => Write::put(key::index(term, *entry), Vec::new()),
+    }
+}
+
+/// The format record.
+pub fn format() -> Vec<u8> {
+    storage::Format { version: VERSION }.encode_to_vec()
+}
+
+/// Reads the format record's version.
+pub fn read_format(bytes: &[u8]) -> Result<u32, StoreError> {
+    Ok(decode::<storage::Format>("format", bytes)?.version)
+}
+
+/// The head record.
+pub fn head(epoch: u32, size: u64) -> Vec<u8> {
+    storage::Head { version: VERSION, epoch, size }.encode_to_vec()
+}
+
+/// Reads epoch and size from the head record.
+pub fn read_head(bytes: &[u8]) -> Result<(u32, u64), StoreError> {
+    let record: storage::Head = decode("head", bytes)?;
+    known("head", record.version)?;
+    Ok((record.epoch, record.size))
+}
+
+/// The leadership record.
+pub fn leadership(record: &Leadership) -> Vec<u8> {
+    let (term, until_ms) = (record.term.0, record.until.millis());
+    let owner = record.owner.clone();
+    storage::Leadership { version: VERSION, term, owner, until_ms }.encode_to_vec()
+}
+
+/// Reads the leadership record.
+pub fn read_leadership(bytes: &[u8]) -> Result<Leadership, StoreError> {
+    let record: storage::Leadership = decode("leadership", bytes)?;
+    known("leadership", record.version)?;
+    let until = Time::from_millis(record.until_ms);
+    Ok(Leadership { term: LeaderTerm(record.term), owner: record.owner, until })
+}
+
+/// The record of a closed epoch.
+pub fn closed(size: u64, checkpoint: &[u8]) -> Vec<u8> {
+    let checkpoint = checkpoint.to_vec();
+    storage::ClosedEpoch { version: VERSION, size, checkpoint }.encode_to_vec()
+}
+
+/// Reads size and last checkpoint of a closed epoch.
+pub fn read_closed(bytes: &[u8]) -> Result<(u64, Vec<u8>), StoreError> {
+    let record: storage::ClosedEpoch = decode("closed epoch", bytes)?;
+    known("closed epoch", record.version)?;
+    Ok((record.size, record.checkpoint))
+}
+
+fn request(envelope: &Sha256, accepted: EntryId) -> Vec<u8> {
+    let (envelope, accepted) = (envelope.0.to_vec(), Some(entry(accepted)));
+    storage::Request { version: VERSION, envelope, accepted }.encode_to_vec()
+}
+
+/// Reads what an idempotency key was used for.
+pub fn read_request(bytes: &[u8]) -> Result<(Sha256, EntryId), StoreError> {
+    let record: storage::Request = decode("request", bytes)?;
+    known("request", record.version)?;
+    let read = || Some((Sha256::from_slice(&record.envelope)?, read_entry(&record.accepted)?));
+    read().ok_or_else(|| unreadable("request"))
+}
+
+fn consignment(record: &Consignment) -> Vec<u8> {
+    storage::Consignment {
+        version: VERSION,
+        id: record.id.0.as_bytes().to_vec(),
+        accepted: Some(entry(record.accepted)),
+        accepted_at_ms: record.accepted_at.millis(),
+        sender: record.sender.to_string(),
+        envelope: record.envelope.0.to_vec(),
+        document: record.document.clone(),
+        number: record.number.clone(),
+        dossier: record.dossier.as_ref().map(ToString::to_string),
+        urgency: record.urgency.word().to_owned(),
+        recipients_count: record.recipients.count,
+        recipients_digest: record.recipients.digest.0.to_vec(),
+        indication: record.verdict.indication.clone(),
+        legal_value: record.verdict.legal_value.clone(),
+        report: record.verdict.report.0.to_vec(),
+    }
+    .encode_to_vec()
+}
+
+/// Reads a consignment.
+pub fn read_consignment(bytes: &[u8]) -> Result<Consignment, StoreError> {
+    let record: storage::Consignment = decode("consignment", bytes)?;
+    known("consignment", record.version)?;
+    let read = || {
+        let dossier = match &record.dossier {
+            Some(text) => Some(DossierCode::parse(text)?),
+            None => None,
+        };
+        Some(Consignment {
+            id: read_id(&record.id)?,
+            accepted: read_entry(&record.accepted)?,
+            accepted_at: Time::from_millis(record.accepted_at_ms),
+            sender: Code::parse(&record.sender)?,
+            envelope: Sha256::from_slice(&record.envelope)?,
+            document: record.document.clone(),
+            number: record.number.clone(),
+            dossier,
+            urgency: word(Urgency::WORDS, &record.urgency)?,
+            recipients: RecipientSet {
+                count: record.recipients_count,
+                digest: Sha256::from_slice(&record.recipients_digest)?,
+            },
+            verdict: VerdictMark {
+                indication: record.indication.clone(),
+                legal_value: record.legal_value.clone(),
+                report: Sha256::from_slice(&record.report)?,
+            },
+        })
+    };
+    read().ok_or_else(|| unreadable("consignment"))
+}
+
+fn delivery(record: &Delivery) -> Vec<u8> {
+    let transport = Transport::WORDS.iter().find(|(_, known)| *known == record.transport);
+    storage::Delivery {
+        version: VERSION,
+        consignment: record.consignment.0.as_bytes().to_vec(),
+        recipient: record.recipient.to_string(),
+        sender: record.sender.to_string(),
+        urgency: record.urgency.word().to_owned(),
+        transport: transport.expect("every transport state has a word").0.to_owned(),
+        business: record.business.code().to_owned(),
+        consigned: Some(entry(record.consigned)),
+        latest: Some(entry(record.latest)),
+        changed_at_ms: record.changed_at.millis(),
+    }
+    .encode_to_vec()
+}
+
+/// Reads a delivery.
+pub fn read_delivery(bytes: &[u8]) -> Result<Delivery, StoreError> {
+    let record: storage::Delivery = decode("delivery", bytes)?;
+    known("delivery", record.version)?;
+    let read = || {
+        Some(Delivery {
+            consignment: read_id(&record.consignment)?,
+            recipient: Code::parse(&record.recipient)?,
+            sender: Code::parse(&record.sender)?,
+            urgency: word(Urgency::WORDS, &record.urgency)?,
+            transport: word(Transport::WORDS, &record.transport)?,
+            business: Status::from_code(&record.business)?,
+            consigned: read_entry(&record.consigned)?,
+            latest: read_entry(&record.latest)?,
+            changed_at: Time::from_millis(record.changed_at_ms),
+        })
+    };
+    read().ok_or_else(|| unreadable("delivery"))
+}
+
+/// Reads which consignment waits.
+pub fn read_waiting(bytes: &[u8]) -> Result<ConsignmentId, StoreError> {
+    let record: storage::Waiting = decode("waiting item", bytes)?;
+    known("waiting item", record.version)?;
+    read_id(&record.consignment).ok_or_else(|| unreadable("waiting item"))
+}
+
+/// The record of a content's place.
+pub fn place(place: Place) -> Vec<u8> {
+    let (volume, offset) = match place {
+        Place::Volume { volume, offset, .. } => (volume, offset),
+        Place::File { .. } => (0, 0),
+    };
+    storage::ContentPlace { version: VERSION, size: place.size(), volume, offset }.encode_to_vec()
+}
+
+/// Reads a content's place.
+pub fn read_place(bytes: &[u8]) -> Result<Place, StoreError> {
+    let record: storage::ContentPlace = decode("content place", bytes)?;
+    known("content place", record.version)?;
+    let size = record.size;
+    Ok(match record.volume {
+        0 => Place::File { size },
+        volume => Place::Volume { volume, offset: record.offset, size },
+    })
+}
+
+/// The error for a record that does not read back.
+pub fn unreadable(name: &str) -> StoreError {
+    StoreError::Damaged(format!("a {name} record cannot be read"))
+}
+
+fn decode<M: Message + Default>(name: &str, bytes: &[u8]) -> Result<M, StoreError> {
+    M::decode(bytes).map_err(|_| unreadable(name))
+}
+
+fn known(name: &str, version: u32) -> Result<(), StoreError> {
+    if version == VERSION {
+        return Ok(());
+    }
+    Err(StoreError::Damaged(format!("a {name} record has version {version}, not {VERSION}")))
+}
+
+fn entry(id: EntryId) -> storage::EntryPlace {
+    storage::EntryPlace { epoch: id.epoch, index: id.index }
+}
+
+fn read_entry(record: &Option<storage::EntryPlace>) -> Option<EntryId> {
+    record.as_ref().map(|place| EntryId { epoch: place.epoch, index: place.index })
+}
+
+fn read_id(bytes: &[u8]) -> Option<ConsignmentId> {
+    uuid::Uuid::from_slice(bytes).ok().map(ConsignmentId)
+}
+
+fn word<T: Copy>(words: &[(&str, T)], text: &str) -> Option<T> {
+    words.iter().find(|(known, _)| *known == text).map(|(_, value)| *value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_read_back_and_unknown_versions_are_damage() {
+        for known in
+            [Place::File { size: 9 }, Place::Volume { volume: 3, offset: 1 << 40, size: 100_000 }]
+        {
+            assert_eq!(read_place(&place(known)), Ok(known));
+        }
+        let future = storage::Head { version: 2, epoch: 1, size: 0 }.encode_to_vec();
+        assert!(matches!(read_head(&future), Err(StoreError::Damaged(_))));
+        assert!(matches!(read_delivery(b"\xff\xff"), Err(StoreError::Damaged(_))));
+    }
+}

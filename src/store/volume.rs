@@ -1,0 +1,250 @@
+//! Volume files: small bodies one after the other, each in a frame that says what it is.
+//!
+//! ```text
+//! frame = "vanthuV1" (8) ‖ SHA-256 of the body (32) ‖ size of the body, big-endian (8) ‖ body
+//! ```
+//! A power cut may leave anything behind the last synced frame. Nothing refers to it, so it stays:
+//! the next frame begins behind it, and a scan, which believes a frame only if its body has the
+//! digest, finds that one by its magic. No byte of a volume is ever written twice.
+
+use std::collections::HashMap;
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::disk;
+use crate::digest::Sha256;
+use crate::gateway::ports::Place;
+use crate::limits::{CHUNK_SIZE, VOLUME_BLOB_SIZE_MAX, VOLUME_HANDLES_MAX};
+
+const MAGIC: [u8; 8] = *b"vanthuV1";
+const HEADER_SIZE: u64 = 48;
+
+fn header(digest: &Sha256, size: u64) -> [u8; HEADER_SIZE as usize] {
+    let mut bytes = [0; HEADER_SIZE as usize];
+    bytes[..8].copy_from_slice(&MAGIC);
+    bytes[8..40].copy_from_slice(&digest.0);
+    bytes[40..].copy_from_slice(&size.to_be_bytes());
+    bytes
+}
+
+fn read_header(bytes: &[u8; HEADER_SIZE as usize]) -> Option<(Sha256, u64)> {
+    let (magic, rest) = bytes.split_first_chunk::<8>()?;
+    let (digest, size) = rest.split_first_chunk::<32>()?;
+    let size = u64::from_be_bytes(*size.first_chunk::<8>()?);
+    (*magic == MAGIC).then_some((Sha256(*digest), size))
+}
+
+fn path_of(folder: &Path, number: u32) -> PathBuf {
+    folder.join(format!("{number:06}.vol"))
+}
+
+/// Numbers of the volumes in a folder, ascending.
+fn numbers(folder: &Path) -> io::Result<Vec<u32>> {
+    let names = disk::names_in(folder)?;
+    let mut numbers: Vec<u32> =
+        names.iter().filter_map(|name| name.strip_suffix(".vol")?.parse().ok()).collect();
+    numbers.sort_unstable();
+    Ok(numbers)
+}
+
+/// The volume that grows. Held by one thread.
+pub struct Appender {
+    folder: PathBuf,
+    size_max: u64,
+    number: u32,
+    file: File,
+    end: u64,
+    synced: bool,
+}
+
+impl Appender {
+    /// Goes on behind whatever the last volume holds.
+    pub fn open(folder: &Path, size_max: u64) -> io::Result<Self> {
+        let number = numbers(folder)?.last().copied().unwrap_or(1);
+        let (file, end) = create(folder, number)?;
+        Ok(Self { folder: folder.to_owned(), size_max, number, file, end, synced: true })
+    }
+
+    /// Appends a body; durable after the next [`Appender::sync`].
+    pub fn append(&mut self, digest: &Sha256, body: &[u8]) -> io::Result<Place> {
+        let size = body.len() as u64;
+        assert!(size <= VOLUME_BLOB_SIZE_MAX, "a body of {size} bytes gets a file of its own");
+        if self.end > 0 && self.end + HEADER_SIZE + size > self.size_max {
+            self.sync()?;
+            self.number += 1;
+            (self.file, self.end) = create(&self.folder, self.number)?;
+        }
+        self.synced = false;
+        self.file.write_all_at(&header(digest, size), self.end)?;
+        let offset = self.end + HEADER_SIZE;
+        self.file.write_all_at(body, offset)?;
+        self.end = offset + size;
+        Ok(Place::Volume { volume: self.number, offset, size })
+    }
+
+    /// Makes everything appended so far durable.
+    pub fn sync(&mut self) -> io::Result<()> {
+        if !self.synced {
+            self.file.sync_data()?;
+            self.synced = true;
+        }
+        Ok(())
+    }
+}
+
+fn create(folder: &Path, number: u32) -> io::Result<(File, u64)> {
+    let path = path_of(folder, number);
+    let file = OpenOptions::new().create(true).truncate(false).write(true).open(path)?;
+    let end = file.metadata()?.len();
+    disk::sync_folder(folder)?;
+    Ok((file, end))
+}
+
+/// Volumes for reading.
+#[derive(Debug)]
+pub struct Volumes {
+    folder: PathBuf,
+    handles: Mutex<HashMap<u32, Arc<File>>>,
+}
+
+impl Volumes {
+    /// The volumes in a folder.
+    pub fn new(folder: &Path) -> Self {
+        Self { folder: folder.to_owned(), handles: Mutex::default() }
+    }
+
+    /// The file in which a body lies, if its frame says so.
+    pub fn find(
+        &self,
+        digest: &Sha256,
+        volume: u32,
+        offset: u64,
+        size: u64,
+    ) -> io::Result<Option<Arc<File>>> {
+        let file = self.handle(volume)?;
+        let Some(start) = offset.checked_sub(HEADER_SIZE) else { return Ok(None) };
+        let mut bytes = [0; HEADER_SIZE as usize];
+        file.read_exact_at(&mut bytes, start)?;
+        Ok((read_header(&bytes) == Some((*digest, size))).then_some(file))
+    }
+
+    fn handle(&self, volume: u32) -> io::Result<Arc<File>> {
+        let mut handles = self.handles.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(file) = handles.get(&volume) {
+            return Ok(Arc::clone(file));
+        }
+        let file = Arc::new(File::open(path_of(&self.folder, volume))?);
+        if handles.len() >= VOLUME_HANDLES_MAX
+            && let Some(any) = handles.keys().next().copied()
+        {
+            handles.remove(&any);
+        }
+        handles.insert(volume, Arc::clone(&file));
+        Ok(file)
+    }
+}
+
+/// Every body in the volumes of a folder, in the order in which they were written.
+pub fn scan(folder: &Path, mut take: impl FnMut(Sha256, Place)) -> io::Result<()> {
+    for volume in numbers(folder)? {
+        let file = File::open(path_of(folder, volume))?;
+        let mut position = 0;
+        while let Some(start) = next_magic(&file, position)? {
+            position = match body_at(&file, start)? {
+                Some((digest, size)) => {
+                    let offset = start + HEADER_SIZE;
+                    take(digest, Place::Volume { volume, offset, size });
+                    offset + size
+                }
+                None => start + 1,
+            };
+        }
+    }
+    Ok(())
+}
+
+/// Digest and size of the body in the frame at `start`, if all of it is there.
+fn body_at(file: &File, start: u64) -> io::Result<Option<(Sha256, u64)>> {
+    let bytes = disk::read_at(file, start, HEADER_SIZE as usize)?;
+    let header = bytes.first_chunk().and_then(read_header);
+    let Some((digest, size)) = header.filter(|(_, size)| *size <= VOLUME_BLOB_SIZE_MAX) else {
+        return Ok(None);
+    };
+    let size_max = usize::try_from(size).expect("at most 4 MiB");
+    let body = disk::read_at(file, start + HEADER_SIZE, size_max)?;
+    Ok((body.len() as u64 == size && Sha256::of(&body) == digest).then_some((digest, size)))
+}
+
+/// Where the next frame may begin, at `from` or later.
+fn next_magic(file: &File, mut from: u64) -> io::Result<Option<u64>> {
+    let mut window = 64; // Frames usually follow each other directly.
+    loop {
+        let bytes = disk::read_at(file, from, window)?;
+        if bytes.len() < MAGIC.len() {
+            return Ok(None);
+        }
+        if let Some(found) = bytes.windows(MAGIC.len()).position(|bytes| *bytes == MAGIC) {
+            return Ok(Some(from + found as u64));
+        }
+        from += (bytes.len() - MAGIC.len() + 1) as u64;
+        window = CHUNK_SIZE;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scanned(folder: &Path) -> Vec<(Sha256, Place)> {
+        let mut found = Vec::new();
+        scan(folder, |digest, place| found.push((digest, place))).expect("reads");
+        found
+    }
+
+    #[test]
+    fn a_torn_tail_hides_neither_what_was_before_nor_what_comes_after() {
+        let body = |seed: u8| vec![seed; 1000 + usize::from(seed)];
+        let torn = [
+            b"van".to_vec(),
+            header(&Sha256::of(b"lost"), 4).to_vec(),
+            [header(&Sha256::of(b"lost"), 1 << 20).as_slice(), &[7; 500]].concat(),
+            vec![0; 5000],
+            [header(&Sha256::of(b"lost"), u64::MAX).as_slice(), b"vanthuV1vanthuV"].concat(),
+        ];
+        for tail in torn {
+            let folder = tempfile::tempdir().expect("a folder");
+            let mut kept = Vec::new();
+            for round in 0..3u8 {
+                let mut appender = Appender::open(folder.path(), 1 << 30).expect("opens");
+                let digest = Sha256::of(&body(round));
+                kept.push((digest, appender.append(&digest, &body(round)).expect("appends")));
+                appender.sync().expect("syncs");
+                appender.file.write_all_at(&tail, appender.end).expect("tears");
+            }
+            assert_eq!(scanned(folder.path()), kept);
+        }
+    }
+
+    #[test]
+    fn a_full_volume_is_followed_by_the_next_and_frames_are_checked_on_reading() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut appender = Appender::open(folder.path(), 2_000).expect("opens");
+        let mut kept = Vec::new();
+        for seed in 0..5u8 {
+            let digest = Sha256::of(&[seed; 900]);
+            kept.push((digest, appender.append(&digest, &[seed; 900]).expect("appends")));
+        }
+        appender.sync().expect("syncs");
+        assert_eq!(scanned(folder.path()), kept);
+        assert_eq!(numbers(folder.path()).expect("reads"), vec![1, 2, 3]);
+        let volumes = Volumes::new(folder.path());
+        let Place::Volume { volume, offset, size } = kept[3].1 else { panic!("in a volume") };
+        assert!(volumes.find(&kept[3].0, volume, offset, size).expect("reads").is_some());
+        assert!(volumes.find(&kept[2].0, volume, offset, size).expect("reads").is_none());
+        assert!(volumes.find(&kept[3].0, volume, offset - 1, size).expect("reads").is_none());
+        assert!(volumes.find(&kept[3].0, volume, 3, size).expect("reads").is_none());
+    }
+}

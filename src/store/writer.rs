@@ -1,0 +1,207 @@
+//! The one thread that writes bodies: many requests, one sync.
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::Receiver;
+
+use tokio::sync::oneshot;
+
+use super::content::Folders;
+use super::disk;
+use super::volume::Appender;
+use crate::digest::Sha256;
+use crate::gateway::ports::{Piece, Place};
+use crate::limits::{RECENT_CONTENTS_MAX, SYNC_GROUP_MAX, VOLUME_BLOB_SIZE_MAX};
+
+type Kept = Vec<(Sha256, Place)>;
+
+/// Pieces to be kept, and who waits for it.
+#[derive(Debug)]
+pub struct Request {
+    /// The pieces.
+    pub pieces: Vec<Piece>,
+    /// Where the answer goes.
+    pub answer: oneshot::Sender<Result<Kept, String>>,
+}
+
+/// Why a piece was not kept.
+enum Failure {
+    /// Only this request fails: what it names is not there.
+    Absent(String),
+    /// The medium failed; nothing can be promised any more.
+    Broken(io::Error),
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self::Broken(error)
+    }
+}
+
+/// Serves requests until nobody can make any.
+pub fn run(mut writer: Writer, requests: &Receiver<Request>) {
+    let mut broken: Option<String> = None;
+    while let Ok(first) = requests.recv() {
+        let mut count = first.pieces.len();
+        let mut group = vec![first];
+        while count < SYNC_GROUP_MAX
+            && let Ok(next) = requests.try_recv()
+        {
+            count += next.pieces.len();
+            group.push(next);
+        }
+        let kept = match &broken {
+            Some(why) => Err(why.clone()),
+            None => writer.keep_all(&group).map_err(|error| {
+                let why = format!("keeping content failed: {error}");
+                broken = Some(why.clone());
+                why
+            }),
+        };
+        let answers = kept.unwrap_or_else(|why| vec![Err(why); group.len()]);
+        for (request, answer) in group.into_iter().zip(answers) {
+            // Whoever does not wait any more has given up; the body is an orphan and harmless.
+            let _ = request.answer.send(answer);
+        }
+    }
+}
+
+/// What the thread owns.
+pub struct Writer {
+    folders: Arc<Folders>,
+    appender: Appender,
+    recent: Recent,
+    /// Directories whose names must be synced with this group.
+    renamed_in: BTreeSet<PathBuf>,
+    /// Uploads copied into a volume; removed once that is durable.
+    copied: Vec<PathBuf>,
+}
+
+impl Writer {
+    /// A writer that goes on where `appender` stands.
+    pub fn new(folders: Arc<Folders>, appender: Appender) -> Self {
+        let recent = Recent::default();
+        Self { folders, appender, recent, renamed_in: BTreeSet::new(), copied: Vec::new() }
+    }
+
+    /// Writes a group, syncs it, and only then gives the answers.
+    fn keep_all(&mut self, group: &[Request]) -> io::Result<Vec<Result<Kept, String>>> {
+        let mut answers = Vec::with_capacity(group.len());
+        for request in group {
+            let kept: Result<Kept, Failure> =
+                request.pieces.iter().map(|piece| self.keep(piece)).collect();
+            answers.push(match kept {
+                Ok(kept) => Ok(kept),
+                Err(Failure::Absent(why)) => Err(why),
+                Err(Failure::Broken(error)) => return Err(error),
+            });
+        }
+        self.appender.sync()?;
+        for folder in std::mem::take(&mut self.renamed_in) {
+            disk::sync_folder(&folder)?;
+        }
+        for path in self.copied.drain(..) {
+            // If it stays, it is removed with the stale uploads.
+            let _ = fs::remove_file(path);
+        }
+        Ok(answers)
+    }
+
+    fn keep(&mut self, piece: &Piece) -> Result<(Sha256, Place), Failure> {
+        let (Piece::Bytes(digest, _) | Piece::Staged(_, digest)) = piece;
+        if let Some(place) = self.recent.place(digest) {
+            if let Piece::Staged(system, digest) = piece {
+                self.copied.push(self.folders.uploads.full(system, digest));
+            }
+            return Ok((*digest, place));
+        }
+        let place = match piece {
+            Piece::Bytes(digest, bytes) if bytes.len() as u64 <= VOLUME_BLOB_SIZE_MAX => {
+                self.appender.append(digest, bytes)?
+            }
+            Piece::Bytes(digest, bytes) => self.write_file(digest, bytes)?,
+            Piece::Staged(system, digest) => {
+                let path = self.folders.uploads.full(system, digest);
+                self.keep_staged(digest, &path)?
+            }
+        };
+        self.recent.add(*digest, place);
+        Ok((*digest, place))
+    }
+
+    fn keep_staged(&mut self, digest: &Sha256, path: &Path) -> Result<Place, Failure> {
+        let size = match path.metadata() {
+            Ok(metadata) => metadata.len(),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return self.kept_before(digest);
+            }
+            Err(error) => return Err(error.into()),
+        };
+        if size <= VOLUME_BLOB_SIZE_MAX {
+            let bytes = fs::read(path)?;
+            if Sha256::of(&bytes) != *digest {
+                return Err(Failure::Absent(format!("the upload {digest} was damaged")));
+            }
+            self.copied.push(path.to_owned());
+            return Ok(self.appender.append(digest, &bytes)?);
+        }
+        let target = self.target(digest)?;
+        fs::rename(path, &target)?;
+        File::open(&target)?.sync_all()?;
+        Ok(Place::File { size })
+    }
+
+    /// A large upload that was moved, whose commit then failed, is kept again where it lies.
+    fn kept_before(&mut self, digest: &Sha256) -> Result<Place, Failure> {
+        let target = self.target(digest)?;
+        match target.metadata() {
+            Ok(metadata) => Ok(Place::File { size: metadata.len() }),
+            Err(_) => Err(Failure::Absent(format!("the upload {digest} is not complete"))),
+        }
+    }
+
+    fn write_file(&mut self, digest: &Sha256, bytes: &[u8]) -> io::Result<Place> {
+        let target = self.target(digest)?;
+        let draft = target.with_extension("tmp");
+        let mut file = File::create(&draft)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(&draft, &target)?;
+        Ok(Place::File { size: bytes.len() as u64 })
+    }
+
+    /// Where a large body goes; the name will be synced with this group.
+    fn target(&mut self, digest: &Sha256) -> io::Result<PathBuf> {
+        let target = self.folders.file(digest);
+        let folder = target.parent().ok_or(io::ErrorKind::InvalidInput)?.to_owned();
+        disk::create_folder(&folder)?;
+        self.renamed_in.insert(folder);
+        Ok(target)
+    }
+}
+
+/// Bodies kept lately: the same attachment in many documents is written once.
+#[derive(Default)]
+struct Recent {
+    places: HashMap<Sha256, Place>,
+    order: VecDeque<Sha256>,
+}
+
+impl Recent {
+    fn place(&self, digest: &Sha256) -> Option<Place> {
+        self.places.get(digest).copied()
+    }
+
+    fn add(&mut self, digest: Sha256, place: Place) {
+        if self.order.len() == RECENT_CONTENTS_MAX
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.places.remove(&oldest);
+        }
+        self.order.push_back(digest);
+        self.places.insert(digest, place);
+    }
+}
