@@ -131,7 +131,8 @@ where
                 metrics.count(&call, code, since);
                 return Ok(response);
             }
-            Ok(response.map(|body| Body::new(CountedBody { body, call, metrics, since, done: false })))
+            Ok(response
+                .map(|body| Body::new(CountedBody { body, call, metrics, since, done: false })))
         })
     }
 }

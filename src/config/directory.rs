@@ -71,9 +71,8 @@ fn agency(row: AgencyRow) -> Result<Agency, String> {
     let code = |text: &String| Code::parse(text).ok_or_else(|| of(format!("no code: {text:?}")));
     let codes = |texts: &Option<String>| texts.as_ref().map(code).transpose();
     let kind = Kind::WORDS.iter().find(|(word, _)| *word == row.kind);
-    let host = |text: &String| {
-        SystemId::parse(text).ok_or_else(|| of(format!("no system id: {text:?}")))
-    };
+    let host =
+        |text: &String| SystemId::parse(text).ok_or_else(|| of(format!("no system id: {text:?}")));
     let seal = |text: &String| {
         text.parse::<Sha256>().map_err(|error| of(format!("seal {text:?}: {error}")))
     };

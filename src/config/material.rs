@@ -45,10 +45,7 @@ impl Material {
     pub fn read(config: &Config) -> Result<Self, Error> {
         let directory = directory::read(&config.directory)?;
         let (trust, crls) = trust(&config.trust)?;
-        Ok(Self {
-            surroundings: Surroundings { directory, trust, crls },
-            tls: tls(&config.tls)?,
-        })
+        Ok(Self { surroundings: Surroundings { directory, trust, crls }, tls: tls(&config.tls)? })
     }
 }
 
@@ -68,8 +65,7 @@ pub fn log_key(config: &Config) -> Result<Arc<LogKey>, Error> {
 fn tls(tls: &super::Tls) -> Result<TlsMaterial, Error> {
     let chain = certificates(&tls.certificate)?;
     let key = Zeroizing::new(read(&tls.key)?);
-    let key =
-        PrivateKeyDer::from_pem_slice(&key).map_err(|error| Error::new(&tls.key, error))?;
+    let key = PrivateKeyDer::from_pem_slice(&key).map_err(|error| Error::new(&tls.key, error))?;
     let client_cas = certificates(&tls.client_ca)?;
     let mut crls = Vec::new();
     for path in &tls.client_crls {

@@ -21,6 +21,8 @@ use crate::limits::{CONNECTIONS_MAX, DRAIN_DEADLINE};
 use crate::proto::DESCRIPTORS;
 use crate::service::{Admission, AdmissionLayer, DeadlineLayer, Door};
 use crate::store;
+use crate::store::content::ContentStore;
+use crate::store::guard::FileGuard;
 use crate::telemetry::{Metrics, MetricsLayer};
 
 /// HTTP/2 windows: one full-size chunk per stream, several streams per connection.
@@ -131,16 +133,15 @@ pub async fn start(config: Config) -> Result<Running, Error> {
     Ok(Running { address, operations, gateway, admission, tls, config, closing, server })
 }
 
-type Opened =
-    (Arc<dyn Store>, Arc<dyn crate::gateway::ports::Contents>, Arc<dyn HeadGuard>);
+type Opened = (Arc<dyn Store>, Arc<dyn crate::gateway::ports::Contents>, Arc<dyn HeadGuard>);
 
 fn open(config: &Config) -> Result<Opened, Error> {
     use crate::clock::Clock as _;
     let cache = config.cache_mib.saturating_mul(1024 * 1024);
-    let store = store::open(&config.data, cache)?;
-    let contents = store::open_contents(&config.data, SystemClock.now())?;
-    let guard = store::open_guard(&config.data)?;
-    Ok((store, contents, guard))
+    let store = store::sled::open(&config.data, cache)?;
+    let contents = ContentStore::open(&config.data.join("content"), SystemClock.now())?;
+    let guard = FileGuard::open(&config.data)?;
+    Ok((Arc::new(store), Arc::new(contents), Arc::new(guard)))
 }
 
 async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), Error> {

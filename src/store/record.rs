@@ -183,6 +183,8 @@ fn delivery(record: &Delivery) -> Vec<u8> {
         consigned: Some(entry(record.consigned)),
         latest: Some(entry(record.latest)),
         changed_at_ms: record.changed_at.millis(),
+        envelope: record.envelope.0.to_vec(),
+        answered: record.answered.map(entry),
     }
     .encode_to_vec()
 }
@@ -201,6 +203,11 @@ pub fn read_delivery(bytes: &[u8]) -> Result<Delivery, StoreError> {
             business: Status::from_code(&record.business)?,
             consigned: read_entry(&record.consigned)?,
             latest: read_entry(&record.latest)?,
+            envelope: Sha256::from_slice(&record.envelope)?,
+            answered: match &record.answered {
+                None => None,
+                answered => Some(read_entry(answered)?),
+            },
             changed_at: Time::from_millis(record.changed_at_ms),
         })
     };
