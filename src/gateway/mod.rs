@@ -22,7 +22,7 @@ use tokio::sync::watch;
 
 pub use answering::{Answer, AnswerReceipt, note_text};
 pub use dispatcher::Dispatcher;
-pub use judging::{Judged, Judgement, SignerRole};
+pub use judging::{Judged, Judgement, SignerRole, describe};
 pub use peer::Peer;
 pub use reading::{EpochRows, Reading};
 pub use sequencer::{Setup, StartError};

@@ -1,0 +1,136 @@
+//! The command line: a contract that scripts rely on. stdout is data, stderr is speech.
+
+mod certs;
+mod evidence;
+mod exit;
+mod inspect;
+mod log;
+mod mailbox;
+mod send;
+mod serve;
+mod store;
+mod trace;
+mod verify;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+pub use exit::{Exit, Failure};
+
+/// Routes signed official documents and proves every step.
+///
+/// Exit codes: 0 ok, 1 other, 2 usage, 3 configuration, 4 cannot connect, 5 not permitted,
+/// 6 not found, 7 verification failed, 8 verification undecided, 9 own log broken.
+#[derive(Debug, Parser)]
+#[command(name = "vanthu", version, max_term_width = 100)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+    /// How data is printed
+    #[arg(long, global = true, value_enum, default_value_t = Output::Text)]
+    output: Output,
+}
+
+/// How data is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// For people.
+    Text,
+    /// One JSON value per result; stable.
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Shows a whole small country on loopback, end to end
+    Demo(crate::demo::Options),
+    /// Runs a gateway
+    Serve(serve::Options),
+    /// Makes certificates
+    #[command(subcommand)]
+    Certs(certs::Command),
+    /// Verifies the signatures in files; needs no gateway
+    Verify(verify::Options),
+    /// Sends a document
+    Send(send::Options),
+    /// Lists or follows what waits in a mailbox
+    Inbox(mailbox::InboxOptions),
+    /// Saves a document with all its parts
+    Get(mailbox::GetOptions),
+    /// Takes a document over (03)
+    Ack(mailbox::AckOptions),
+    /// Returns a document with a reason (02)
+    Refuse(mailbox::RefuseOptions),
+    /// Reports a business status: 01, 04, 05 or 06
+    Status(mailbox::StatusOptions),
+    /// Shows what happened to a document
+    Trace(trace::Options),
+    /// Fetches or verifies evidence
+    #[command(subcommand)]
+    Evidence(evidence::Command),
+    /// Reads and audits the log
+    #[command(subcommand)]
+    Log(log::Command),
+    /// Shows the directory
+    #[command(subcommand)]
+    Directory(inspect::DirectoryCommand),
+    /// Checks or rebuilds the store of a stopped gateway
+    #[command(subcommand)]
+    Store(store::Command),
+    /// Checks or shows a configuration
+    #[command(subcommand)]
+    Config(inspect::ConfigCommand),
+    /// Measures a gateway against the limits of this machine
+    Bench(crate::bench::Options),
+}
+
+/// Runs the command of this process.
+pub fn run() -> ExitCode {
+    let arguments = Arguments::parse();
+    let output = arguments.output;
+    let outcome = match arguments.command {
+        Command::Certs(command) => certs::run(command),
+        Command::Verify(options) => verify::run(&options, output),
+        Command::Evidence(evidence::Command::Verify(options)) => {
+            evidence::verify(&options, output)
+        }
+        Command::Store(command) => store::run(command, output),
+        Command::Config(command) => inspect::config(command, output),
+        command => match tokio::runtime::Runtime::new() {
+            Ok(runtime) => runtime.block_on(run_async(command, output)),
+            Err(error) => Err(Failure::other(error)),
+        },
+    };
+    match outcome {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            eprintln!("vanthu: error: {failure}");
+            if let Some(hint) = &failure.hint {
+                eprintln!("vanthu: hint: {hint}");
+            }
+            failure.exit.into()
+        }
+    }
+}
+
+async fn run_async(command: Command, output: Output) -> Result<Exit, Failure> {
+    match command {
+        Command::Demo(options) => crate::demo::run(options).await,
+        Command::Serve(options) => serve::run(options).await,
+        Command::Send(options) => send::run(options, output).await,
+        Command::Inbox(options) => mailbox::inbox(options, output).await,
+        Command::Get(options) => mailbox::get(options, output).await,
+        Command::Ack(options) => mailbox::acknowledge(options, output).await,
+        Command::Refuse(options) => mailbox::refuse(options, output).await,
+        Command::Status(options) => mailbox::status(options, output).await,
+        Command::Trace(options) => trace::run(options, output).await,
+        Command::Evidence(command) => evidence::run(command, output).await,
+        Command::Log(command) => log::run(command, output).await,
+        Command::Directory(command) => inspect::directory(command, output).await,
+        Command::Bench(options) => crate::bench::run(options, output).await,
+        Command::Certs(_) | Command::Verify(_) | Command::Store(_) | Command::Config(_) => {
+            unreachable!("commands that need no runtime have run without one")
+        }
+    }
+}

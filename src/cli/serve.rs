@@ -1,0 +1,43 @@
+//! `vanthu serve`.
+
+use std::path::PathBuf;
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::exit::{Exit, Failure};
+use crate::config::Config;
+use crate::{server, telemetry};
+
+/// Runs until SIGTERM or SIGINT. SIGHUP reads certificates, lists, trust and directory again.
+#[derive(Debug, clap::Args)]
+pub(super) struct Options {
+    /// The configuration, TOML
+    #[arg(long)]
+    config: PathBuf,
+}
+
+pub(super) async fn run(options: Options) -> Result<Exit, Failure> {
+    telemetry::start_traces();
+    let mut running = server::start(Config::read(&options.config)?).await?;
+    // Scripts wait for this line and take the ports from it.
+    println!("serving {} operations {}", running.address, running.operations);
+    let on = |kind| signal(kind).map_err(Failure::other);
+    let mut terminate = on(SignalKind::terminate())?;
+    let mut interrupt = on(SignalKind::interrupt())?;
+    let mut hang_up = on(SignalKind::hangup())?;
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+            _ = hang_up.recv() => match running.reload() {
+                Ok(()) => tracing::info!("reloaded"),
+                Err(error) => tracing::error!(%error, "not reloaded; everything stays as it was"),
+            },
+            error = running.failed() => return Err(error.into()),
+        }
+    }
+    tracing::info!("closing");
+    running.stop().await?;
+    tracing::info!("closed");
+    Ok(Exit::Ok)
+}
