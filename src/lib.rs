@@ -15,6 +15,7 @@ pub mod directory;
 pub mod document;
 pub mod log;
 pub mod delivery;
+pub mod audit;
 
 // hall: the only place where the rooms meet
 pub mod gateway;

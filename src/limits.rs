@@ -48,6 +48,8 @@ pub const BATCH_ENTRIES_MAX: usize = 256;
 pub const SEQUENCER_QUEUE_MAX: usize = 4_096;
 /// Entries of an epoch; open time and memory of sled grow with its size (log survey §3.3).
 pub const EPOCH_ENTRIES_MAX: u64 = 10_000_000;
+/// Findings an audit keeps; what lies beyond is counted. More than a person reads, and little memory.
+pub const AUDIT_FINDINGS_MAX: usize = 1_000;
 
 // ── delivery ───────────────────────────────────────────────────────────────────────────────────
 
