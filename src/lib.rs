@@ -16,6 +16,7 @@ pub mod document;
 pub mod log;
 pub mod delivery;
 pub mod audit;
+pub mod evidence;
 
 // hall: the only place where the rooms meet
 pub mod gateway;
