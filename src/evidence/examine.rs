@@ -13,6 +13,7 @@ use super::statement::{absences, statements};
 use super::verify::{Attachment, Binding, Broken, Fault, Findings, PartInfo};
 use crate::digest::Sha256;
 use crate::directory::Code;
+use crate::limits::NOTE_SIZE_MAX;
 use crate::log::{EntryId, Event, LogPublicKey, NoteError, SignedCheckpoint, Status};
 
 pub(super) fn examine(
@@ -326,7 +327,8 @@ fn notes(files: &mut Files, entries: &[ProvenEntry]) -> Result<BTreeMap<EntryId,
 fn salted(bytes: &[u8]) -> Option<String> {
     let (salt, text) = std::str::from_utf8(bytes).ok()?.split_once('\n')?;
     let hexadecimal = salt.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-    (salt.len() == 32 && hexadecimal).then(|| text.to_owned())
+    let fits = salt.len() == 32 && hexadecimal && text.len() <= NOTE_SIZE_MAX;
+    fits.then(|| text.to_owned())
 }
 
 /// Step 10: certificates and revocation lists bear the digest of their bytes as a name.

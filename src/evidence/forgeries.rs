@@ -103,35 +103,6 @@ fn no_single_byte_of_an_evidence_file_can_be_changed() {
 }
 
 #[test]
-fn other_archives_than_ours_are_refused() {
-    use std::io::Write as _;
-    use zip::write::{SimpleFileOptions, ZipWriter};
-    let stored = SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
-    let made = |names: &[&str], options: SimpleFileOptions| {
-        let mut writer = ZipWriter::new(std::io::Cursor::new(Vec::new()));
-        for name in names {
-            writer.start_file(*name, options).expect("a file");
-            writer.write_all(&[b'a'; 100]).expect("bytes");
-        }
-        writer.finish().expect("an archive").into_inner()
-    };
-    let deflated = stored.compression_method(zip::CompressionMethod::Deflated);
-    check_bytes("deflated", &made(&["a"], deflated), "a", Fault::NotStored);
-    check_bytes("order", &made(&["b", "a"], stored), "a", Fault::Order);
-    check_bytes("folder", &made(&["a/"], stored), "a/", Fault::NotStored);
-    check_bytes("bare", &made(&["a"], stored), "manifest.txt", Fault::Missing);
-    let long = "a".repeat(2000);
-    check_bytes("long path", &made(&[&long], stored), &long, Fault::Path);
-    let mut twice = made(&["aa", "ab"], stored);
-    for at in 0..twice.len() - 1 {
-        if &twice[at..at + 2] == b"ab" {
-            twice[at + 1] = b'a';
-        }
-    }
-    check_bytes("twice", &twice, "the archive", Fault::HeadersDiffer);
-}
-
-#[test]
 fn a_clumsy_change_is_named_by_the_manifest() {
     let entry = entry_path(id("1/6"));
     check_clumsy("changed", |f| flip(f, &entry), &entry, Fault::Altered);
@@ -469,6 +440,26 @@ fn a_story_that_the_operator_bent_is_refused() {
         |a, _| a[3].actor = a[2].actor.clone(),
         "1/3",
         "somebody else than the gateway consigned it",
+    );
+}
+
+#[test]
+fn what_people_wrote_cannot_steer_a_terminal() {
+    let (mut first, second) = story();
+    first[2].document = Some("\u{1b}[2Jdocument\u{202e}".into());
+    let note = "000102030405060708090a0b0c0d0e0f\nno\n\u{1b}[31mred";
+    first[7].note = Some(Sha256::of(note.as_bytes()));
+    let mut evidence = evidence_of(&first, &second, None);
+    evidence.notes[0].1 = note.as_bytes().to_vec();
+    let verified = verify_with(&evidence.to_bytes().expect("packed"), &[ours()]).expect("holds");
+    let said: Vec<&str> = verified.statements.iter().map(|s| s.english.as_str()).collect();
+    assert!(said[1].starts_with("its document is \u{FFFD}[2Jdocument\u{FFFD}, "), "{}", said[1]);
+    assert!(said[9].ends_with(": no\u{FFFD}\u{FFFD}[31mred"), "{}", said[9]);
+    check_clumsy(
+        "a path",
+        |f| drop(f.insert("z\u{1b}[2J".into(), vec![])),
+        "z\u{FFFD}[2J",
+        Fault::Unlisted,
     );
 }
 

@@ -20,4 +20,4 @@ mod verify;
 pub use bundle::{Evidence, EvidencePart, NotBundled};
 pub use receipt::{ProvenEntry, Receipt, ReceiptError};
 pub use statement::Statement;
-pub use verify::{Attachment, Binding, Broken, Fault, PartInfo, Verified, verify};
+pub use verify::{Attachment, Binding, Broken, Fault, Findings, PartInfo, Verified, verify};

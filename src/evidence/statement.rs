@@ -20,6 +20,23 @@ pub struct Statement {
     pub vietnamese: String,
 }
 
+impl Statement {
+    fn new(entry: &ProvenEntry, english: &str, vietnamese: &str) -> Self {
+        let (id, recipient) = (entry.id(), entry.to.clone());
+        Self { entry: id, recipient, english: plain(english), vietnamese: plain(vietnamese) }
+    }
+}
+
+/// Text that can be printed: what senders and recipients wrote must not steer a terminal, break the
+/// line or turn its direction.
+pub(super) fn plain(text: &str) -> String {
+    let steers = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}' | '\u{FEFF}')
+    };
+    text.chars().map(|c| if steers(c) { char::REPLACEMENT_CHARACTER } else { c }).collect()
+}
+
 /// Texts behind notes, by entry.
 pub(super) type Notes = BTreeMap<EntryId, String>;
 
@@ -65,6 +82,7 @@ pub(super) fn absences(
     for (part, enclosed) in parts {
         if !enclosed {
             let PartInfo { name, digest, .. } = part;
+            let name = plain(name);
             absent.push(format!("the part {name} is not enclosed; its SHA-256 is {digest}"));
         }
     }
@@ -73,7 +91,7 @@ pub(super) fn absences(
 
 fn accepted(entry: &ProvenEntry, parts: &[(PartInfo, bool)], statements: &mut Vec<Statement>) {
     let mut state = |english: String, vietnamese: String| {
-        statements.push(Statement { entry: entry.id(), recipient: None, english, vietnamese });
+        statements.push(Statement::new(entry, &english, &vietnamese));
     };
     let (id, time, local) = (entry.id(), entry.time, entry.time.in_vietnam());
     let (system, certificate) = (&entry.actor.system, entry.actor.certificate);
@@ -145,7 +163,7 @@ fn delivery(entry: &ProvenEntry, notes: &Notes) -> Statement {
             )
         }
     };
-    Statement { entry: id, recipient: entry.to.clone(), english, vietnamese }
+    Statement::new(entry, &english, &vietnamese)
 }
 
 /// A field as text; an entry that was proven and followed has it.

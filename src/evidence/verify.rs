@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::examine::examine;
 use super::receipt::{ProvenEntry, ReceiptError};
-use super::statement::Statement;
+use super::statement::{Statement, plain};
 use crate::digest::Sha256;
 use crate::directory::Code;
 use crate::document::ConsignmentId;
@@ -115,7 +115,7 @@ pub struct Broken {
 
 impl Broken {
     pub(super) fn new(piece: &str, fault: Fault) -> Self {
-        Self { piece: piece.to_owned(), fault }
+        Self { piece: plain(piece), fault }
     }
 }
 
