@@ -186,6 +186,10 @@ fn an_operator_who_signs_a_broken_promise_is_named() {
         },
         &["promise-broken 1/0", "time-backwards 1/4", "consignment-unpromised 1/4"],
     );
+}
+
+#[test]
+fn an_operator_who_signs_other_recipients_is_named() {
     check_signed(
         "a consignment is made up",
         |b| {
@@ -228,7 +232,7 @@ fn an_operator_who_signs_a_broken_promise_is_named() {
 }
 
 #[test]
-fn an_operator_who_signs_a_false_answer_is_named() {
+fn an_operator_who_signs_an_acceptance_twice_is_named() {
     check_signed(
         "an acceptance is copied",
         |b| {
@@ -260,6 +264,10 @@ fn an_operator_who_signs_a_false_answer_is_named() {
             "answer-orphaned 2/6",
         ],
     );
+}
+
+#[test]
+fn an_operator_who_signs_an_answer_of_nobody_is_named() {
     check_signed(
         "somebody answers who was sent nothing",
         |b| b.edit("1/4", "to H49", "to H51"),
@@ -302,6 +310,10 @@ fn an_operator_who_signs_a_false_answer_is_named() {
         },
         &["answer-twice 2/4"],
     );
+}
+
+#[test]
+fn an_operator_who_signs_for_others_is_named() {
     check_signed(
         "an answer names another sender",
         |b| b.edit("1/4", "from H49.151", "from H49"),
@@ -379,6 +391,10 @@ fn an_operator_who_signs_a_malformed_entry_is_named() {
         |b| b.edit("1/7", "urgency normal\n", "urgency normal\nstatus 01\n"),
         &["entry-fields 1/7"],
     );
+}
+
+#[test]
+fn an_operator_who_signs_what_is_no_entry_is_named() {
     check_signed("a field is unknown", |b| b.edit("1/9", "status", "states"), &["entry-form 1/9"]);
     check_signed(
         "an event is unknown",

@@ -6,7 +6,7 @@ use super::bundle::{certificate_path, entry_path, proof_path};
 use super::manifest;
 use super::story::*;
 use super::*;
-use crate::audit::book::key;
+use crate::audit::book::{NOTE, key};
 use crate::digest::Sha256;
 use crate::directory::Code;
 use crate::document::ConsignmentId;
@@ -84,6 +84,19 @@ fn an_archive_that_is_not_plain_is_refused() {
     check_bytes("method", &bend(8, 8), "the archive", Fault::HeadersDiffer);
     check_bytes("name", &bend(30, 1), "the archive", Fault::HeadersDiffer);
     check_bytes("content", &bend(60, 1), "README.txt", Fault::Damaged);
+    let end = bytes.len() - 22;
+    let mut hidden = bytes.clone();
+    let start = u32::from_le_bytes(bytes[end + 16..end + 20].try_into().expect("4 bytes"));
+    hidden[end + 16..end + 20].copy_from_slice(&(start + 1).to_le_bytes());
+    hidden.insert(start as usize, 0);
+    check_bytes("hidden", &hidden, "the archive", Fault::HiddenBytes);
+    let mut counted = bytes.clone();
+    counted[end + 8..end + 12].fill(0xff);
+    check_bytes("counted", &counted, "the archive", Fault::TooManyFiles);
+    let mut commented = bytes.clone();
+    commented[end + 20] = 1;
+    commented.push(0);
+    check_bytes("commented", &commented, "the archive", Fault::NotAnArchive);
     let many = vec![0; crate::limits::EVIDENCE_SIZE_MAX + 1];
     check_bytes("huge", &many, "the archive", Fault::TooLarge);
 }
@@ -158,6 +171,11 @@ fn a_careful_change_is_named_by_the_log() {
         &entry,
         root,
     );
+}
+
+#[test]
+fn a_piece_put_in_anothers_place_is_named() {
+    let (entry, proof) = (entry_path(id("1/6")), proof_path(id("1/6")));
     check_files(
         "a proof is bent",
         |f| flip(f, &proof),
@@ -441,6 +459,21 @@ fn a_story_that_the_operator_bent_is_refused() {
         "1/3",
         "somebody else than the gateway consigned it",
     );
+}
+
+#[test]
+fn a_note_without_a_salt_or_without_a_measure_is_refused() {
+    let salt = &NOTE[..33];
+    for note in
+        ["wrong address".to_owned(), NOTE.replace('a', "A"), salt.to_owned() + &"a".repeat(2001)]
+    {
+        let (mut first, second) = story();
+        first[7].note = Some(Sha256::of(note.as_bytes()));
+        let mut evidence = evidence_of(&first, &second, None);
+        evidence.notes[0].1 = note.into_bytes();
+        let bytes = evidence.to_bytes().expect("packed");
+        check_bytes("note", &bytes, "notes/1-7.txt", Fault::Malformed);
+    }
 }
 
 #[test]

@@ -263,6 +263,19 @@ mod tests {
     }
 
     #[test]
+    fn no_single_byte_of_a_receipt_file_can_be_changed() {
+        let (file, public) = (receipt().to_file(), key("gate.example", 7).public());
+        for at in 0..file.len() {
+            for change in [1, 0x20] {
+                let mut bent = file.clone().into_bytes();
+                bent[at] ^= change;
+                let read = Receipt::read(&bent).and_then(|receipt| receipt.verify(&public));
+                assert!(read.is_err(), "byte {at}: {}", bent.escape_ascii());
+            }
+        }
+    }
+
+    #[test]
     fn a_receipt_file_has_one_spelling() {
         let text = receipt().to_file();
         let cases = [
