@@ -1,17 +1,23 @@
-//! Evidence that stands alone.
+//! Evidence: what the gateway hands out so that others can prove, without it, what happened.
+//!
+//! A [`Receipt`] proves one entry of the log; an [`Evidence`] file proves all that the log says of one
+//! consignment, with the bytes that the entries commit to. Both are defined in `FORMAT.md` and are
+//! checked with nothing but the public key of the log. What a file says about itself is never
+//! believed: every statement comes from an entry whose inclusion was proven.
 
-use crate::digest::Sha256;
-use crate::log::EntryId;
+mod archive;
+mod bundle;
+mod examine;
+#[cfg(test)]
+mod forgeries;
+mod manifest;
+mod receipt;
+mod statement;
+#[cfg(test)]
+mod story;
+mod verify;
 
-/// Proof that an entry stands in the log.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Receipt {
-    /// The exact bytes of the entry.
-    pub leaf: Vec<u8>,
-    /// Where it stands.
-    pub id: EntryId,
-    /// Audit path.
-    pub path: Vec<Sha256>,
-    /// The signed checkpoint.
-    pub checkpoint: Vec<u8>,
-}
+pub use bundle::{Evidence, EvidencePart, NotBundled};
+pub use receipt::{ProvenEntry, Receipt, ReceiptError};
+pub use statement::Statement;
+pub use verify::{Attachment, Binding, Broken, Fault, Findings, PartInfo, Verified, verify};

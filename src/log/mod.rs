@@ -5,6 +5,8 @@
 
 mod checkpoint;
 mod entry;
+#[cfg(test)]
+mod format;
 mod growth;
 mod tree;
 

@@ -1,0 +1,514 @@
+//! The auditor's own reading of an entry, from the tables of `log/FORMAT.md` §1 and §2.
+
+use std::fmt;
+
+use crate::limits::{ENTRY_SIZE_MAX, RECIPIENTS_MAX};
+
+/// The first line of an entry, with its line feed.
+const HEADER: &[u8] = b"vanthu.entry.v1\n";
+
+/// A field; its place in the order of §1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Field {
+    Event,
+    Time,
+    Actor,
+    Consignment,
+    From,
+    To,
+    Envelope,
+    Document,
+    Number,
+    Dossier,
+    Urgency,
+    Request,
+    Recipients,
+    Verdict,
+    Status,
+    Reason,
+    Note,
+    Previous,
+}
+
+use Field as F;
+
+type Check = fn(&str) -> bool;
+
+/// §1: every field with its name and the rule for its value, in order.
+const FIELDS: [(Field, &str, Check); 18] = [
+    (F::Event, "event", |value| Kind::of(value).is_some()),
+    (F::Time, "time", |value| moment(value).is_some()),
+    (F::Actor, "actor", |value| pair(value, is_system, is_digest)),
+    (F::Consignment, "consignment", |value| uuid(value).is_some()),
+    (F::From, "from", is_code),
+    (F::To, "to", is_code),
+    (F::Envelope, "envelope", is_digest),
+    (F::Document, "document", |value| is_line(value, 100)),
+    (F::Number, "number", |value| is_line(value, 42)),
+    (F::Dossier, "dossier", is_dossier),
+    (F::Urgency, "urgency", |value| ["flash", "immediate", "urgent", "normal"].contains(&value)),
+    (F::Request, "request", is_digest),
+    (F::Recipients, "recipients", |value| recipients(value).is_some()),
+    (F::Verdict, "verdict", is_verdict),
+    (F::Status, "status", |value| ["01", "02", "03", "04", "05", "06"].contains(&value)),
+    (F::Reason, "reason", is_word),
+    (F::Note, "note", is_digest),
+    (F::Previous, "previous", |value| previous(value).is_some()),
+];
+
+/// What happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Acceptance,
+    Rejection,
+    Consignment,
+    Handover,
+    Refusal,
+    Report,
+    Opening,
+}
+
+/// §2: what an event asks of its fields.
+struct Shape {
+    kind: Kind,
+    word: &'static str,
+    must: &'static [Field],
+    may: &'static [Field],
+    statuses: &'static [&'static str],
+    by_gateway: bool,
+}
+
+const DELIVERY: &[Field] = &[F::Consignment, F::From, F::To, F::Envelope];
+
+const SHAPES: [Shape; 7] = [
+    Shape {
+        kind: Kind::Acceptance,
+        word: "SubmissionAcceptance",
+        must: &[
+            F::Consignment,
+            F::From,
+            F::Envelope,
+            F::Document,
+            F::Urgency,
+            F::Request,
+            F::Recipients,
+            F::Verdict,
+        ],
+        may: &[F::Number, F::Dossier],
+        statuses: &[],
+        by_gateway: false,
+    },
+    Shape {
+        kind: Kind::Rejection,
+        word: "SubmissionRejection",
+        must: &[F::From, F::Envelope, F::Document, F::Request, F::Reason],
+        may: &[F::Dossier, F::Verdict],
+        statuses: &[],
+        by_gateway: false,
+    },
+    Shape {
+        kind: Kind::Consignment,
+        word: "ContentConsignment",
+        must: &[F::Consignment, F::From, F::To, F::Envelope, F::Urgency],
+        may: &[],
+        statuses: &[],
+        by_gateway: true,
+    },
+    Shape {
+        kind: Kind::Handover,
+        word: "ContentHandover",
+        must: &[F::Consignment, F::From, F::To, F::Envelope, F::Status],
+        may: &[],
+        statuses: &["03"],
+        by_gateway: false,
+    },
+    Shape {
+        kind: Kind::Refusal,
+        word: "ConsignmentRejection",
+        must: &[F::Consignment, F::From, F::To, F::Envelope, F::Status, F::Reason, F::Note],
+        may: &[],
+        statuses: &["02"],
+        by_gateway: false,
+    },
+    Shape {
+        kind: Kind::Report,
+        word: "status",
+        must: &[F::Consignment, F::From, F::To, F::Envelope, F::Status],
+        may: &[F::Note],
+        statuses: &["01", "04", "05", "06"],
+        by_gateway: false,
+    },
+    Shape {
+        kind: Kind::Opening,
+        word: "epoch",
+        must: &[F::Previous],
+        may: &[],
+        statuses: &[],
+        by_gateway: true,
+    },
+];
+
+impl Kind {
+    fn of(word: &str) -> Option<Self> {
+        SHAPES.iter().find(|shape| shape.word == word).map(|shape| shape.kind)
+    }
+
+    fn shape(self) -> &'static Shape {
+        &SHAPES[self as usize]
+    }
+
+    /// The event's name.
+    pub(super) fn word(self) -> &'static str {
+        self.shape().word
+    }
+
+    /// Whether the gateway itself acts.
+    pub(super) fn by_gateway(self) -> bool {
+        self.shape().by_gateway
+    }
+}
+
+/// The bytes are not an entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Malformed {
+    Size(usize),
+    Header,
+    Text,
+    Unfinished { line: usize },
+    Unknown { line: usize },
+    Value { line: usize, field: &'static str },
+    Absent { field: &'static str },
+}
+
+impl fmt::Display for Malformed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Size(size) => write!(f, "{size} bytes are more than an entry may have"),
+            Self::Header => f.write_str("the first line is not that of an entry"),
+            Self::Text => f.write_str("the bytes are not UTF-8 text"),
+            Self::Unfinished { line } => write!(f, "line {line} does not end"),
+            Self::Unknown { line } => write!(f, "line {line} is no field, or out of order"),
+            Self::Value { line, field } => write!(f, "line {line}: the value of {field} is wrong"),
+            Self::Absent { field } => write!(f, "there is no {field}"),
+        }
+    }
+}
+
+/// One entry: well-formed (§1), its fields not yet held against its event.
+#[derive(Debug)]
+pub(super) struct Leaf<'a> {
+    pub(super) kind: Kind,
+    /// The moment as a number that orders like it.
+    pub(super) moment: u64,
+    values: [Option<&'a str>; FIELDS.len()],
+}
+
+impl<'a> Leaf<'a> {
+    /// Reads leaf bytes.
+    pub(super) fn read(bytes: &'a [u8]) -> Result<Self, Malformed> {
+        if bytes.len() > ENTRY_SIZE_MAX {
+            return Err(Malformed::Size(bytes.len()));
+        }
+        let rest = bytes.strip_prefix(HEADER).ok_or(Malformed::Header)?;
+        let mut rest = std::str::from_utf8(rest).map_err(|_| Malformed::Text)?;
+        let mut values = [None; FIELDS.len()];
+        let mut fields = FIELDS.iter().zip(&mut values);
+        let mut line = 1;
+        while !rest.is_empty() {
+            line += 1;
+            let (text, after) = rest.split_once('\n').ok_or(Malformed::Unfinished { line })?;
+            let (name, value) = text.split_once(' ').ok_or(Malformed::Unknown { line })?;
+            let ((_, field, check), place) = fields
+                .find(|((_, known, _), _)| *known == name)
+                .ok_or(Malformed::Unknown { line })?;
+            if value.is_empty() || !check(value) {
+                return Err(Malformed::Value { line, field });
+            }
+            *place = Some(value);
+            rest = after;
+        }
+        let event = values[F::Event as usize].and_then(Kind::of);
+        let time = values[F::Time as usize].and_then(moment);
+        match (event, time, values[F::Actor as usize]) {
+            (Some(kind), Some(moment), Some(_)) => Ok(Self { kind, moment, values }),
+            (None, ..) => Err(Malformed::Absent { field: "event" }),
+            (_, None, _) => Err(Malformed::Absent { field: "time" }),
+            (.., None) => Err(Malformed::Absent { field: "actor" }),
+        }
+    }
+
+    /// Holds the fields against the event (§2); the first that does not fit, in words.
+    pub(super) fn misfit(&self) -> Option<String> {
+        let shape = self.kind.shape();
+        for (field, name, _) in FIELDS.iter().skip(F::Consignment as usize) {
+            let present = self.value(*field).is_some();
+            if shape.must.contains(field) && !present {
+                return Some(format!("{} has no {name}", shape.word));
+            }
+            if present && !shape.must.contains(field) && !shape.may.contains(field) {
+                return Some(format!("{} has a {name}, which it must not", shape.word));
+            }
+        }
+        if let Some(status) = self.value(F::Status)
+            && !shape.statuses.contains(&status)
+        {
+            return Some(format!("{} cannot have the status {status}", shape.word));
+        }
+        let reason = self.value(F::Reason);
+        if reason.is_some_and(|reason| (reason == "RECIPIENT") != (self.kind == Kind::Refusal)) {
+            return Some(format!("{} cannot have this reason", shape.word));
+        }
+        None
+    }
+
+    /// The text of a field.
+    pub(super) fn value(&self, field: Field) -> Option<&'a str> {
+        self.values[field as usize]
+    }
+
+    /// A field that is a digest.
+    pub(super) fn digest(&self, field: Field) -> Option<[u8; 32]> {
+        digest(self.value(field)?)
+    }
+
+    /// The system that acted and the digest of its certificate, as text.
+    pub(super) fn actor(&self) -> (&'a str, &'a str) {
+        self.value(F::Actor).and_then(|value| value.split_once(' ')).unwrap_or_default()
+    }
+
+    /// The consignment's 16 bytes.
+    pub(super) fn consignment(&self) -> Option<[u8; 16]> {
+        uuid(self.value(F::Consignment)?)
+    }
+
+    /// How many recipients, and the digest of their codes.
+    pub(super) fn recipients(&self) -> Option<(u64, [u8; 32])> {
+        recipients(self.value(F::Recipients)?)
+    }
+
+    /// The epoch before: number, size, root.
+    pub(super) fn previous(&self) -> Option<(u64, u64, [u8; 32])> {
+        previous(self.value(F::Previous)?)
+    }
+
+    /// Whether the parts of `DELIVERY` are all there, so that the entry can be followed.
+    pub(super) fn names_a_delivery(&self) -> bool {
+        DELIVERY.iter().all(|field| self.value(*field).is_some())
+    }
+}
+
+fn pair(value: &str, first: Check, second: Check) -> bool {
+    value.split_once(' ').is_some_and(|(left, right)| first(left) && second(right))
+}
+
+fn digest(text: &str) -> Option<[u8; 32]> {
+    let mut bytes = [0; 32];
+    unhex(text.as_bytes(), &mut bytes)?;
+    Some(bytes)
+}
+
+fn is_digest(text: &str) -> bool {
+    digest(text).is_some()
+}
+
+/// Lower-case hexadecimal into exactly these bytes.
+fn unhex(digits: &[u8], bytes: &mut [u8]) -> Option<()> {
+    let nibble = |digit: u8| match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'a'..=b'f' => Some(digit - b'a' + 10),
+        _ => None,
+    };
+    let (pairs, rest) = digits.as_chunks::<2>();
+    if pairs.len() != bytes.len() || !rest.is_empty() {
+        return None;
+    }
+    for (byte, [high, low]) in bytes.iter_mut().zip(pairs) {
+        *byte = nibble(*high)? << 4 | nibble(*low)?;
+    }
+    Some(())
+}
+
+fn uuid(text: &str) -> Option<[u8; 16]> {
+    let mut bytes = [0; 16];
+    let mut rest: &mut [u8] = &mut bytes;
+    let mut groups = text.split('-');
+    for size in [4, 2, 2, 2, 6] {
+        let (group, after) = rest.split_at_mut_checked(size)?;
+        unhex(groups.next()?.as_bytes(), group)?;
+        rest = after;
+    }
+    groups.next().is_none().then_some(bytes)
+}
+
+/// A decimal number of at most 15 digits in its only spelling.
+fn number(text: &str) -> Option<u64> {
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    let fits = (1..=15).contains(&text.len()) && digits && (text == "0" || !text.starts_with('0'));
+    fits.then(|| text.bytes().fold(0, |sum, digit| sum * 10 + u64::from(digit - b'0')))
+}
+
+/// `YYYY-MM-DDTHH:MM:SS.mmmZ` as the number that its digits write.
+fn moment(text: &str) -> Option<u64> {
+    const PATTERN: &[u8; 24] = b"0000-00-00T00:00:00.000Z";
+    let bytes: &[u8; 24] = text.as_bytes().try_into().ok()?;
+    let mut digits = 0u64;
+    for (byte, pattern) in bytes.iter().zip(PATTERN) {
+        match pattern {
+            b'0' if byte.is_ascii_digit() => digits = digits * 10 + u64::from(byte - b'0'),
+            b'0' => return None,
+            _ if byte == pattern => {}
+            _ => return None,
+        }
+    }
+    let (second, minute) = (digits / 1_000 % 100, digits / 100_000 % 100);
+    let (hour, day) = (digits / 10_000_000 % 100, digits / 1_000_000_000 % 100);
+    let (month, year) = (digits / 100_000_000_000 % 100, digits / 10_000_000_000_000);
+    let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let days = match month {
+        2 => 28 + u64::from(leap),
+        4 | 6 | 9 | 11 => 30,
+        _ => 31,
+    };
+    let fits = second < 60
+        && minute < 60
+        && hour < 24
+        && (1..=days).contains(&day)
+        && (1..=12).contains(&month)
+        && year >= 1970;
+    fits.then_some(digits)
+}
+
+fn is_system(text: &str) -> bool {
+    let allowed = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'z' | b'-');
+    (1..=64).contains(&text.len()) && text.bytes().all(allowed)
+}
+
+fn is_code(text: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    (1..=35).contains(&text.len()) && text.bytes().all(allowed)
+}
+
+fn is_word(text: &str) -> bool {
+    let allowed = |byte: u8| matches!(byte, b'A'..=b'Z' | b'0'..=b'9' | b'_' | b'-');
+    (1..=63).contains(&text.len())
+        && text.bytes().all(allowed)
+        && text.starts_with(|first: char| first.is_ascii_uppercase())
+}
+
+fn is_line(text: &str, length_max: usize) -> bool {
+    if text.is_ascii() {
+        // Nearly every one: two passes over bytes.
+        return text.len() <= length_max
+            && text.bytes().all(|byte| !byte.is_ascii_control())
+            && text.trim_ascii().len() == text.len();
+    }
+    let forbidden = |c: char| {
+        let code = u32::from(c);
+        c.is_control()
+            || matches!(code, 0x2028 | 0x2029 | 0x202A..=0x202E | 0x2066..=0x2069 | 0xFEFF)
+    };
+    text.chars().count() <= length_max && !text.contains(forbidden) && text.trim() == text
+}
+
+fn is_dossier(text: &str) -> bool {
+    let digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
+    let Some((rest, serial)) = text.rsplit_once('-') else { return false };
+    let Some((agency, date)) = rest.rsplit_once('-') else { return false };
+    is_code(agency)
+        && digits(date)
+        && matches!(date.len(), 6 | 8)
+        && digits(serial)
+        && matches!(serial.len(), 4..=7)
+}
+
+fn is_verdict(text: &str) -> bool {
+    let Some((indication, rest)) = text.split_once(' ') else { return false };
+    ["TOTAL-PASSED", "INDETERMINATE", "TOTAL-FAILED", "UNSIGNED"].contains(&indication)
+        && pair(rest, is_word, is_digest)
+}
+
+fn recipients(text: &str) -> Option<(u64, [u8; 32])> {
+    let (count, codes) = text.split_once(' ')?;
+    let count = number(count).filter(|count| (1..=RECIPIENTS_MAX as u64).contains(count))?;
+    Some((count, digest(codes)?))
+}
+
+fn previous(text: &str) -> Option<(u64, u64, [u8; 32])> {
+    let (epoch, rest) = text.split_once(' ')?;
+    let (size, root) = rest.split_once(' ')?;
+    let (epoch, size) = (number(epoch)?, number(size)?);
+    (epoch > 0 && size > 0).then_some((epoch, size, digest(root)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::log::Entry;
+
+    /// The entries of `log/FORMAT.md`.
+    fn documented() -> Vec<&'static str> {
+        let page = include_str!("../log/FORMAT.md");
+        let blocks = page.split("\n```entry ").skip(1);
+        let body = |block: &'static str| {
+            let (_, rest) = block.split_once('\n').expect("an info line");
+            &rest[..=rest.find("\n```\n").expect("an end")]
+        };
+        blocks.map(body).collect()
+    }
+
+    #[test]
+    fn every_documented_entry_is_read_and_fits_its_event() {
+        for text in documented() {
+            let leaf = Leaf::read(text.as_bytes()).expect("an entry");
+            assert_eq!(leaf.misfit(), None, "{text}");
+        }
+        assert_eq!(documented().len(), 7);
+        for (place, (field, ..)) in FIELDS.iter().enumerate() {
+            assert_eq!(*field as usize, place, "FIELDS stand in order");
+        }
+        for shape in &SHAPES {
+            assert_eq!(shape.kind.shape().word, shape.word, "SHAPES stand in order");
+        }
+    }
+
+    #[test]
+    fn the_auditor_never_reads_what_the_writer_would_not_write() {
+        // Each byte of each example, changed in four ways: whatever the auditor still reads, the
+        // writer's reader must read too.
+        for text in documented() {
+            for place in 0..text.len() {
+                for change in [1u8, 2, 0x20, 0x80] {
+                    let mut bytes = text.as_bytes().to_vec();
+                    bytes[place] ^= change;
+                    if Leaf::read(&bytes).is_ok() {
+                        let read = Entry::from_leaf(&bytes).map(|entry| entry.to_leaf());
+                        assert_eq!(read.as_ref(), Ok(&bytes), "{}", bytes.escape_ascii());
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn moments_that_no_calendar_has_are_refused() {
+        assert_eq!(moment("2026-11-22T03:45:18.123Z"), Some(20_261_122_034_518_123));
+        assert!(moment("2024-02-29T23:59:59.999Z").is_some());
+        for wrong in [
+            "2026-02-29T00:00:00.000Z",
+            "2100-02-29T00:00:00.000Z",
+            "2026-13-01T00:00:00.000Z",
+            "2026-00-01T00:00:00.000Z",
+            "2026-04-31T00:00:00.000Z",
+            "2026-04-00T00:00:00.000Z",
+            "2026-04-30T24:00:00.000Z",
+            "2026-04-30T23:60:00.000Z",
+            "2026-04-30T23:59:60.000Z",
+            "1969-12-31T23:59:59.999Z",
+            "2026-04-30T23:59:59.999z",
+            "2026-04-30T23:59:59.99Z",
+            "+026-04-30T23:59:59.999Z",
+        ] {
+            assert_eq!(moment(wrong), None, "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! What proven entries say, in sentences. Nothing here is taken from anywhere else.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::receipt::ProvenEntry;
+use super::verify::PartInfo;
+use crate::directory::Code;
+use crate::log::{EntryId, Event};
+
+/// One proven fact.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Statement {
+    /// The entry that proves it.
+    pub entry: EntryId,
+    /// The recipient it is about, if it is about one.
+    pub recipient: Option<Code>,
+    /// In English.
+    pub english: String,
+    /// In Vietnamese; times are those of Vietnam.
+    pub vietnamese: String,
+}
+
+impl Statement {
+    fn new(entry: &ProvenEntry, english: &str, vietnamese: &str) -> Self {
+        let (id, recipient) = (entry.id(), entry.to.clone());
+        Self { entry: id, recipient, english: plain(english), vietnamese: plain(vietnamese) }
+    }
+}
+
+/// Text that can be printed: what senders and recipients wrote must not steer a terminal, break the
+/// line or turn its direction.
+pub(super) fn plain(text: &str) -> String {
+    let steers = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}' | '\u{FEFF}')
+    };
+    text.chars().map(|c| if steers(c) { char::REPLACEMENT_CHARACTER } else { c }).collect()
+}
+
+/// Texts behind notes, by entry.
+pub(super) type Notes = BTreeMap<EntryId, String>;
+
+pub(super) fn statements(
+    entries: &[ProvenEntry],
+    parts: &[(PartInfo, bool)],
+    notes: &Notes,
+) -> Vec<Statement> {
+    let mut statements = Vec::new();
+    for entry in entries {
+        match entry.event {
+            Event::SubmissionAcceptance => accepted(entry, parts, &mut statements),
+            _ => statements.push(delivery(entry, notes)),
+        }
+    }
+    statements
+}
+
+/// What the file could hold and does not.
+pub(super) fn absences(
+    entries: &[ProvenEntry],
+    parts: &[(PartInfo, bool)],
+    notes: &Notes,
+) -> Vec<String> {
+    let mut absent = Vec::new();
+    let answers = [Event::ContentHandover, Event::ConsignmentRejection];
+    let answered: BTreeSet<&Code> = entries
+        .iter()
+        .filter(|entry| answers.contains(&entry.event))
+        .filter_map(|entry| entry.to.as_ref())
+        .collect();
+    for entry in entries {
+        if let (Event::ContentConsignment, Some(to)) = (entry.event, &entry.to)
+            && !answered.contains(to)
+        {
+            absent.push(format!("the file holds no answer of {to}; there may be one in the log"));
+        }
+        if entry.note.is_some() && !notes.contains_key(&entry.id()) {
+            absent
+                .push(format!("the text behind the note of entry {} is not enclosed", entry.id()));
+        }
+    }
+    for (part, enclosed) in parts {
+        if !enclosed {
+            let PartInfo { name, digest, .. } = part;
+            let name = plain(name);
+            absent.push(format!("the part {name} is not enclosed; its SHA-256 is {digest}"));
+        }
+    }
+    absent
+}
+
+fn accepted(entry: &ProvenEntry, parts: &[(PartInfo, bool)], statements: &mut Vec<Statement>) {
+    let mut state = |english: String, vietnamese: String| {
+        statements.push(Statement::new(entry, &english, &vietnamese));
+    };
+    let (id, time, local) = (entry.id(), entry.time, entry.time.in_vietnam());
+    let (system, certificate) = (&entry.actor.system, entry.actor.certificate);
+    let consignment = shown(entry.consignment.as_ref());
+    let from = shown(entry.from.as_ref());
+    state(
+        format!(
+            "consignment {consignment} from {from} was accepted at {time} (entry {id}), sent by \
+             system {system} with certificate {certificate}"
+        ),
+        format!(
+            "văn bản {consignment} của {from} được tiếp nhận lúc {local} (mục {id}), do hệ thống \
+             {system} gửi bằng chứng thư {certificate}"
+        ),
+    );
+    let (document, envelope) = (shown(entry.document.as_ref()), shown(entry.envelope.as_ref()));
+    state(
+        format!("its document is {document}, its envelope has the SHA-256 {envelope}"),
+        format!("mã định danh văn bản: {document}; SHA-256 của phong bì: {envelope}"),
+    );
+    if let Some(verdict) = &entry.verdict {
+        let (indication, legal, report) =
+            (&verdict.indication, &verdict.legal_value, verdict.report);
+        state(
+            format!(
+                "its signatures were judged {indication}, legal value {legal}, report {report}"
+            ),
+            format!(
+                "kết quả kiểm tra chữ ký: {indication}; giá trị pháp lý: {legal}; báo cáo {report}"
+            ),
+        );
+    }
+    for (part, _) in parts {
+        let PartInfo { name, size, digest } = part;
+        state(
+            format!("its part {name} has {size} bytes and the SHA-256 {digest}"),
+            format!("tệp {name} có {size} byte, SHA-256 {digest}"),
+        );
+    }
+}
+
+fn delivery(entry: &ProvenEntry, notes: &Notes) -> Statement {
+    let (id, time, local) = (entry.id(), entry.time, entry.time.in_vietnam());
+    let (system, certificate) = (&entry.actor.system, entry.actor.certificate);
+    let to = shown(entry.to.as_ref());
+    let by = format!("by system {system} with certificate {certificate}");
+    let by_vietnamese = format!("bởi hệ thống {system}, chứng thư {certificate}");
+    let note = notes.get(&id).map(|text| format!(": {text}")).unwrap_or_default();
+    let (english, vietnamese) = match entry.event {
+        Event::ContentConsignment => (
+            format!("it was put into the mailbox of {to} at {time} (entry {id})"),
+            format!("đã đến hộp thư của {to} lúc {local} (mục {id})"),
+        ),
+        Event::ContentHandover => (
+            format!("{to} took and acknowledged it at {time} (entry {id}), {by}"),
+            format!("{to} đã tiếp nhận lúc {local} (mục {id}), {by_vietnamese}"),
+        ),
+        Event::ConsignmentRejection => (
+            format!("{to} refused it at {time} (entry {id}), {by}{note}"),
+            format!("{to} từ chối tiếp nhận lúc {local} (mục {id}), {by_vietnamese}{note}"),
+        ),
+        _ => {
+            let status = entry.status.map(|status| status.code()).unwrap_or_default();
+            (
+                format!("{to} reported status {status} at {time} (entry {id}), {by}{note}"),
+                format!(
+                    "{to} báo trạng thái {status} lúc {local} (mục {id}), {by_vietnamese}{note}"
+                ),
+            )
+        }
+    };
+    Statement::new(entry, &english, &vietnamese)
+}
+
+/// A field as text; an entry that was proven and followed has it.
+fn shown(field: Option<&impl std::fmt::Display>) -> String {
+    field.map(ToString::to_string).unwrap_or_default()
+}
