@@ -150,3 +150,5 @@ pub const CLAIMED_TIME_AHEAD_MAX: Duration = Duration::from_secs(7 * 3600);
 pub const PDF_FIELD_DEPTH_MAX: usize = 16;
 /// Form fields of a PDF that are looked through; the largest tax forms have about 10,000.
 pub const PDF_FIELDS_MAX: usize = 100_000;
+/// The picture of a signature, in square points: half an A4 page (595 × 842). A seal has 36 mm.
+pub const SIGNATURE_AREA_MAX: f64 = 250_000.0;

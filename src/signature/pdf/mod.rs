@@ -3,15 +3,232 @@
 //! The file is never rebuilt and never repaired. Where its structure is broken, a signed file is
 //! TOTAL-FAILED, not unsigned.
 
-use super::report::{Kind, Report};
+mod diff;
+mod document;
+mod fields;
+mod file;
+mod inflate;
+mod judgement;
+mod object;
+mod range;
+mod rules;
+mod updates;
+mod xref;
+
+use std::rc::Rc;
+
+use self::document::{Document, Loaded, View};
+use self::fields::{SignedField, signed_fields};
+use self::file::{Fault, File};
+use self::judgement::Judge;
+use self::range::SignatureValue;
+use super::message::bare;
+use super::report::{Findings, Format, Kind, Report, SubIndication as Sub};
 use super::trust::Trust;
 use crate::clock::Time;
+use crate::limits::SIGNATURES_MAX;
 use crate::source::Source;
 
 /// `%PDF-` stands within this many bytes (ISO 32000-1 annex H.3.4.1).
 pub(super) const HEADER_WITHIN: u64 = 1024;
 
 /// Judges every signature of a PDF.
-pub(super) fn judge(_source: &dyn Source, _trust: &Trust, _now: Time) -> Report {
-    Report::unsigned(Kind::Pdf)
+pub(super) fn judge(source: &dyn Source, trust: &Trust, now: Time) -> Report {
+    let file = match File::open(source) {
+        Ok(file) => file,
+        Err(fault) => return one(fault_findings(fault)),
+    };
+    let document = match Document::open(file) {
+        Ok(document) => document,
+        Err((file, fault)) => return broken(&file, fault),
+    };
+    let is_encrypted = document.sections.iter().any(|s| s.trailer.get("Encrypt").is_some());
+    if is_encrypted {
+        return encrypted(&document.file);
+    }
+    match judge_document(&document, trust, now) {
+        Ok(report) => report,
+        Err(fault) => broken(&document.file, fault),
+    }
+}
+
+fn judge_document(document: &Document<'_>, trust: &Trust, now: Time) -> Result<Report, Fault> {
+    let last = document.view(0, document.file.size);
+    let fields = signed_fields(document, &last)?;
+    if fields.is_empty() {
+        return without_fields(document, &last);
+    }
+    let mut report = Report::unsigned(Kind::Pdf);
+    if fields.len() > SIGNATURES_MAX {
+        let mut findings = Findings::default();
+        findings.unjudged("TOO_MANY_SIGNATURES", "The document has too many signatures to judge.");
+        report.signatures = one(findings).signatures;
+    }
+    let mut candidates = Vec::new();
+    for field in fields.into_iter().take(SIGNATURES_MAX) {
+        candidates.push(candidate(document, &last, field)?);
+    }
+    refuse_shared(&mut candidates);
+    // In the order of signing: each later signature covers more of the file.
+    candidates.sort_by_key(|c| c.value.as_ref().map_or(u64::MAX, |value| value.end));
+    let locks = candidates
+        .iter()
+        .filter_map(|candidate| candidate.value.as_ref())
+        .filter(|value| value.certification == Some(1))
+        .map(|value| value.end);
+    let locked_from = locks.min();
+    let judge = Judge { document, last: &last, trust, now, locked_from };
+    for candidate in candidates {
+        let mut signature = judge.signature(candidate);
+        signature.index = report.signatures.len();
+        report.signatures.push(signature);
+    }
+    Ok(report)
+}
+
+/// A signature field and what its value says.
+struct Candidate {
+    name: String,
+    format: Format,
+    value: Option<SignatureValue>,
+    loaded: Option<Rc<Loaded>>,
+    findings: Findings,
+}
+
+fn candidate(document: &Document<'_>, last: &View, field: SignedField) -> Result<Candidate, Fault> {
+    let mut findings = Findings::default();
+    let mut format = Format::PdfOther;
+    let mut value = None;
+    let loaded = match document.resolve(last, &field.value) {
+        Ok(loaded) => loaded,
+        Err(Fault::Broken(_)) => None,
+        Err(fault) => return Err(fault),
+    };
+    match &loaded {
+        Some(loaded) => {
+            if let Some(dictionary) = loaded.dictionary() {
+                format = range::format(dictionary);
+            }
+            value = range::read(document, last, loaded, &mut findings)?;
+        }
+        None => findings.failed(
+            Sub::FormatFailure,
+            "SIGNATURE_MISSING",
+            "The signature field refers to a signature that is not in the file.",
+        ),
+    }
+    Ok(Candidate { name: field.name, format, value, loaded, findings })
+}
+
+/// P8: every signature has bytes of its own.
+fn refuse_shared(candidates: &mut [Candidate]) {
+    let places: Vec<Option<(u64, u64)>> = candidates
+        .iter()
+        .map(|candidate| candidate.value.as_ref().map(|value| (value.offset, value.end)))
+        .collect();
+    for (index, candidate) in candidates.iter_mut().enumerate() {
+        let Some((offset, end)) = places.get(index).copied().flatten() else { continue };
+        let mut others = places.iter().enumerate().filter(|(other, _)| *other != index);
+        let is_shared = others.any(|(_, place)| {
+            place.is_some_and(|(other, other_end)| other == offset || other_end == end)
+        });
+        if is_shared {
+            candidate.findings.failed_at(
+                Sub::FormatFailure,
+                "SIGNATURE_SHARED",
+                "Two signature fields use the same signature or the same signed bytes.",
+                Some(offset),
+            );
+        }
+    }
+}
+
+/// A form without signed fields may still hide a signature.
+fn without_fields(document: &Document<'_>, last: &View) -> Result<Report, Fault> {
+    let Some(offset) = looks_signed(&document.file)? else {
+        return Ok(Report::unsigned(Kind::Pdf));
+    };
+    let root = document.root(last)?;
+    let permissions = document.dictionary(last, &root, "Perms")?.unwrap_or_default();
+    let mut report = Report::unsigned(Kind::Pdf);
+    if permissions.get("UR3").is_some() || permissions.get("UR").is_some() {
+        report.quirks.push("usage rights of a reader program are present; no signature".to_owned());
+        return Ok(report);
+    }
+    let mut findings = Findings::default();
+    findings.failed_at(
+        Sub::FormatFailure,
+        "SIGNATURE_UNREACHABLE",
+        "The file contains a signature that its form does not show.",
+        Some(offset),
+    );
+    Ok(one(findings))
+}
+
+fn looks_signed(file: &File<'_>) -> Result<Option<u64>, Fault> {
+    file.find_first(b"/ByteRange", 0)
+}
+
+/// The structure cannot be followed: a signed file fails, an unsigned one is only odd.
+fn broken(file: &File<'_>, fault: Fault) -> Report {
+    match (looks_signed(file), fault) {
+        (Err(fault), _) => one(fault_findings(fault)),
+        (Ok(Some(_)), fault) => one(fault_findings(fault)),
+        (Ok(None), _) => {
+            let mut report = Report::unsigned(Kind::Pdf);
+            report.quirks.push("the structure of the PDF is broken".to_owned());
+            report
+        }
+    }
+}
+
+fn encrypted(file: &File<'_>) -> Report {
+    match looks_signed(file) {
+        Ok(None) => {
+            let mut report = Report::unsigned(Kind::Pdf);
+            report.quirks.push("the PDF is encrypted".to_owned());
+            report
+        }
+        Err(fault) => one(fault_findings(fault)),
+        Ok(Some(_)) => {
+            let mut findings = Findings::default();
+            findings.unjudged(
+                "ENCRYPTED",
+                "The document is encrypted; this version does not judge its signatures.",
+            );
+            one(findings)
+        }
+    }
+}
+
+fn fault_findings(fault: Fault) -> Findings {
+    let mut findings = Findings::default();
+    add_fault(&mut findings, fault);
+    findings
+}
+
+fn add_fault(findings: &mut Findings, fault: Fault) {
+    match fault {
+        Fault::Broken(offset) => findings.failed_at(
+            Sub::FormatFailure,
+            "STRUCTURE_BROKEN",
+            "The structure of the signed PDF is broken.",
+            (offset > 0).then_some(offset),
+        ),
+        Fault::OverBudget => findings.unjudged(
+            "OVER_BUDGET",
+            "The PDF is larger or more complicated than this version judges.",
+        ),
+        Fault::Unreadable => findings.doubt(
+            Sub::SignedDataNotFound,
+            "CONTENT_UNREADABLE",
+            "The content could not be read.",
+        ),
+    }
+}
+
+/// A report with one signature about which nothing more is known.
+fn one(findings: Findings) -> Report {
+    let signature = bare(0, Format::PdfOther, findings.conclude(None));
+    Report { kind: Kind::Pdf, signatures: vec![signature], quirks: Vec::new() }
 }

@@ -1,0 +1,251 @@
+//! What changed after signing: every change must be one of a short list.
+//!
+//! Allowed are new signature fields and their signatures, document security stores, and remarks
+//! about the document (Info, Metadata). The list is closed: what is not on it is a finding, with
+//! the place where it stands (P5–P7 of the attack list).
+
+use std::collections::{BTreeSet, HashMap};
+
+use super::super::report::{Findings, SubIndication as Sub};
+use super::document::{Document, Loaded, View};
+use super::file::Fault;
+use super::object::{Dictionary, Object};
+use super::rules;
+use crate::limits::PDF_OBJECTS_MAX;
+
+/// From where an object is referred to in the signed version.
+pub(super) mod role {
+    pub const METADATA: u8 = 1;
+    pub const INFO: u8 = 1 << 1;
+    pub const SECURITY_STORE: u8 = 1 << 2;
+    pub const ANNOTATIONS: u8 = 1 << 3;
+    pub const FIELDS: u8 = 1 << 4;
+    pub const FORM: u8 = 1 << 5;
+    pub const OTHER: u8 = 1 << 7;
+}
+
+/// Compares the signed version with the last one.
+pub(super) struct Diff<'a> {
+    pub document: &'a Document<'a>,
+    pub signed: &'a View,
+    pub last: &'a View,
+    /// Every object that the signed version refers to, and from where.
+    pub roles: HashMap<u32, u8>,
+    /// A certification forbids everything but security stores.
+    pub is_locked: bool,
+    pub findings: Findings,
+    pub quirks: BTreeSet<&'static str>,
+}
+
+/// Judges the changes that the `newer` newest sections make.
+pub(super) fn judge<'a>(
+    document: &'a Document<'a>,
+    signed: &'a View,
+    last: &'a View,
+    newer: usize,
+    is_locked: bool,
+) -> Result<(Findings, BTreeSet<&'static str>), Fault> {
+    let roles = roles(document, signed)?;
+    let findings = Findings::default();
+    let mut diff =
+        Diff { document, signed, last, roles, is_locked, findings, quirks: BTreeSet::new() };
+    if signed.trailer.get("Root") != last.trailer.get("Root") {
+        diff.refuse("CATALOG_REPLACED", "The document was replaced by another one.", 0);
+    }
+    let changed: BTreeSet<u32> = document
+        .sections
+        .iter()
+        .take(newer)
+        .flat_map(|section| section.entries.keys().copied())
+        .collect();
+    for number in changed {
+        let role = diff.roles.get(&number).copied().unwrap_or(0);
+        // What the signed version does not refer to can only be reached through a change that is
+        // judged itself.
+        if role == 0 {
+            continue;
+        }
+        let before = document.load(signed, number)?;
+        let after = document.load(last, number)?;
+        diff.change(number, role, before.as_deref(), after.as_deref())?;
+    }
+    Ok((diff.findings, diff.quirks))
+}
+
+impl Diff<'_> {
+    /// A change that is not on the list.
+    pub fn refuse(&mut self, code: &'static str, message: impl Into<String>, offset: u64) {
+        let offset = (offset > 0).then_some(offset);
+        self.findings.doubt_at(Sub::SigConstraintsFailure, code, message, offset);
+    }
+
+    fn change(
+        &mut self,
+        number: u32,
+        role: u8,
+        before: Option<&Loaded>,
+        after: Option<&Loaded>,
+    ) -> Result<(), Fault> {
+        let Some(before) = before else {
+            if let Some(after) = after {
+                self.refuse(
+                    "DANGLING_REFERENCE",
+                    "Content that was missing when the document was signed was added later.",
+                    after.place.0,
+                );
+            }
+            return Ok(());
+        };
+        let Some(after) = after else {
+            self.refuse("OBJECT_REMOVED", "A part of the signed document was removed.", 0);
+            return Ok(());
+        };
+        if self.is_same(before, after)? {
+            return Ok(());
+        }
+        let is_root = matches!(
+            self.last.trailer.get("Root"), Some(Object::Reference(root, _)) if *root == number
+        );
+        let only = |allowed: u8| role & !allowed == 0;
+        let offset = after.place.0;
+        match (&before.object, &after.object) {
+            (Object::Dictionary(old), Object::Dictionary(new)) if is_root => {
+                rules::catalog(self, old, new, offset)
+            }
+            _ if only(role::SECURITY_STORE) => Ok(()),
+            _ if self.is_locked => {
+                self.refuse(
+                    "CERTIFIED_WITHOUT_CHANGES",
+                    "The certification of the document forbids every later change.",
+                    offset,
+                );
+                Ok(())
+            }
+            _ if only(role::METADATA | role::INFO) => {
+                self.quirks.insert("the document information was changed after signing");
+                Ok(())
+            }
+            (Object::Dictionary(old), Object::Dictionary(new)) if only(role::FORM) => {
+                rules::form(self, old, new, offset)
+            }
+            (Object::Array(old), Object::Array(new)) if only(role::ANNOTATIONS) => {
+                rules::appended_annotations(self, old, new, offset)
+            }
+            (Object::Array(old), Object::Array(new)) if only(role::FIELDS) => {
+                rules::appended_fields(self, old, new, offset)
+            }
+            (Object::Dictionary(old), Object::Dictionary(new))
+                if old.is("Type", "Page") && new.is("Type", "Page") =>
+            {
+                rules::page(self, old, new, offset)
+            }
+            (Object::Dictionary(old), Object::Dictionary(new))
+                if before.stream.is_none() && after.stream.is_none() =>
+            {
+                rules::field(self, old, new, offset)
+            }
+            _ => {
+                self.refuse(
+                    "CONTENT_CHANGED",
+                    "A part of the signed document was changed after signing.",
+                    offset,
+                );
+                Ok(())
+            }
+        }
+    }
+
+    /// The same bytes, or bytes that say the same.
+    fn is_same(&self, before: &Loaded, after: &Loaded) -> Result<bool, Fault> {
+        if before.place == after.place {
+            return Ok(true);
+        }
+        if before.object != after.object {
+            return Ok(false);
+        }
+        if before.stream.is_none() && after.stream.is_none() {
+            return Ok(true);
+        }
+        let (start, end) = self.document.stream_range(self.signed, before)?;
+        let (new_start, new_end) = self.document.stream_range(self.last, after)?;
+        let size = usize::try_from(end - start).unwrap_or(usize::MAX);
+        Ok(end - start == new_end - new_start
+            && size <= crate::limits::PDF_OBJECT_SIZE_MAX
+            && self.document.file.bytes(start, end)?
+                == self.document.file.bytes(new_start, new_end)?)
+    }
+}
+
+/// The keys whose values differ.
+pub(super) fn differing<'a>(old: &'a Dictionary, new: &'a Dictionary) -> Vec<&'a [u8]> {
+    let keys: BTreeSet<&Vec<u8>> = old.entries.keys().chain(new.entries.keys()).collect();
+    let differs = |key: &&Vec<u8>| {
+        let value = |d: &'a Dictionary| d.entries.get(*key).filter(|v| **v != Object::Null);
+        value(old) != value(new)
+    };
+    keys.into_iter().filter(differs).map(Vec::as_slice).collect()
+}
+
+/// Walks everything that a version refers to.
+fn roles(document: &Document<'_>, view: &View) -> Result<HashMap<u32, u8>, Fault> {
+    let mut roles: HashMap<u32, u8> = HashMap::new();
+    let mut waiting: Vec<(u32, u8)> = Vec::new();
+    let mut steps = 0_usize;
+    scan(&view.trailer, 0, &mut waiting);
+    while let Some((number, role)) = waiting.pop() {
+        let known = roles.entry(number).or_insert(0);
+        // An object is walked once as a member of the security store and once as anything else.
+        let is_store = role == role::SECURITY_STORE;
+        let walked =
+            if is_store { *known & role != 0 } else { *known & !role::SECURITY_STORE != 0 };
+        *known |= role;
+        if walked {
+            continue;
+        }
+        steps += 1;
+        if steps > PDF_OBJECTS_MAX {
+            return Err(Fault::OverBudget);
+        }
+        // A broken object is what the signer signed; that it breaks is the same before and after.
+        let loaded = match document.load(view, number) {
+            Ok(loaded) => loaded,
+            Err(Fault::Broken(_)) => continue,
+            Err(fault) => return Err(fault),
+        };
+        if let Some(loaded) = loaded {
+            collect(&loaded.object, role, is_store, &mut waiting);
+        }
+    }
+    Ok(roles)
+}
+
+fn scan(dictionary: &Dictionary, store: u8, waiting: &mut Vec<(u32, u8)>) {
+    for (key, value) in &dictionary.entries {
+        let role = match &key[..] {
+            _ if store != 0 => store,
+            b"Metadata" => role::METADATA,
+            b"Info" => role::INFO,
+            b"DSS" => role::SECURITY_STORE,
+            b"Annots" => role::ANNOTATIONS,
+            b"Fields" | b"Kids" => role::FIELDS,
+            b"AcroForm" => role::FORM,
+            _ => role::OTHER,
+        };
+        collect(value, role, role == role::SECURITY_STORE, waiting);
+    }
+}
+
+fn collect(object: &Object, role: u8, is_store: bool, waiting: &mut Vec<(u32, u8)>) {
+    match object {
+        Object::Reference(number, _) => waiting.push((*number, role)),
+        Object::Array(items) => {
+            for item in items {
+                collect(item, role, is_store, waiting);
+            }
+        }
+        Object::Dictionary(dictionary) => {
+            scan(dictionary, if is_store { role::SECURITY_STORE } else { 0 }, waiting);
+        }
+        _ => {}
+    }
+}

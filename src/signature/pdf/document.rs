@@ -1,0 +1,246 @@
+//! A PDF as one of its revisions shows it: objects by number.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use super::file::{Fault, File};
+use super::inflate::{InflateBudget, decode};
+use super::object::{Dictionary, Lexer, Object, SyntaxError};
+use super::xref::{self, Entry, Section};
+use crate::limits::PDF_OBJECTS_MAX;
+
+/// The whole file: its cross-reference sections and the objects read so far.
+pub(super) struct Document<'a> {
+    pub file: File<'a>,
+    /// Newest first.
+    pub sections: Vec<Section>,
+    inflated: InflateBudget,
+    loaded: RefCell<HashMap<Place, Rc<Loaded>>>,
+    containers: RefCell<HashMap<u64, Rc<Container>>>,
+}
+
+/// Where an object was read: offset of the object or of its container, and index inside.
+pub(super) type Place = (u64, Option<u32>);
+
+/// An object and where it stands.
+#[derive(Debug)]
+pub(super) struct Loaded {
+    pub object: Object,
+    pub place: Place,
+    /// Where the data of a stream begins.
+    pub stream: Option<u64>,
+}
+
+impl Loaded {
+    pub fn dictionary(&self) -> Option<&Dictionary> {
+        match &self.object {
+            Object::Dictionary(dictionary) => Some(dictionary),
+            _ => None,
+        }
+    }
+}
+
+/// An object stream, decoded.
+struct Container {
+    bytes: Vec<u8>,
+    /// Object number and offset in `bytes`.
+    objects: Vec<(u32, usize)>,
+}
+
+/// The file as it was after one revision.
+pub(super) struct View {
+    entries: HashMap<u32, Entry>,
+    pub trailer: Dictionary,
+    /// Nothing at or after this offset belongs to the revision.
+    pub limit: u64,
+}
+
+impl<'a> Document<'a> {
+    pub fn open(file: File<'a>) -> Result<Self, (File<'a>, Fault)> {
+        let inflated = InflateBudget::default();
+        let sections =
+            xref::start(&file, file.size).and_then(|start| xref::chain(&file, &inflated, start));
+        match sections {
+            Ok(sections) => Ok(Self {
+                file,
+                sections,
+                inflated,
+                loaded: RefCell::default(),
+                containers: RefCell::default(),
+            }),
+            Err(fault) => Err((file, fault)),
+        }
+    }
+
+    /// The file without its `newer` newest sections.
+    pub fn view(&self, newer: usize, limit: u64) -> View {
+        let mut entries = HashMap::new();
+        for section in self.sections.iter().skip(newer).rev() {
+            entries.extend(section.entries.iter().map(|(number, entry)| (*number, *entry)));
+        }
+        let trailer = self.sections.get(newer).map(|s| s.trailer.clone()).unwrap_or_default();
+        View { entries, trailer, limit }
+    }
+
+    /// The object with this number; `None` if the view has none.
+    pub fn load(&self, view: &View, number: u32) -> Result<Option<Rc<Loaded>>, Fault> {
+        let place = match view.entries.get(&number) {
+            None | Some(Entry::Free) => return Ok(None),
+            Some(Entry::At { offset }) => (*offset, None),
+            Some(Entry::Packed { container, index }) => match view.entries.get(container) {
+                Some(Entry::At { offset }) => (*offset, Some(*index)),
+                _ => return Err(Fault::Broken(0)),
+            },
+        };
+        if let Some(loaded) = self.loaded.borrow().get(&place) {
+            return Ok(Some(loaded.clone()));
+        }
+        let loaded = Rc::new(match place {
+            (offset, None) => self.read(view, number, offset)?,
+            (offset, Some(index)) => self.unpack(view, number, offset, index)?,
+        });
+        let mut cache = self.loaded.borrow_mut();
+        if cache.len() >= PDF_OBJECTS_MAX {
+            return Err(Fault::OverBudget);
+        }
+        cache.insert(place, loaded.clone());
+        Ok(Some(loaded))
+    }
+
+    /// The object behind a reference, or the object itself.
+    pub fn resolve(&self, view: &View, object: &Object) -> Result<Option<Rc<Loaded>>, Fault> {
+        match object {
+            Object::Reference(number, _) => self.load(view, *number),
+            direct => Ok(Some(Rc::new(Loaded {
+                object: direct.clone(),
+                place: (0, Some(0)),
+                stream: None,
+            }))),
+        }
+    }
+
+    /// The dictionary under `key`, direct or not.
+    pub fn dictionary(
+        &self,
+        view: &View,
+        dictionary: &Dictionary,
+        key: &str,
+    ) -> Result<Option<Dictionary>, Fault> {
+        let Some(value) = dictionary.get(key) else { return Ok(None) };
+        Ok(self.resolve(view, value)?.and_then(|loaded| loaded.dictionary().cloned()))
+    }
+
+    /// The array under `key`, direct or not; empty if absent.
+    pub fn array(
+        &self,
+        view: &View,
+        dictionary: &Dictionary,
+        key: &str,
+    ) -> Result<Vec<Object>, Fault> {
+        let Some(value) = dictionary.get(key) else { return Ok(Vec::new()) };
+        Ok(match self.resolve(view, value)?.as_deref() {
+            Some(Loaded { object: Object::Array(items), .. }) => items.clone(),
+            _ => Vec::new(),
+        })
+    }
+
+    /// The catalog.
+    pub fn root(&self, view: &View) -> Result<Dictionary, Fault> {
+        self.dictionary(view, &view.trailer, "Root")?.ok_or(Fault::Broken(0))
+    }
+
+    fn read(&self, view: &View, number: u32, offset: u64) -> Result<Loaded, Fault> {
+        self.file.parse(offset, view.limit, |lexer| {
+            let (found, object, stream) = indirect(lexer)?;
+            if found != u64::from(number) {
+                return Err(SyntaxError::Malformed);
+            }
+            Ok(Loaded { object, place: (offset, None), stream })
+        })
+    }
+
+    /// The bytes of a stream as they are stored.
+    pub fn stream_range(&self, view: &View, loaded: &Loaded) -> Result<(u64, u64), Fault> {
+        let broken = Fault::Broken(loaded.place.0);
+        let (Some(start), Some(dictionary)) = (loaded.stream, loaded.dictionary()) else {
+            return Err(broken);
+        };
+        let length = match dictionary.get("Length") {
+            Some(Object::Integer(length)) => u64::try_from(*length).ok(),
+            Some(Object::Reference(number, _)) => match self.load(view, *number)?.as_deref() {
+                Some(Loaded { object: Object::Integer(length), .. }) => u64::try_from(*length).ok(),
+                _ => None,
+            },
+            _ => None,
+        };
+        let end = length.and_then(|length| start.checked_add(length));
+        let end = end.filter(|&end| end <= view.limit).ok_or(broken)?;
+        Ok((start, end))
+    }
+
+    fn unpack(&self, view: &View, number: u32, offset: u64, index: u32) -> Result<Loaded, Fault> {
+        let container = self.container(view, offset)?;
+        let broken = Fault::Broken(offset);
+        let index_in = usize::try_from(index).map_err(|_| broken)?;
+        let &(found, start) = container.objects.get(index_in).ok_or(broken)?;
+        let bytes = container.bytes.get(start..).ok_or(broken)?;
+        if found != number {
+            return Err(broken);
+        }
+        let object =
+            Lexer::new(bytes, 0, &self.file.values).object().map_err(|error| match error {
+                SyntaxError::TooMany => Fault::OverBudget,
+                _ => broken,
+            })?;
+        Ok(Loaded { object, place: (offset, Some(index)), stream: None })
+    }
+
+    fn container(&self, view: &View, offset: u64) -> Result<Rc<Container>, Fault> {
+        if let Some(container) = self.containers.borrow().get(&offset) {
+            return Ok(container.clone());
+        }
+        let broken = Fault::Broken(offset);
+        let loaded = self.file.parse(offset, view.limit, |lexer| {
+            let (_, object, stream) = indirect(lexer)?;
+            Ok(Loaded { object, place: (offset, None), stream })
+        })?;
+        let dictionary = loaded.dictionary().filter(|d| d.is("Type", "ObjStm")).ok_or(broken)?;
+        let (start, end) = self.stream_range(view, &loaded)?;
+        let mut bytes = decode(dictionary, &self.file.bytes(start, end)?, &self.inflated)?;
+        // The last object may be a number that ends with the stream.
+        bytes.push(b' ');
+        let count = dictionary.unsigned("N").ok_or(broken)?;
+        let first = dictionary.unsigned("First").and_then(|n| usize::try_from(n).ok());
+        let first = first.ok_or(broken)?;
+        let mut objects = Vec::new();
+        let mut lexer = Lexer::new(&bytes, 0, &self.file.values);
+        for _ in 0..count {
+            let pair = lexer.unsigned().and_then(|number| Ok((number, lexer.unsigned()?)));
+            let (number, at) = pair.map_err(|_| broken)?;
+            let number = u32::try_from(number).map_err(|_| broken)?;
+            let at = usize::try_from(at).ok().and_then(|at| at.checked_add(first));
+            objects.push((number, at.ok_or(broken)?));
+        }
+        let container = Rc::new(Container { bytes, objects });
+        self.containers.borrow_mut().insert(offset, container.clone());
+        Ok(container)
+    }
+}
+
+/// `N G obj … endobj`, or up to the data of a stream: number, object, begin of the data.
+pub(super) fn indirect(lexer: &mut Lexer<'_>) -> Result<(u64, Object, Option<u64>), SyntaxError> {
+    let number = lexer.unsigned()?;
+    lexer.unsigned()?;
+    lexer.keyword(b"obj")?;
+    let object = lexer.object()?;
+    lexer.skip_space();
+    // Fewer bytes than the keyword needs cannot tell `stream` from `endobj`.
+    lexer.needs(b"endobj".len())?;
+    if matches!(object, Object::Dictionary(_)) && lexer.has_keyword(b"stream") {
+        lexer.stream_start()?;
+        return Ok((number, object, Some(lexer.offset())));
+    }
+    lexer.keyword(b"endobj")?;
+    Ok((number, object, None))
+}

@@ -1,0 +1,201 @@
+//! One PDF signature: the CMS inside, and the file around it.
+
+use super::super::cms::{SignedData, utc};
+use super::super::content::Content;
+use super::super::message::{bare, fill};
+use super::super::report::{Coverage, Findings, Format, Signature, SubIndication as Sub};
+use super::super::signer::{self, Context, Judged, Profile, claimed_time_quirk};
+use super::super::trust::Trust;
+use super::document::{Document, View};
+use super::fields::{signed_fields, text};
+use super::file::Fault;
+use super::range::SignatureValue;
+use super::{Candidate, add_fault, diff, updates, xref};
+use crate::clock::Time;
+
+/// What judging a signature needs beside the signature itself.
+pub(super) struct Judge<'a> {
+    pub document: &'a Document<'a>,
+    pub last: &'a View,
+    pub trust: &'a Trust,
+    pub now: Time,
+    /// End of the first certification that forbids every change.
+    pub locked_from: Option<u64>,
+}
+
+impl Judge<'_> {
+    pub fn signature(&self, candidate: Candidate) -> Signature {
+        let Candidate { name, format, value, loaded, mut findings } = candidate;
+        let mut coverage = Coverage::Partial;
+        let mut quirks = Vec::new();
+        let mut judged = Judged::default();
+        if let (Some(value), Some(_)) = (&value, &loaded) {
+            match self.surroundings(value, &mut findings, &mut quirks) {
+                Ok(found) => coverage = found,
+                Err(fault) => add_fault(&mut findings, fault),
+            }
+            judged = self.cms(value, &mut findings, &mut quirks);
+            if judged.signing_time.is_none() {
+                judged.signing_time = value.claimed.as_deref().and_then(date);
+                let claimed = judged.signing_time;
+                quirks.extend(claimed.and_then(|claimed| claimed_time_quirk(self.now, claimed)));
+            }
+        }
+        let verdict = judged.conclude(findings);
+        let mut signature = bare(0, format, verdict);
+        signature.coverage = coverage;
+        signature.quirks = quirks;
+        signature.field = Some(name);
+        fill(&mut signature, judged);
+        signature
+    }
+
+    fn cms(
+        &self,
+        value: &SignatureValue,
+        findings: &mut Findings,
+        quirks: &mut Vec<String>,
+    ) -> Judged {
+        let mut fail = |code, message: &str| {
+            findings.failed_at(Sub::FormatFailure, code, message, Some(value.gap_start));
+        };
+        let profile = match value.format {
+            Format::PdfCms => Profile::Plain,
+            Format::PdfCades => Profile::Cades,
+            Format::PdfTimestamp => {
+                findings.unjudged(
+                    "TIMESTAMP_NOT_JUDGED",
+                    "A time-stamp over the document is present; this version does not judge it.",
+                );
+                return Judged::default();
+            }
+            _ => {
+                findings.unjudged(
+                    "FORMAT_NOT_JUDGED",
+                    "The signature has a format that this version does not judge.",
+                );
+                return Judged::default();
+            }
+        };
+        let Ok(data) = SignedData::parse(&value.cms) else {
+            fail("CMS_UNREADABLE", "The signature is not a CMS signature or is damaged.");
+            return Judged::default();
+        };
+        quirks.extend(data.quirks.iter().cloned());
+        // The place for the value is filled up with zeros.
+        if data.rest.iter().any(|&byte| byte != 0) {
+            quirks.push("bytes follow the CMS structure".to_owned());
+        }
+        if data.content.is_some() {
+            fail("CONTENT_INSIDE", "The signature carries another content than the document.");
+        }
+        let [info] = &data.signers[..] else {
+            fail("SIGNER_COUNT", "A PDF signature must have exactly one signer.");
+            return Judged::default();
+        };
+        let certificates = signer::certificates(&data, quirks);
+        let context = Context {
+            trust: self.trust,
+            now: self.now,
+            data: &data,
+            certificates: &certificates,
+            profile,
+        };
+        let ranges = vec![0..value.gap_start, value.gap_end..value.end];
+        let file = &self.document.file;
+        let mut content = Content::new(file.source(), file.memory(), ranges);
+        signer::judge(&context, info, &mut content)
+    }
+
+    /// The signed revision must be whole, and what follows must be allowed.
+    fn surroundings(
+        &self,
+        value: &SignatureValue,
+        findings: &mut Findings,
+        quirks: &mut Vec<String>,
+    ) -> Result<Coverage, Fault> {
+        let document = self.document;
+        if updates::nothing_follows(document, value.end)? {
+            return Ok(Coverage::WholeFile);
+        }
+        let coverage = Coverage::Revision { end: value.end };
+        let start = xref::start(&document.file, value.end);
+        let newer = start
+            .ok()
+            .and_then(|start| document.sections.iter().position(|section| section.offset == start));
+        let Some(newer) = newer else {
+            findings.failed_at(
+                Sub::FormatFailure,
+                "REVISION_BROKEN",
+                "The signed bytes are not a complete earlier version of the document.",
+                Some(value.end),
+            );
+            return Ok(Coverage::Partial);
+        };
+        let signed = document.view(newer, value.end);
+        if !self.leads_to(&signed, value)? {
+            findings.failed_at(
+                Sub::FormatFailure,
+                "SIGNATURE_NOT_IN_REVISION",
+                "The signed version of the document does not contain this signature.",
+                Some(value.offset),
+            );
+            return Ok(Coverage::Partial);
+        }
+        let mut structure = Findings::default();
+        updates::check(document, self.last, newer, value.end, &mut structure)?;
+        let is_sound = structure.is_empty();
+        findings.append(structure);
+        if is_sound {
+            let is_locked = self.locked_from.is_some_and(|end| end <= value.end);
+            let (changes, remarks) = diff::judge(document, &signed, self.last, newer, is_locked)?;
+            findings.append(changes);
+            quirks.extend(remarks.into_iter().map(str::to_owned));
+        }
+        Ok(coverage)
+    }
+
+    fn leads_to(&self, view: &View, value: &SignatureValue) -> Result<bool, Fault> {
+        for field in signed_fields(self.document, view)? {
+            let loaded = self.document.resolve(view, &field.value)?;
+            if loaded.is_some_and(|loaded| loaded.place == (value.offset, None)) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}
+
+/// `D:YYYYMMDDHHmmSS+07'00'` (ISO 32000-1 §7.9.4).
+fn date(bytes: &[u8]) -> Option<Time> {
+    let text = text(bytes);
+    let text = text.strip_prefix("D:").unwrap_or(&text);
+    let digits = text.get(..14)?;
+    let moment = utc(digits)?;
+    let zone = text.get(14..).unwrap_or_default();
+    let number = |range| zone.get(range).and_then(|part: &str| part.parse::<i64>().ok());
+    let minutes = number(1..3).unwrap_or(0) * 60 + number(4..6).unwrap_or(0);
+    let seconds = match zone.get(..1) {
+        Some("+") => -60 * minutes,
+        Some("-") => 60 * minutes,
+        _ => 0,
+    };
+    Some(Time::from_seconds(moment.seconds().saturating_add(seconds)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_with_a_zone_are_brought_to_utc() {
+        let read = |text: &str| date(text.as_bytes()).map(|time| time.to_string());
+        let expected = Some("2026-11-22T03:45:18.000Z".to_owned());
+        assert_eq!(read("D:20261122104518+07'00'"), expected);
+        assert_eq!(read("D:20261122034518Z"), expected);
+        assert_eq!(read("20261122034518"), expected);
+        for wrong in ["", "D:", "D:2026", "D:2026112210451é+07"] {
+            assert_eq!(read(wrong), None, "{wrong}");
+        }
+    }
+}

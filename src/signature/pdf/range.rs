@@ -1,0 +1,132 @@
+//! The signature dictionary and its byte range: P1, P3, P4, P8, P9 of the attack list.
+
+use super::super::report::{Findings, Format, SubIndication as Sub};
+use super::document::{Document, Loaded, View};
+use super::file::Fault;
+use super::object::{Dictionary, Object};
+use crate::limits::CMS_SIZE_MAX;
+
+/// A signature dictionary whose byte range is well formed.
+#[derive(Debug)]
+pub(super) struct SignatureValue {
+    pub format: Format,
+    /// Offset of the dictionary's object.
+    pub offset: u64,
+    /// The covered ranges are `0..gap_start` and `gap_end..end`.
+    pub gap_start: u64,
+    pub gap_end: u64,
+    pub end: u64,
+    pub cms: Vec<u8>,
+    /// `/M`, as it is written.
+    pub claimed: Option<Vec<u8>>,
+    /// The certification level, if this signature certifies.
+    pub certification: Option<i64>,
+}
+
+pub(super) fn format(dictionary: &Dictionary) -> Format {
+    match dictionary.name("SubFilter") {
+        Some(b"adbe.pkcs7.detached") => Format::PdfCms,
+        Some(b"ETSI.CAdES.detached") => Format::PdfCades,
+        Some(b"ETSI.RFC3161") => Format::PdfTimestamp,
+        _ => Format::PdfOther,
+    }
+}
+
+/// Reads a signature dictionary; every violation is a finding.
+pub(super) fn read(
+    document: &Document<'_>,
+    view: &View,
+    loaded: &Loaded,
+    findings: &mut Findings,
+) -> Result<Option<SignatureValue>, Fault> {
+    let offset = loaded.place.0;
+    let mut fail = |code, message: &str| {
+        findings.failed_at(Sub::FormatFailure, code, message, Some(offset));
+    };
+    let Some(dictionary) = loaded.dictionary() else {
+        fail("SIGNATURE_NOT_A_DICTIONARY", "The signature field does not hold a signature.");
+        return Ok(None);
+    };
+    if dictionary.has_doubles {
+        fail("DOUBLED_KEY", "An entry of the signature dictionary stands there twice.");
+        return Ok(None);
+    }
+    if loaded.place.1.is_some() {
+        fail("SIGNATURE_COMPRESSED", "The signature dictionary is not written openly in the file.");
+        return Ok(None);
+    }
+    let Some([start, gap_start, gap_end, length]) = byte_range(dictionary) else {
+        fail("BYTE_RANGE", "The signed byte range is missing or does not have four numbers.");
+        return Ok(None);
+    };
+    let end = gap_end.checked_add(length).filter(|&end| end <= document.file.size);
+    let Some(end) = end.filter(|_| start == 0 && gap_start < gap_end) else {
+        fail(
+            "BYTE_RANGE",
+            "The signed byte range does not start at 0, overlaps or leaves the file.",
+        );
+        return Ok(None);
+    };
+    let Some(Object::String(contents)) = dictionary.get("Contents") else {
+        fail("CONTENTS_MISSING", "The signature value is missing.");
+        return Ok(None);
+    };
+    if !contents.is_hexadecimal {
+        fail("CONTENTS_NOT_HEXADECIMAL", "The signature value is not written in hexadecimal.");
+        return Ok(None);
+    }
+    if (contents.start, contents.end) != (gap_start, gap_end) {
+        fail(
+            "BYTE_RANGE_GAP",
+            "The signature leaves out more or other bytes than its own value; they could be forged.",
+        );
+        return Ok(None);
+    }
+    if contents.bytes.len() > CMS_SIZE_MAX {
+        return Err(Fault::OverBudget);
+    }
+    let claimed = match dictionary.get("M") {
+        Some(Object::String(text)) => Some(text.bytes.clone()),
+        _ => None,
+    };
+    Ok(Some(SignatureValue {
+        format: format(dictionary),
+        offset,
+        gap_start,
+        gap_end,
+        end,
+        cms: contents.bytes.clone(),
+        claimed,
+        certification: certification(document, view, dictionary)?,
+    }))
+}
+
+fn byte_range(dictionary: &Dictionary) -> Option<[u64; 4]> {
+    let Some(Object::Array(items)) = dictionary.get("ByteRange") else { return None };
+    let mut numbers = [0; 4];
+    if items.len() != numbers.len() {
+        return None;
+    }
+    for (number, item) in numbers.iter_mut().zip(items) {
+        let Object::Integer(value) = item else { return None };
+        *number = u64::try_from(*value).ok()?;
+    }
+    Some(numbers)
+}
+
+/// `/P` of a DocMDP transform (ISO 32000-1 §12.8.2.2); 2 if it is not stated.
+fn certification(
+    document: &Document<'_>,
+    view: &View,
+    dictionary: &Dictionary,
+) -> Result<Option<i64>, Fault> {
+    for reference in document.array(view, dictionary, "Reference")? {
+        let Some(reference) = document.resolve(view, &reference)? else { continue };
+        let Some(reference) = reference.dictionary() else { continue };
+        if reference.is("TransformMethod", "DocMDP") {
+            let parameters = document.dictionary(view, reference, "TransformParams")?;
+            return Ok(Some(parameters.and_then(|p| p.integer("P")).unwrap_or(2)));
+        }
+    }
+    Ok(None)
+}

@@ -1,0 +1,273 @@
+//! The closed list of changes that may follow a signature.
+
+use super::diff::{Diff, differing};
+use super::document::View;
+use super::file::Fault;
+use super::object::{Dictionary, Object};
+use crate::limits::{PDF_FIELD_DEPTH_MAX, SIGNATURE_AREA_MAX};
+
+/// What a new signature field or its widget may say. No actions: they run.
+const FIELD_KEYS: &[&str] = &[
+    "Type", "Subtype", "FT", "T", "V", "Rect", "F", "P", "AP", "Parent", "Lock", "SV", "MK", "DA",
+    "DR", "BS", "Border", "TU", "TM", "Ff", "M", "NM", "Kids", "Q", "AS",
+];
+
+/// The catalog may get a form, a security store, extensions, metadata and a version.
+pub(super) fn catalog(
+    diff: &mut Diff<'_>,
+    old: &Dictionary,
+    new: &Dictionary,
+    offset: u64,
+) -> Result<(), Fault> {
+    for key in differing(old, new) {
+        match key {
+            b"DSS" | b"Extensions" => {}
+            b"Metadata" | b"Version" if !diff.is_locked => {
+                diff.quirks.insert("the document information was changed after signing");
+            }
+            b"AcroForm" if !diff.is_locked => {
+                let before = diff.document.dictionary(diff.signed, old, "AcroForm")?;
+                let after = diff.document.dictionary(diff.last, new, "AcroForm")?;
+                form(diff, &before.unwrap_or_default(), &after.unwrap_or_default(), offset)?;
+            }
+            _ => {
+                let key = String::from_utf8_lossy(key).into_owned();
+                let message = format!("The document's “{key}” was changed after signing.");
+                diff.refuse("CATALOG_CHANGED", message, offset);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The form may get signature fields.
+pub(super) fn form(
+    diff: &mut Diff<'_>,
+    old: &Dictionary,
+    new: &Dictionary,
+    offset: u64,
+) -> Result<(), Fault> {
+    for key in differing(old, new) {
+        match key {
+            b"SigFlags" => {}
+            b"Fields" => {
+                let before = diff.document.array(diff.signed, old, "Fields")?;
+                let after = diff.document.array(diff.last, new, "Fields")?;
+                appended_fields(diff, &before, &after, offset)?;
+            }
+            // Defaults for fields that have none yet; no signed appearance depends on them.
+            b"DR" | b"DA" if old.get("DR").is_none() && old.get("DA").is_none() => {}
+            b"NeedAppearances" if new.get("NeedAppearances") != Some(&Object::Boolean(true)) => {}
+            _ => {
+                let key = String::from_utf8_lossy(key).into_owned();
+                let message = format!("The form's “{key}” was changed after signing.");
+                diff.refuse("FORM_CHANGED", message, offset);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What was added to a list; `None` if something was removed or moved.
+fn appended<'a>(old: &[Object], new: &'a [Object]) -> Option<Vec<&'a Object>> {
+    let mut kept = old.iter().peekable();
+    let mut added = Vec::new();
+    for item in new {
+        if kept.peek() == Some(&item) {
+            kept.next();
+        } else {
+            added.push(item);
+        }
+    }
+    kept.peek().is_none().then_some(added)
+}
+
+pub(super) fn appended_fields(
+    diff: &mut Diff<'_>,
+    old: &[Object],
+    new: &[Object],
+    offset: u64,
+) -> Result<(), Fault> {
+    let Some(added) = appended(old, new) else {
+        diff.refuse("FIELD_REMOVED", "A field was removed after signing.", offset);
+        return Ok(());
+    };
+    for field in added {
+        new_field(diff, field, offset, 0)?;
+    }
+    Ok(())
+}
+
+pub(super) fn appended_annotations(
+    diff: &mut Diff<'_>,
+    old: &[Object],
+    new: &[Object],
+    offset: u64,
+) -> Result<(), Fault> {
+    let Some(added) = appended(old, new) else {
+        diff.refuse("ANNOTATION_REMOVED", "An annotation was removed after signing.", offset);
+        return Ok(());
+    };
+    for annotation in added {
+        new_field(diff, annotation, offset, 0)?;
+    }
+    Ok(())
+}
+
+/// A page may get widgets of signature fields.
+pub(super) fn page(
+    diff: &mut Diff<'_>,
+    old: &Dictionary,
+    new: &Dictionary,
+    offset: u64,
+) -> Result<(), Fault> {
+    for key in differing(old, new) {
+        if key == b"Annots" {
+            let before = diff.document.array(diff.signed, old, "Annots")?;
+            let after = diff.document.array(diff.last, new, "Annots")?;
+            appended_annotations(diff, &before, &after, offset)?;
+            continue;
+        }
+        let key = String::from_utf8_lossy(key).into_owned();
+        let message = format!("The “{key}” of a page was changed after signing.");
+        diff.refuse("PAGE_CHANGED", message, offset);
+    }
+    Ok(())
+}
+
+/// An empty signature field may be signed; a group of fields may get another signature field.
+pub(super) fn field(
+    diff: &mut Diff<'_>,
+    old: &Dictionary,
+    new: &Dictionary,
+    offset: u64,
+) -> Result<(), Fault> {
+    let was_signature = inherited(diff, diff.signed, old, "FT", 0)?;
+    let is_signature = was_signature == Some(Object::Name(b"Sig".to_vec()));
+    let was_empty = inherited(diff, diff.signed, old, "V", 0)?.is_none();
+    for key in differing(old, new) {
+        let allowed = match key {
+            b"V" | b"AP" | b"M" | b"F" | b"MK" | b"Lock" | b"AS" => is_signature && was_empty,
+            b"Kids" => {
+                let before = diff.document.array(diff.signed, old, "Kids")?;
+                let after = diff.document.array(diff.last, new, "Kids")?;
+                appended_fields(diff, &before, &after, offset)?;
+                true
+            }
+            _ => false,
+        };
+        if !allowed {
+            let key = String::from_utf8_lossy(key).into_owned();
+            let message = format!("The “{key}” of an object was changed after signing.");
+            diff.refuse("CONTENT_CHANGED", message, offset);
+            return Ok(());
+        }
+    }
+    if is_signature && differing(old, new).contains(&&b"AP"[..]) {
+        drawing(diff, new, offset)?;
+    }
+    Ok(())
+}
+
+/// A field or widget that was added: it must be a new signature field.
+fn new_field(diff: &mut Diff<'_>, item: &Object, offset: u64, depth: usize) -> Result<(), Fault> {
+    let refuse = |diff: &mut Diff<'_>, code, message: &str, at| {
+        diff.refuse(code, message, at);
+        Ok(())
+    };
+    let Object::Reference(number, _) = item else {
+        return refuse(diff, "FIELD_INLINE", "A field was added in an unusual way.", offset);
+    };
+    if depth > PDF_FIELD_DEPTH_MAX {
+        return Err(Fault::OverBudget);
+    }
+    // Something that the signed version already had must not be shown in another place.
+    if diff.roles.contains_key(number) {
+        return refuse(diff, "OBJECT_MOVED", "A part of the document was moved.", offset);
+    }
+    let Some(loaded) = diff.document.load(diff.last, *number)? else { return Ok(()) };
+    let at = loaded.place.0;
+    let Some(new) = loaded.dictionary().filter(|_| loaded.stream.is_none()) else {
+        return refuse(diff, "FIELD_MALFORMED", "Something that is no field was added.", at);
+    };
+    let unknown = new
+        .entries
+        .keys()
+        .find(|key| !FIELD_KEYS.iter().any(|known| known.as_bytes() == key.as_slice()));
+    if let Some(key) = unknown {
+        let key = String::from_utf8_lossy(key).into_owned();
+        let message = format!("A field with “{key}” was added after signing.");
+        return refuse(diff, "FIELD_NOT_ALLOWED", &message, at);
+    }
+    let kind = inherited(diff, diff.last, new, "FT", 0)?;
+    let kids = diff.document.array(diff.last, new, "Kids")?;
+    if kind != Some(Object::Name(b"Sig".to_vec())) && (kind.is_some() || kids.is_empty()) {
+        let message = "Something other than a signature was added after signing.";
+        return refuse(diff, "ANNOTATION_ADDED", message, at);
+    }
+    if new.get("Subtype").is_some() && !new.is("Subtype", "Widget") {
+        let message = "An annotation was added after signing.";
+        return refuse(diff, "ANNOTATION_ADDED", message, at);
+    }
+    drawing(diff, new, at)?;
+    for kid in kids {
+        new_field(diff, &kid, at, depth + 1)?;
+    }
+    Ok(())
+}
+
+/// What a new signature field draws: only a signed one may, and not over half a page.
+fn drawing(diff: &mut Diff<'_>, widget: &Dictionary, offset: u64) -> Result<(), Fault> {
+    let area = area(&diff.document.array(diff.last, widget, "Rect")?);
+    if widget.get("AP").is_none() || area == 0.0 {
+        return Ok(());
+    }
+    if inherited(diff, diff.last, widget, "V", 0)?.is_none() {
+        let message = "A field that is not signed draws something on the signed document.";
+        diff.refuse("UNSIGNED_FIELD_DRAWS", message, offset);
+    }
+    if area > SIGNATURE_AREA_MAX {
+        let message = "The picture of a later signature covers more than half a page.";
+        diff.refuse("SIGNATURE_COVERS_PAGE", message, offset);
+    }
+    diff.quirks.insert("the picture of a later signature was added");
+    Ok(())
+}
+
+fn area(rectangle: &[Object]) -> f64 {
+    let number = |object: &Object| match object {
+        Object::Integer(value) => i32::try_from(*value).map_or(f64::MAX, f64::from),
+        Object::Real(text) => {
+            let text = std::str::from_utf8(text).ok();
+            text.and_then(|text| text.parse().ok()).unwrap_or(f64::MAX)
+        }
+        _ => f64::MAX,
+    };
+    match rectangle {
+        [left, bottom, right, top] => {
+            ((number(right) - number(left)) * (number(top) - number(bottom))).abs()
+        }
+        [] => 0.0,
+        _ => f64::MAX,
+    }
+}
+
+/// A value of the field or of its parents.
+fn inherited(
+    diff: &Diff<'_>,
+    view: &View,
+    field: &Dictionary,
+    key: &str,
+    depth: usize,
+) -> Result<Option<Object>, Fault> {
+    if depth > PDF_FIELD_DEPTH_MAX {
+        return Err(Fault::OverBudget);
+    }
+    if let Some(value) = field.get(key) {
+        return Ok(Some(value.clone()));
+    }
+    match diff.document.dictionary(view, field, "Parent")? {
+        Some(parent) => inherited(diff, view, &parent, key, depth + 1),
+        None => Ok(None),
+    }
+}

@@ -1,0 +1,163 @@
+//! What stands after the signed bytes must be a chain of well-formed incremental updates.
+//!
+//! Two views must agree: what the cross-reference sections say, and what a straight walk over the
+//! bytes finds. A reader that repairs files sees the second; one that does not, the first.
+
+use std::collections::{HashMap, HashSet};
+
+use super::super::report::{Findings, SubIndication as Sub};
+use super::document::{Document, View, indirect};
+use super::file::Fault;
+use super::object::SyntaxError;
+use super::xref::{Entry, Section, end_of_stream};
+
+/// Whether only white space follows `end`.
+pub(super) fn nothing_follows(document: &Document<'_>, end: u64) -> Result<bool, Fault> {
+    // Signed files end with an end of line or two; kilobytes of blanks are judged as an update.
+    const BLANKS_MAX: u64 = 64;
+    if document.file.size.saturating_sub(end) > BLANKS_MAX {
+        return Ok(false);
+    }
+    let rest = document.file.bytes(end, document.file.size)?;
+    Ok(rest.iter().all(|&byte| super::object::is_space(byte)))
+}
+
+/// Walks the bytes from `end` on against the `newer` newest sections.
+pub(super) fn check(
+    document: &Document<'_>,
+    last: &View,
+    newer: usize,
+    end: u64,
+    findings: &mut Findings,
+) -> Result<(), Fault> {
+    let sections: Vec<&Section> = document.sections.iter().take(newer).collect();
+    let mut listed: HashMap<u64, u32> = HashMap::new();
+    for section in &sections {
+        if section.offset < end {
+            findings.failed_at(
+                Sub::FormatFailure,
+                "UPDATE_INSIDE_SIGNED_BYTES",
+                "A later version of the document is described inside the signed bytes.",
+                Some(section.offset),
+            );
+            return Ok(());
+        }
+        for (number, entry) in &section.entries {
+            if let Entry::At { offset } = entry {
+                if *offset >= end {
+                    listed.insert(*offset, *number);
+                }
+            }
+        }
+    }
+    let mut walk = Walk { document, last, sections, listed, seen: HashSet::new() };
+    let mut at = end;
+    loop {
+        match walk.step(at) {
+            Ok(Some(next)) => at = next,
+            Ok(None) => break,
+            Err(Fault::Broken(_)) => {
+                findings.failed_at(
+                    Sub::FormatFailure,
+                    "UNPARSED_BYTES",
+                    "Bytes were added after signing that do not form a proper new version.",
+                    Some(at),
+                );
+                return Ok(());
+            }
+            Err(fault) => return Err(fault),
+        }
+    }
+    if let Some(hidden) = walk.listed.keys().find(|offset| !walk.seen.contains(offset)) {
+        findings.failed_at(
+            Sub::FormatFailure,
+            "HIDDEN_OBJECT",
+            "An object added after signing is hidden inside another one.",
+            Some(*hidden),
+        );
+    }
+    Ok(())
+}
+
+struct Walk<'a> {
+    document: &'a Document<'a>,
+    last: &'a View,
+    sections: Vec<&'a Section>,
+    /// Offset to number of every object that the newer sections list.
+    listed: HashMap<u64, u32>,
+    seen: HashSet<u64>,
+}
+
+/// What comes next in the file.
+enum Part {
+    Table,
+    Start(u64),
+    Object,
+    End,
+}
+
+impl Walk<'_> {
+    /// Takes one part of the file; gives where the next one begins, `None` at the end.
+    fn step(&mut self, at: u64) -> Result<Option<u64>, Fault> {
+        let file = &self.document.file;
+        if at >= file.size {
+            return Ok(None);
+        }
+        let (part, begin, end) = file.parse(at, u64::MAX, |lexer| {
+            lexer.skip_space();
+            let begin = lexer.offset();
+            if lexer.is_at_end() {
+                // Comments may be longer than what was read; at the end of the file this is it.
+                return if begin >= file.size {
+                    Ok((Part::End, begin, begin))
+                } else {
+                    Err(SyntaxError::Truncated)
+                };
+            }
+            if lexer.has_keyword(b"xref") {
+                return Ok((Part::Table, begin, lexer.offset()));
+            }
+            if lexer.has_keyword(b"startxref") {
+                let target = lexer.unsigned()?;
+                return Ok((Part::Start(target), begin, lexer.offset()));
+            }
+            if lexer.peek().is_some_and(|byte| byte.is_ascii_digit()) {
+                return Ok((Part::Object, begin, begin));
+            }
+            Err(SyntaxError::Malformed)
+        })?;
+        match part {
+            Part::End => Ok(None),
+            Part::Table => match self.sections.iter().find(|section| section.offset == begin) {
+                Some(section) if !section.is_stream => Ok(Some(section.end)),
+                _ => Err(Fault::Broken(begin)),
+            },
+            Part::Start(target) => {
+                let known = self.sections.iter().any(|section| section.offset == target);
+                if known { Ok(Some(end)) } else { Err(Fault::Broken(begin)) }
+            }
+            Part::Object => self.object(begin).map(Some),
+        }
+    }
+
+    fn object(&mut self, begin: u64) -> Result<u64, Fault> {
+        let file = &self.document.file;
+        let ((number, object, stream), end) =
+            file.parse(begin, u64::MAX, |lexer| Ok((indirect(lexer)?, lexer.offset())))?;
+        let is_section = self
+            .sections
+            .iter()
+            .any(|s| (s.is_stream && s.offset == begin) || s.hybrid == Some(begin));
+        let is_listed = self.listed.get(&begin).is_some_and(|&n| u64::from(n) == number);
+        if !is_section && !is_listed {
+            return Err(Fault::Broken(begin));
+        }
+        self.seen.insert(begin);
+        if stream.is_none() {
+            return Ok(end);
+        }
+        let loaded = super::document::Loaded { object, place: (begin, None), stream };
+        let (_, data_end) = self.document.stream_range(self.last, &loaded)?;
+        end_of_stream(file, data_end)
+    }
+}
