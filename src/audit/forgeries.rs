@@ -387,6 +387,14 @@ fn an_operator_who_signs_a_malformed_entry_is_named() {
         &["entry-fields 1/9"],
     );
     check_signed(
+        "a handover has a note",
+        |b| {
+            let note = format!("status 03\nnote {}\n", Sha256::of(b"note"));
+            b.edit("1/4", "status 03\n", &note);
+        },
+        &["entry-fields 1/4"],
+    );
+    check_signed(
         "a consignment has a status",
         |b| b.edit("1/7", "urgency normal\n", "urgency normal\nstatus 01\n"),
         &["entry-fields 1/7"],
@@ -494,6 +502,17 @@ fn an_epoch_that_hides_the_one_before_is_named() {
         },
         &["epoch-opening 2/7", "time-backwards 2/7"],
     );
+}
+
+#[test]
+fn a_checkpoint_may_be_handed_in_again() {
+    let again = |book: &mut Book| {
+        let first = book.0[0].notes[0].clone();
+        let last = book.0[1].notes[2].clone();
+        book.0[0].notes.insert(0, first);
+        book.0[1].notes.push(last);
+    };
+    check("twice", again, &[]);
 }
 
 #[test]

@@ -472,6 +472,33 @@ mod tests {
     }
 
     #[test]
+    fn the_table_of_the_page_is_the_table_of_the_auditor() {
+        let page = include_str!("../log/FORMAT.md");
+        let (_, table) = page.split_once("\n| event | consignment |").expect("the table of §2");
+        let cells = |row: &str| -> Vec<String> {
+            row.trim_matches('|').split('|').map(|cell| cell.trim().replace('`', "")).collect()
+        };
+        let mut rows = table.lines();
+        let names = cells(rows.next().expect("the names"));
+        let rows: Vec<&str> = rows.skip(1).take_while(|row| row.starts_with('|')).collect();
+        assert_eq!(rows.len(), SHAPES.len());
+        for (row, shape) in rows.into_iter().zip(&SHAPES) {
+            let row = cells(row);
+            assert_eq!(row[0], shape.word);
+            for (name, cell) in ["consignment".to_owned()].iter().chain(&names).zip(&row[1..]) {
+                let (field, ..) =
+                    FIELDS.iter().find(|(_, known, _)| known == name).expect("a field");
+                let (must, may) = (shape.must.contains(field), shape.may.contains(field));
+                let expected = (!matches!(cell.as_str(), "" | "○"), cell == "○");
+                assert_eq!((must, may), expected, "{} {name}", shape.word);
+                if *field == F::Status && must {
+                    assert_eq!(cell.split(' ').collect::<Vec<_>>(), shape.statuses);
+                }
+            }
+        }
+    }
+
+    #[test]
     fn the_auditor_never_reads_what_the_writer_would_not_write() {
         // Each byte of each example, changed in four ways: whatever the auditor still reads, the
         // writer's reader must read too.

@@ -173,4 +173,20 @@ mod tests {
         }
         check_bytes("twice", &twice, "the archive", Fault::HeadersDiffer);
     }
+
+    #[test]
+    fn bytes_between_two_files_are_named() {
+        let files = Files::from([("a".into(), b"1".to_vec()), ("b".into(), b"2".to_vec())]);
+        let mut bytes = pack(&files).expect("packed");
+        assert_eq!(unpack(&bytes), Ok(files));
+        // A byte before the second header; every offset behind it is set right.
+        let second = 30 + 1 + 1;
+        bytes.insert(second, 0);
+        let end = bytes.len() - END_SIZE;
+        bytes[end + 16] += 1;
+        let second_central = end - 47;
+        assert!(bytes[second_central..].starts_with(b"PK\x01\x02"));
+        bytes[second_central + 42] += 1;
+        check_bytes("a gap", &bytes, "b", Fault::HiddenBytes);
+    }
 }
