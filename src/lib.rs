@@ -18,6 +18,7 @@ pub mod routing;
 pub mod log;
 pub mod delivery;
 pub mod evidence;
+pub mod audit;
 
 // hall: the only place where the rooms meet
 pub mod gateway;
@@ -34,3 +35,7 @@ pub mod config;
 pub mod telemetry;
 pub mod server;
 pub mod workshop;
+pub mod client;
+pub mod cli;
+pub mod demo;
+pub mod bench;

@@ -48,7 +48,6 @@ pub const BATCH_ENTRIES_MAX: usize = 256;
 pub const SEQUENCER_QUEUE_MAX: usize = 4_096;
 /// Entries of an epoch; open time and memory of sled grow with its size (log survey §3.3).
 pub const EPOCH_ENTRIES_MAX: u64 = 10_000_000;
-<<<<<<< HEAD
 /// A stored value (log survey §3.4: values up to 6,000 bytes never spilled; half a tile has 4 KiB).
 pub const STORED_VALUE_SIZE_MAX: usize = 4_096;
 /// Pairs read from the store, or copied within it, at a time: 256 values of 4 KiB are 1 MiB, and
@@ -56,7 +55,6 @@ pub const STORED_VALUE_SIZE_MAX: usize = 4_096;
 pub const SCAN_PAGE: usize = 256;
 /// Tries, 20 ms apart, to lock a database that this process closed a moment ago.
 pub const LOCK_ATTEMPTS_MAX: usize = 50;
-=======
 /// Findings an audit keeps; what lies beyond is counted. More than a person reads, and little memory.
 pub const AUDIT_FINDINGS_MAX: usize = 1_000;
 
@@ -67,11 +65,12 @@ pub const RECEIPT_SIZE_MAX: usize = 32 * 1024;
 /// One evidence file, which is held in memory: 5,000 recipients with five entries each need 50 MiB,
 /// certificates and CRLs a few more; parts that do not fit are left out and proven by their digests.
 pub const EVIDENCE_SIZE_MAX: usize = 256 * 1024 * 1024;
+/// Bodies in one evidence file; larger ones are proven by their digests.
+pub const EVIDENCE_PARTS_SIZE_MAX: u64 = 64 * 1024 * 1024;
 /// Files in it; zip without its 64-bit extension ends at 65,535.
 pub const EVIDENCE_FILES_MAX: usize = 60_000;
 /// A path in it; a part's name has up to 200 characters of 4 bytes.
 pub const EVIDENCE_PATH_SIZE_MAX: usize = 1_024;
->>>>>>> evidence
 
 // ── delivery ───────────────────────────────────────────────────────────────────────────────────
 

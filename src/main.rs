@@ -1,3 +1,5 @@
 //! The `vanthu` command.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    vanthu::cli::run()
+}

@@ -114,10 +114,8 @@ impl From<client::Error> for Failure {
                 _ => Exit::Other,
             },
         };
-        let verdict = matches!(
-            error.reason().as_deref(),
-            Some("SIGNATURE_FAILED" | "SIGNATURE_REFUSED")
-        );
+        let verdict =
+            matches!(error.reason().as_deref(), Some("SIGNATURE_FAILED" | "SIGNATURE_REFUSED"));
         let exit = if verdict { Exit::VerificationFailed } else { exit };
         Self::new(exit, error)
     }

@@ -41,10 +41,7 @@ pub(super) enum ConfigCommand {
     },
 }
 
-pub(super) async fn directory(
-    command: DirectoryCommand,
-    output: Output,
-) -> Result<Exit, Failure> {
+pub(super) async fn directory(command: DirectoryCommand, output: Output) -> Result<Exit, Failure> {
     let DirectoryCommand::Show { client, code } = command;
     let mut client = DirectoryServiceClient::new(client.connect().await?);
     if let Some(code) = code {
@@ -54,8 +51,7 @@ pub(super) async fn directory(
     }
     let mut page_token = String::new();
     loop {
-        let request =
-            v1::ListAgenciesRequest { below: String::new(), page_size: 0, page_token };
+        let request = v1::ListAgenciesRequest { below: String::new(), page_size: 0, page_token };
         let page = client.list_agencies(request).await?.into_inner();
         for agency in &page.agencies {
             print(agency, output);

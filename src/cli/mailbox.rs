@@ -113,8 +113,7 @@ pub(super) async fn inbox(options: InboxOptions, output: Output) -> Result<Exit,
     }
     let mut page_token = String::new();
     loop {
-        let request =
-            v1::ListItemsRequest { agency: agency.clone(), page_size: 0, page_token };
+        let request = v1::ListItemsRequest { agency: agency.clone(), page_size: 0, page_token };
         let page = client.list_items(request).await?.into_inner();
         for item in &page.items {
             print_item(item, None, output);
@@ -166,7 +165,8 @@ fn print_item(item: &v1::Item, cursor: Option<&str>, output: Output) {
 }
 
 fn print_notice(notice: &v1::Notice, cursor: &str, output: Output) {
-    let status = notice.status().as_str_name().trim_start_matches("BUSINESS_STATUS_").to_lowercase();
+    let status =
+        notice.status().as_str_name().trim_start_matches("BUSINESS_STATUS_").to_lowercase();
     if output == Output::Json {
         let value = json!({
             "event": "notice",
@@ -187,10 +187,8 @@ fn print_notice(notice: &v1::Notice, cursor: &str, output: Output) {
 pub(super) async fn get(options: GetOptions, output: Output) -> Result<Exit, Failure> {
     let mut client = options.desk.open().await?;
     let (agency, consignment_id) = (options.desk.agency.clone(), options.consignment.clone());
-    let request = v1::GetDocumentRequest {
-        agency: agency.clone(),
-        consignment_id: consignment_id.clone(),
-    };
+    let request =
+        v1::GetDocumentRequest { agency: agency.clone(), consignment_id: consignment_id.clone() };
     let document = client.get_document(request).await?.into_inner();
     let envelope = v1::Envelope::decode(&document.envelope[..]).map_err(Failure::other)?;
     std::fs::create_dir_all(&options.out).map_err(|error| Failure::file(&options.out, error))?;

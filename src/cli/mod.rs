@@ -92,9 +92,7 @@ pub fn run() -> ExitCode {
     let outcome = match arguments.command {
         Command::Certs(command) => certs::run(command),
         Command::Verify(options) => verify::run(&options, output),
-        Command::Evidence(evidence::Command::Verify(options)) => {
-            evidence::verify(&options, output)
-        }
+        Command::Evidence(evidence::Command::Verify(options)) => evidence::verify(&options, output),
         Command::Store(command) => store::run(command, output),
         Command::Config(command) => inspect::config(command, output),
         command => match tokio::runtime::Runtime::new() {

@@ -81,8 +81,7 @@ pub(super) struct Options {
 
 pub(super) async fn run(options: Options, output: Output) -> Result<Exit, Failure> {
     let envelope = envelope(&options)?;
-    let request_id =
-        options.request_id.clone().unwrap_or_else(|| uuid::Uuid::new_v4().to_string());
+    let request_id = options.request_id.clone().unwrap_or_else(|| uuid::Uuid::new_v4().to_string());
     let bytes = Bytes::from(envelope.encode_to_vec());
     let channel = options.client.connect().await?;
     let size: u64 = envelope.parts.iter().map(|part| part.size).sum();
@@ -101,8 +100,11 @@ pub(super) async fn run(options: Options, output: Output) -> Result<Exit, Failur
 
 fn envelope(options: &Options) -> Result<v1::Envelope, Failure> {
     let today = SystemClock.now().date_in_vietnam();
-    let issue_date =
-        v1::Date { year: today.year().into(), month: today.month().into(), day: today.day().into() };
+    let issue_date = v1::Date {
+        year: today.year().into(),
+        month: today.month().into(),
+        day: today.day().into(),
+    };
     let document_id = options.document_id.clone().unwrap_or_else(|| {
         let date = today.strftime("%Y/%m/%d");
         format!("{},{date},{}/{}", options.from, options.number, options.notation)

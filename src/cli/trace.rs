@@ -36,8 +36,7 @@ pub(super) async fn run(options: Options, output: Output) -> Result<Exit, Failur
     };
     let mut page_token = String::new();
     loop {
-        let request =
-            v1::TraceRequest { term: Some(term.clone()), page_size: 0, page_token };
+        let request = v1::TraceRequest { term: Some(term.clone()), page_size: 0, page_token };
         let page = client.trace(request).await?.into_inner();
         for traced in &page.entries {
             print(traced, output);

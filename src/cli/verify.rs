@@ -47,8 +47,7 @@ pub(super) fn run(options: &Options, output: Output) -> Result<Exit, Failure> {
         let report = match &options.detached {
             None => signature::judge(&FileSource::open(path)?, &trust, at),
             Some(content) => {
-                let bytes =
-                    std::fs::read(path).map_err(|error| Failure::file(path, error))?;
+                let bytes = std::fs::read(path).map_err(|error| Failure::file(path, error))?;
                 signature::judge_detached(&bytes, &FileSource::open(content)?, &trust, at)
             }
         };
@@ -97,12 +96,12 @@ fn print(path: &Path, report: &Report, output: Output) {
 
 /// Without a directory, a certificate that names an organisation by its code counts as a seal.
 fn legal(report: &Report) -> signature::LegalJudgement {
-    signature::legal_value(report, signature::DocumentForm::Original, |signature| {
-        match &signature.signer {
-            None => Role::Unknown,
-            Some(signer) if signer.organization_identifier.is_some() => Role::AgencySeal,
-            Some(_) => Role::Person,
-        }
+    signature::legal_value(report, signature::DocumentForm::Original, |signature| match &signature
+        .signer
+    {
+        None => Role::Unknown,
+        Some(signer) if signer.organization_identifier.is_some() => Role::AgencySeal,
+        Some(_) => Role::Person,
     })
 }
 

@@ -14,9 +14,9 @@ use crate::limits::NOTE_SIZE_MAX;
 use crate::log::Status;
 use crate::refusal::{Reason, Refusal};
 
-/// Bytes of salt before a note: the log's digest of it cannot be guessed, and says nothing once
-/// the note is erased.
-const SALT_SIZE: usize = 16;
+/// Before a note: sixteen random bytes in hexadecimal and a line feed (log/FORMAT.md §3). The log's
+/// digest of it cannot be guessed, and says nothing once the note is erased.
+const SALT_SIZE: usize = 33;
 
 /// A recipient's answer.
 #[derive(Debug)]
@@ -53,12 +53,11 @@ impl Gateway {
         let agency = agency.code.clone();
         let note = salted(&answer.note)?;
         let digest = note.as_deref().map(Sha256::of);
-        let contents = match (digest, note) {
-            (Some(digest), Some(note)) => {
-                self.keep_pieces(vec![Piece::Bytes(digest, note.into())]).await?
-            }
-            _ => Vec::new(),
-        };
+        let noted = digest.zip(note).map(|(digest, note)| Piece::Bytes(digest, note.into()));
+        let certificate = self.shared(peer.certificate, &peer.der)?;
+        let pieces: Vec<Piece> = noted.into_iter().chain(certificate).collect();
+        let contents =
+            if pieces.is_empty() { Vec::new() } else { self.keep_pieces(pieces).await? };
         let command = Command::Answer(command::Answer {
             actor: peer.actor(),
             agency,
@@ -77,7 +76,7 @@ impl Gateway {
     }
 }
 
-/// Sixteen random bytes and the text; `None` for no text.
+/// The salted text; `None` for no text.
 fn salted(note: &str) -> Result<Option<Vec<u8>>, Refusal> {
     if note.is_empty() {
         return Ok(None);
@@ -86,10 +85,10 @@ fn salted(note: &str) -> Result<Option<Vec<u8>>, Refusal> {
         let refusal = Refusal::of_field(Reason::FieldTooLong, "reason");
         return Err(refusal.with("size", note.len()).with("limit", NOTE_SIZE_MAX));
     }
-    let mut bytes = uuid::Uuid::new_v4().into_bytes().to_vec();
-    debug_assert_eq!(bytes.len(), SALT_SIZE);
-    bytes.extend_from_slice(note.as_bytes());
-    Ok(Some(bytes))
+    let mut salt = [0; 16];
+    ring::rand::SecureRandom::fill(&ring::rand::SystemRandom::new(), &mut salt)
+        .expect("the system has randomness");
+    Ok(Some(format!("{}\n{note}", crate::digest::hex(&salt)).into_bytes()))
 }
 
 /// The text of a kept note.

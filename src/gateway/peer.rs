@@ -1,6 +1,8 @@
 //! Who is calling, and for whom it may speak. Judged on every request against the present
 //! directory, not only at the handshake (design D7).
 
+use std::sync::Arc;
+
 use crate::clock::Date;
 use crate::digest::Sha256;
 use crate::directory::{Agency, Code, Directory, Role, SystemId};
@@ -16,6 +18,8 @@ pub struct Peer {
     pub role: Role,
     /// SHA-256 of its client certificate.
     pub certificate: Sha256,
+    /// The certificate, DER: evidence shows who acted.
+    pub der: Arc<[u8]>,
 }
 
 impl Peer {

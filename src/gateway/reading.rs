@@ -104,7 +104,19 @@ impl Reading {
     pub fn receipt(&self, id: EntryId) -> Result<Receipt, Error> {
         let unknown = || Refusal::of_field(Reason::EntryUnknown, "entry_id").with("entry", id);
         let note = self.store.checkpoint(id.epoch, id.index + 1)?.ok_or_else(unknown)?;
+        self.receipt_under(id, note)
+    }
+
+    /// The receipt of an entry against a checkpoint of its epoch that covers it.
+    ///
+    /// # Errors
+    /// [`Reason::EntryUnknown`], or the store's.
+    pub fn receipt_under(&self, id: EntryId, note: Vec<u8>) -> Result<Receipt, Error> {
         let signed = self.open(&note)?;
+        if signed.origin.epoch != id.epoch || signed.size <= id.index {
+            let refusal = Refusal::of_field(Reason::EntryUnknown, "entry_id");
+            return Err(refusal.with("entry", id).into());
+        }
         let path = inclusion(&Stored(&self.rows(id.epoch)), id.index, signed.size)?;
         Ok(Receipt { leaf: self.leaf(id)?, id, path, checkpoint: note })
     }

@@ -293,17 +293,24 @@ impl Gateway {
                 Body::Staged(_) => Piece::Staged(peer.system.clone(), part.digest),
             });
         }
-        let mut new = Vec::new();
         for der in &judgement.material {
-            let digest = Sha256::of(der);
-            if !self.kept.holds(&digest) && self.store.place(&digest)?.is_none() {
-                pieces.push(Piece::Bytes(digest, der.as_slice().into()));
-            }
-            new.push(digest);
+            pieces.extend(self.shared(Sha256::of(der), der)?);
         }
-        let kept = self.keep_pieces(pieces).await?;
-        self.kept.note(new);
-        Ok(kept)
+        pieces.extend(self.shared(peer.certificate, &peer.der)?);
+        self.keep_pieces(pieces).await
+    }
+
+    /// A piece that many documents share, unless it is known to be kept.
+    pub(super) fn shared(&self, digest: Sha256, bytes: &[u8]) -> Result<Option<Piece>, Error> {
+        if self.kept.holds(&digest) {
+            return Ok(None);
+        }
+        if self.store.place(&digest)?.is_some() {
+            // Indexed by a commit, so it is durable for good.
+            self.kept.note(digest);
+            return Ok(None);
+        }
+        Ok(Some(Piece::Bytes(digest, bytes.into())))
     }
 
     pub(super) async fn keep_pieces(
@@ -466,11 +473,11 @@ impl Kept {
         self.0.lock().expect("no panic while looking").contains(digest)
     }
 
-    fn note(&self, digests: Vec<Sha256>) {
+    fn note(&self, digest: Sha256) {
         let mut kept = self.0.lock().expect("no panic while noting");
-        if kept.len() + digests.len() > KEPT_MAX {
+        if kept.len() >= KEPT_MAX {
             kept.clear();
         }
-        kept.extend(digests);
+        kept.insert(digest);
     }
 }

@@ -22,6 +22,7 @@ use crate::refusal::{Reason, Refusal};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClientCertificate {
     sha256: Sha256,
+    der: Arc<[u8]>,
     identities: Vec<String>,
     issuer_serial: Sha256,
     not_before: Time,
@@ -46,6 +47,7 @@ impl ClientCertificate {
         let validity = certificate.validity();
         Some(Self {
             sha256: Sha256::of(der),
+            der: Arc::from(der),
             identities,
             issuer_serial,
             not_before: Time::from_seconds(validity.not_before.timestamp()),
@@ -121,7 +123,12 @@ impl Admission {
                     .with("sha256", certificate.sha256)
                     .with("identity", certificate.identities.join(" "))
             })?;
-        Ok(Peer { system: system.id.clone(), role: system.role, certificate: certificate.sha256 })
+        Ok(Peer {
+            system: system.id.clone(),
+            role: system.role,
+            certificate: certificate.sha256,
+            der: certificate.der.clone(),
+        })
     }
 }
 

@@ -4,6 +4,7 @@ mod admission;
 mod convert;
 mod deadline;
 mod directory;
+mod evidence;
 mod log;
 mod mailbox;
 mod paging;
@@ -17,6 +18,7 @@ use std::sync::Arc;
 pub use admission::{Admission, AdmissionLayer, ClientCertificate, Revocations};
 pub use convert::{envelope_bytes, part_listing};
 pub use deadline::DeadlineLayer;
+pub use evidence::part_infos;
 pub use status::{DOMAIN, to_status};
 
 use crate::gateway::{Gateway, Peer};
@@ -52,6 +54,7 @@ impl Door {
             .add_service(v1::mailbox_service_server::MailboxServiceServer::new(self.clone()))
             .add_service(v1::trace_service_server::TraceServiceServer::new(self.clone()))
             .add_service(v1::log_service_server::LogServiceServer::new(self.clone()))
+            .add_service(v1::evidence_service_server::EvidenceServiceServer::new(self.clone()))
             .add_service(v1::directory_service_server::DirectoryServiceServer::new(self.clone()));
         routes.routes()
     }

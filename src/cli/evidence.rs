@@ -1,0 +1,188 @@
+//! `vanthu evidence`.
+
+use std::io::Write as _;
+use std::path::PathBuf;
+
+use clap::Subcommand;
+use serde_json::json;
+
+use super::Output;
+use super::exit::{Exit, Failure};
+use crate::client;
+use crate::digest::Sha256;
+use crate::evidence::{self, Receipt};
+use crate::log::{EntryId, LogPublicKey};
+use crate::proto::v1;
+use crate::proto::v1::evidence_service_client::EvidenceServiceClient;
+use crate::service::part_infos;
+
+/// What `vanthu evidence` does.
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Saves the evidence of a consignment
+    Get(GetOptions),
+    /// Verifies an evidence file or a receipt, offline, with public keys only
+    Verify(VerifyOptions),
+}
+
+/// Saves the evidence of a consignment.
+#[derive(Debug, clap::Args)]
+pub(super) struct GetOptions {
+    #[command(flatten)]
+    client: client::Options,
+    /// The consignment
+    consignment: String,
+    /// Only this recipient's part of the story
+    #[arg(long, default_value = "")]
+    recipient: String,
+    /// Put the parts in, too
+    #[arg(long)]
+    parts: bool,
+    /// File to write
+    #[arg(long, short)]
+    out: PathBuf,
+}
+
+/// Exit code 7 if the file does not hold.
+///
+/// Example: vanthu evidence verify letter.evidence.zip --key log.vkey
+#[derive(Debug, clap::Args)]
+pub(super) struct VerifyOptions {
+    /// Evidence file or receipt
+    file: PathBuf,
+    /// Public key of the log (C2SP vkey), or a file that holds it; from a source that you trust
+    #[arg(long, required = true, num_args = 1..)]
+    key: Vec<String>,
+}
+
+pub(super) async fn run(command: Command, output: Output) -> Result<Exit, Failure> {
+    let Command::Get(options) = command else {
+        unreachable!("verifying has run without a runtime")
+    };
+    let mut client = EvidenceServiceClient::new(options.client.connect().await?);
+    let request = v1::GetEvidenceRequest {
+        consignment_id: options.consignment,
+        recipient: options.recipient,
+        include_parts: options.parts,
+    };
+    let mut chunks = client.get_evidence(request).await?.into_inner();
+    let failed = |error| Failure::file(&options.out, error);
+    let mut bytes = Vec::new();
+    while let Some(message) = chunks.message().await? {
+        bytes.extend_from_slice(&message.chunk);
+    }
+    let mut file = std::fs::File::create(&options.out).map_err(failed)?;
+    file.write_all(&bytes).map_err(failed)?;
+    match output {
+        Output::Json => {
+            println!(
+                "{}",
+                json!({ "file": options.out.display().to_string(), "size": bytes.len() })
+            );
+        }
+        Output::Text => println!("{} ({} bytes)", options.out.display(), bytes.len()),
+    }
+    Ok(Exit::Ok)
+}
+
+pub(super) fn verify(options: &VerifyOptions, output: Output) -> Result<Exit, Failure> {
+    let keys: Result<Vec<_>, _> = options.key.iter().map(|key| public_key(key)).collect();
+    let keys = keys?;
+    let bytes =
+        std::fs::read(&options.file).map_err(|error| Failure::file(&options.file, error))?;
+    if bytes.starts_with(b"c2sp.org/") {
+        return verify_receipt(&bytes, &keys, output);
+    }
+    let verified = evidence::verify(&bytes, &keys, &part_infos).map_err(|broken| {
+        Failure::new(Exit::VerificationFailed, format!("the evidence does not hold: {broken}"))
+    })?;
+    if output == Output::Json {
+        let statements: Vec<_> = verified
+            .statements
+            .iter()
+            .map(|statement| {
+                json!({
+                    "entry_id": statement.entry.to_string(),
+                    "recipient": statement.recipient.as_ref().map(|code| code.as_str()),
+                    "en": statement.english,
+                    "vi": statement.vietnamese,
+                })
+            })
+            .collect();
+        let value = json!({
+            "file": options.file.display().to_string(),
+            "valid": true,
+            "consignment_id": verified.consignment.to_string(),
+            "log": verified.key.to_string(),
+            "statements": statements,
+            "checks": verified.checks,
+            "absent": verified.absent,
+        });
+        println!("{value}");
+        return Ok(Exit::Ok);
+    }
+    println!("{}: holds", options.file.display());
+    for check in &verified.checks {
+        println!("  ok   {check}");
+    }
+    for absent in &verified.absent {
+        println!("  note {absent}");
+    }
+    println!("proven:");
+    for statement in &verified.statements {
+        println!("  {}", statement.english);
+    }
+    Ok(Exit::Ok)
+}
+
+fn verify_receipt(bytes: &[u8], keys: &[LogPublicKey], output: Output) -> Result<Exit, Failure> {
+    let failed = |error: evidence::ReceiptError| {
+        Failure::new(Exit::VerificationFailed, format!("the receipt does not hold: {error}"))
+    };
+    let receipt = Receipt::read(bytes).map_err(failed)?;
+    let mut last = None;
+    for key in keys {
+        match receipt.verify(key) {
+            Ok(proven) => {
+                let id = proven.id().to_string();
+                match output {
+                    Output::Json => println!("{}", super::trace::entry_json(&id, &proven)),
+                    Output::Text => {
+                        println!("holds: entry {id}: {}", super::trace::timeline(&proven));
+                    }
+                }
+                return Ok(Exit::Ok);
+            }
+            Err(error) => last = Some(error),
+        }
+    }
+    Err(last.map_or_else(|| Failure::other("no key"), failed))
+}
+
+/// A key given as text or as a file.
+pub(super) fn public_key(key: &str) -> Result<LogPublicKey, Failure> {
+    let text = match LogPublicKey::parse(key) {
+        Some(key) => return Ok(key),
+        None => std::fs::read_to_string(key)
+            .map_err(|error| Failure::file(std::path::Path::new(key), error))?,
+    };
+    LogPublicKey::parse(&text).ok_or_else(|| {
+        Failure::new(Exit::Configuration, format!("{key}: not a public log key"))
+            .with_hint("a key looks like gateway.example+1a2b3c4d+AbCd…")
+    })
+}
+
+/// The file form of a receipt off the wire.
+pub(super) fn receipt_file(wire: &v1::Receipt) -> Result<String, Failure> {
+    let malformed = || Failure::other("the gateway sent a malformed receipt");
+    let id = wire.entry_id.ok_or_else(malformed)?;
+    let path: Option<Vec<Sha256>> =
+        wire.inclusion_path.iter().map(|hash| Sha256::from_slice(hash)).collect();
+    let receipt = Receipt {
+        leaf: wire.leaf.to_vec(),
+        id: EntryId { epoch: id.epoch, index: id.index },
+        path: path.ok_or_else(malformed)?,
+        checkpoint: wire.checkpoint.to_vec(),
+    };
+    Ok(receipt.to_file())
+}

@@ -1,0 +1,207 @@
+//! Evidence that stands alone: gathered, packed, verified as the receiver will, and only then sent.
+
+use std::collections::BTreeMap;
+use std::pin::Pin;
+
+use prost::bytes::Bytes;
+use tokio::sync::mpsc;
+use tokio_stream::Stream;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Response, Status};
+
+use super::status::to_status;
+use super::{Door, convert};
+use crate::delivery::{Consignment, Term};
+use crate::digest::Sha256;
+use crate::directory::{Code, Role};
+use crate::evidence::{Evidence, EvidencePart, PartInfo, Receipt, verify};
+use crate::gateway::{Error, Fault, Peer};
+use crate::limits::{CHUNK_DEADLINE, CHUNK_SIZE, EVIDENCE_PARTS_SIZE_MAX, PAGE_SIZE_MAX};
+use crate::log::{Entry, EntryId};
+use crate::proto::v1;
+use crate::proto::v1::evidence_service_server::EvidenceService;
+use crate::refusal::{Reason, Refusal};
+
+/// Chunks read ahead of a slow reader.
+const CHUNKS_AHEAD: usize = 2;
+
+#[tonic::async_trait]
+impl EvidenceService for Door {
+    type GetEvidenceStream =
+        Pin<Box<dyn Stream<Item = Result<v1::GetEvidenceResponse, Status>> + Send>>;
+
+    async fn get_evidence(
+        &self,
+        request: Request<v1::GetEvidenceRequest>,
+    ) -> Result<Response<Self::GetEvidenceStream>, Status> {
+        let peer = self.peer(&request)?;
+        let request = request.into_inner();
+        let door = self.clone();
+        let made = tokio::task::spawn_blocking(move || door.evidence(&peer, &request));
+        let stopped = |_| to_status(Fault::Content("packing evidence ended early".into()));
+        let file = made.await.map_err(stopped)?.map_err(to_status)?;
+        let (sender, receiver) = mpsc::channel(CHUNKS_AHEAD);
+        tokio::spawn(send(Bytes::from(file), sender));
+        Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
+    }
+}
+
+async fn send(mut file: Bytes, sender: mpsc::Sender<Result<v1::GetEvidenceResponse, Status>>) {
+    while !file.is_empty() {
+        let chunk = file.split_to(file.len().min(CHUNK_SIZE));
+        let message = Ok(v1::GetEvidenceResponse { chunk });
+        let sent = tokio::time::timeout(CHUNK_DEADLINE, sender.send(message)).await;
+        if !matches!(sent, Ok(Ok(()))) {
+            return;
+        }
+    }
+}
+
+impl Door {
+    fn evidence(&self, peer: &Peer, request: &v1::GetEvidenceRequest) -> Result<Vec<u8>, Error> {
+        peer.require(&[Role::Agency, Role::Portal, Role::Auditor])?;
+        let id = convert::consignment_id(&request.consignment_id)?;
+        let consignment = self.consignment(id)?;
+        let recipient = match request.recipient.as_str() {
+            "" => None,
+            code => Some(convert::agency_code(code)?),
+        };
+        self.may_have(peer, &consignment, recipient.as_ref())?;
+        let evidence = self.gather_evidence(&consignment, recipient, request.include_parts)?;
+        let file = evidence.to_bytes().map_err(|error| Fault::Content(error.to_string()))?;
+        verify(&file, &[self.gateway.reading().public_key().clone()], &part_infos)
+            .map_err(|broken| Fault::Content(format!("evidence does not verify: {broken}")))?;
+        Ok(file)
+    }
+
+    /// The sender and auditors may have all of it; a recipient its own part.
+    fn may_have(
+        &self,
+        peer: &Peer,
+        consignment: &Consignment,
+        recipient: Option<&Code>,
+    ) -> Result<(), Error> {
+        let surroundings = self.gateway.surroundings();
+        let directory = &surroundings.directory;
+        let of_recipient = recipient.is_some_and(|code| peer.may_read(directory, &[code]));
+        if of_recipient || peer.may_read(directory, &[&consignment.sender]) {
+            return Ok(());
+        }
+        let reason = match self.is_party(peer, &surroundings, consignment.id)? {
+            true => Reason::NotAParty,
+            false => Reason::ConsignmentUnknown,
+        };
+        Err(Refusal::of_field(reason, "recipient").into())
+    }
+
+    fn gather_evidence(
+        &self,
+        consignment: &Consignment,
+        recipient: Option<Code>,
+        include_parts: bool,
+    ) -> Result<Evidence, Error> {
+        let receipts = self.receipts(consignment, recipient.as_ref())?;
+        if receipts.len() < 2 {
+            return Err(Refusal::of_field(Reason::RecipientUnknown, "recipient").into());
+        }
+        let envelope = self.content(&consignment.envelope)?;
+        let report = self.content(&consignment.verdict.report)?;
+        let (mut certificates, mut crls) = named_in(&report);
+        let mut notes = Vec::new();
+        for receipt in &receipts {
+            let Ok(entry) = Entry::from_leaf(&receipt.leaf) else { continue };
+            certificates.push(entry.actor.certificate);
+            if let Some(bytes) = entry.note.and_then(|digest| self.content(&digest).ok()) {
+                notes.push((receipt.id, bytes));
+            }
+        }
+        let bytes_of = |mut digests: Vec<Sha256>| {
+            digests.sort();
+            digests.dedup();
+            // What was never kept or has been erased is named as absent by the verifier.
+            digests.iter().filter_map(|digest| self.content(digest).ok()).collect()
+        };
+        let parts = if include_parts { self.enclosed_parts(&envelope)? } else { Vec::new() };
+        Ok(Evidence {
+            consignment: consignment.id,
+            recipient,
+            key: self.gateway.reading().public_key().clone(),
+            receipts,
+            envelope,
+            report,
+            certificates: bytes_of(certificates),
+            crls: bytes_of(std::mem::take(&mut crls)),
+            parts,
+            notes,
+        })
+    }
+
+    /// Every entry of the consignment, or those about one recipient, under the latest checkpoint
+    /// of their epochs.
+    fn receipts(
+        &self,
+        consignment: &Consignment,
+        recipient: Option<&Code>,
+    ) -> Result<Vec<Receipt>, Error> {
+        let reading = self.gateway.reading();
+        let mut notes: BTreeMap<u32, Vec<u8>> = BTreeMap::new();
+        let mut receipts = Vec::new();
+        let mut after = EntryId::ZERO;
+        loop {
+            let term = Term::Consignment(consignment.id);
+            let page = self.gateway.store().find(&term, after, PAGE_SIZE_MAX)?;
+            let Some(last) = page.last() else { return Ok(receipts) };
+            after = *last;
+            for id in page {
+                let entry = reading.entry(id)?;
+                if recipient.is_some() && entry.to.is_some() && entry.to.as_ref() != recipient {
+                    continue;
+                }
+                let note = match notes.get(&id.epoch) {
+                    Some(note) => note.clone(),
+                    None => {
+                        let note = reading.last_of(id.epoch)?;
+                        notes.insert(id.epoch, note.clone());
+                        note
+                    }
+                };
+                receipts.push(reading.receipt_under(id, note)?);
+            }
+        }
+    }
+
+    fn enclosed_parts(&self, envelope: &[u8]) -> Result<Vec<EvidencePart>, Error> {
+        let listed = convert::part_listing(envelope).unwrap_or_default();
+        let mut left = EVIDENCE_PARTS_SIZE_MAX;
+        let mut parts = Vec::new();
+        for (index, (name, size, digest)) in listed.into_iter().enumerate() {
+            if size > left {
+                continue;
+            }
+            left -= size;
+            let source = self.open(&digest)?;
+            let mut bytes = vec![0; usize::try_from(size).unwrap_or(0)];
+            source.read_at(0, &mut bytes).map_err(|error| Fault::Content(error.to_string()))?;
+            parts.push(EvidencePart { index, name, bytes });
+        }
+        Ok(parts)
+    }
+}
+
+/// The parts that an envelope lists, for the verifier of evidence.
+pub fn part_infos(envelope: &[u8]) -> Option<Vec<PartInfo>> {
+    let listed = convert::part_listing(envelope)?;
+    let info = |(name, size, digest)| PartInfo { name, size, digest };
+    Some(listed.into_iter().map(info).collect())
+}
+
+/// Certificates and revocation lists that a report names.
+fn named_in(report: &[u8]) -> (Vec<Sha256>, Vec<Sha256>) {
+    let report: serde_json::Value = serde_json::from_slice(report).unwrap_or_default();
+    let signatures = report["signatures"].as_array().cloned().unwrap_or_default();
+    let named = |field: &str| -> Vec<Sha256> {
+        let lists = signatures.iter().filter_map(|signature| signature[field].as_array());
+        lists.flatten().filter_map(|text| text.as_str()?.parse().ok()).collect()
+    };
+    (named("certificates"), named("crls"))
+}
