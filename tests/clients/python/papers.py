@@ -77,7 +77,7 @@ def official(pki, agency, content=None, **how):
     return sign(pki, signed, f"seals/{agency}", **how)
 
 
-def part(name, content, role=envelope_pb2.PART_ROLE_MAIN, **changes):
+def part(name, content, role=envelope_pb2.PART_ROLE_MAIN, /, **changes):
     """A part that lists `content`."""
     fields = {
         "name": name,
