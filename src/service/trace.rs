@@ -22,6 +22,8 @@ use crate::refusal::{Reason, Refusal};
 
 /// Documents of one dossier that are looked at for one trace.
 const DOSSIER_DOCUMENTS_MAX: usize = 1_000;
+/// Entries looked at for one page; who may see few of them gets the rest with the next page.
+const LOOKED_AT_MAX: usize = 10_000;
 
 #[tonic::async_trait]
 impl TraceService for Door {
@@ -47,39 +49,42 @@ impl Door {
         peer.require(&[Role::Agency, Role::Portal, Role::Auditor])?;
         let size = paging::size(request.page_size)?;
         let after = paging::entry(&request.page_token)?;
-        let candidates = self.candidates(request, after, size)?;
         let mut eyes = Eyes {
             door: self,
             peer,
             surroundings: &self.gateway.surroundings(),
             parties: HashMap::new(),
         };
-        let mut entries = Vec::new();
-        let mut last = None;
-        let mut more = false;
-        for id in candidates {
-            if entries.len() == size {
-                more = true;
-                break;
+        let (mut entries, mut last, mut looked_at) = (Vec::new(), after, 0);
+        let more = 'page: loop {
+            let candidates = self.candidates(request, last, size)?;
+            if candidates.is_empty() {
+                break false;
             }
-            let leaf = self.gateway.reading().leaf(id)?;
-            last = Some(id);
-            if eyes.may_see(&leaf)? {
-                entries.push(v1::TracedEntry {
-                    entry_id: Some(convert::entry_id(id)),
-                    leaf: Bytes::from(leaf),
-                });
+            for id in candidates {
+                if entries.len() == size || looked_at == LOOKED_AT_MAX {
+                    break 'page true;
+                }
+                let leaf = self.gateway.reading().leaf(id)?;
+                (last, looked_at) = (id, looked_at + 1);
+                if eyes.may_see(&leaf)? {
+                    entries.push(v1::TracedEntry {
+                        entry_id: Some(convert::entry_id(id)),
+                        leaf: Bytes::from(leaf),
+                    });
+                }
             }
-        }
-        if entries.is_empty() && after == EntryId::ZERO {
+        };
+        if entries.is_empty() && after == EntryId::ZERO && !more {
             return Err(Refusal::of_field(Reason::NothingFound, "term").into());
         }
-        let token = last.filter(|_| more).map(|id| id.to_string()).unwrap_or_default();
+        let token = if more { last.to_string() } else { String::new() };
         let checkpoint = self.gateway.reading().latest()?.unwrap_or_default();
         Ok(v1::TraceResponse { entries, next_page_token: token, checkpoint: checkpoint.into() })
     }
 
-    /// Entries under the term after `after`, in order; at least a page and one more if there are.
+    /// Entries under the term after `after`, in order and without a gap; at least a page and one
+    /// more if there are.
     fn candidates(
         &self,
         request: &v1::TraceRequest,
@@ -119,7 +124,8 @@ impl Door {
                 entries.extend(store.find(&Term::Consignment(id), after, size + 1)?);
             }
         }
-        Ok(entries)
+        // Beyond these, entries of a document that has more of them would be missing.
+        Ok(entries.into_iter().take(size + 1).collect())
     }
 
     fn deliveries(
@@ -134,15 +140,15 @@ impl Door {
         let consignment = self.consignment(id)?;
         let surroundings = self.gateway.surroundings();
         let sees_all = peer.may_read(&surroundings.directory, &[&consignment.sender]);
+        if !sees_all && !self.is_party(peer, &surroundings, id)? {
+            return Err(Refusal::of_field(Reason::ConsignmentUnknown, "consignment_id").into());
+        }
         let mut found =
             self.gateway.store().deliveries(id, Which::After(after.as_ref(), size + 1))?;
         let more = found.len() > size;
         found.truncate(size);
         let last = found.last().filter(|_| more).map(|one| one.recipient.to_string());
         found.retain(|one| sees_all || peer.may_read(&surroundings.directory, &[&one.recipient]));
-        if found.is_empty() && !sees_all && last.is_none() {
-            return Err(Refusal::of_field(Reason::ConsignmentUnknown, "consignment_id").into());
-        }
         Ok(v1::ListDeliveriesResponse {
             deliveries: found.iter().map(convert::delivery).collect(),
             next_page_token: last.unwrap_or_default(),
