@@ -71,10 +71,13 @@ where
 
 fn deadline(path: &str, headers: &HeaderMap) -> Option<Duration> {
     let asked = headers.get("grpc-timeout").and_then(|value| timeout(value.to_str().ok()?));
+    let longest = (!WITHOUT_DEFAULT_DEADLINE.contains(&path)).then_some(CALL_DEADLINE);
     match asked {
-        Some(asked) => Some(asked.min(CALL_DEADLINE).saturating_sub(AHEAD_OF_TONIC)),
-        None if WITHOUT_DEFAULT_DEADLINE.contains(&path) => None,
-        None => Some(CALL_DEADLINE),
+        Some(asked) => {
+            let granted = longest.map_or(asked, |longest| asked.min(longest));
+            Some(granted.saturating_sub(AHEAD_OF_TONIC))
+        }
+        None => longest,
     }
 }
 
@@ -104,6 +107,19 @@ fn oversized(response: &Response<Body>) -> Option<Response<Body>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_upload_may_last_as_long_as_its_caller_waits_and_other_calls_a_minute() {
+        let upload = "/vanthu.v1.SubmissionService/Upload";
+        let submit = "/vanthu.v1.SubmissionService/Submit";
+        let mut headers = HeaderMap::new();
+        assert_eq!(deadline(upload, &headers), None);
+        assert_eq!(deadline(submit, &headers), Some(CALL_DEADLINE));
+        headers.insert("grpc-timeout", http::HeaderValue::from_static("2H"));
+        let asked = Duration::from_secs(2 * 3600);
+        assert_eq!(deadline(upload, &headers), Some(asked - AHEAD_OF_TONIC));
+        assert_eq!(deadline(submit, &headers), Some(CALL_DEADLINE - AHEAD_OF_TONIC));
+    }
 
     #[test]
     fn timeouts_are_read_as_grpc_writes_them() {
