@@ -83,15 +83,16 @@ impl Door {
     ) -> Result<(), Error> {
         let surroundings = self.gateway.surroundings();
         let directory = &surroundings.directory;
-        let of_recipient = recipient.is_some_and(|code| peer.may_read(directory, &[code]));
-        if of_recipient || peer.may_read(directory, &[&consignment.sender]) {
+        if peer.may_read(directory, &[&consignment.sender]) {
             return Ok(());
         }
-        let reason = match self.is_party(peer, &surroundings, consignment.id)? {
-            true => Reason::NotAParty,
-            false => Reason::ConsignmentUnknown,
-        };
-        Err(Refusal::of_field(reason, "recipient").into())
+        if !self.is_party(peer, &surroundings, consignment.id)? {
+            return Err(Refusal::of_field(Reason::ConsignmentUnknown, "consignment_id").into());
+        }
+        match recipient.filter(|code| peer.may_read(directory, &[code])) {
+            Some(_) => Ok(()),
+            None => Err(Refusal::of_field(Reason::NotAParty, "recipient").into()),
+        }
     }
 
     fn gather_evidence(
