@@ -77,6 +77,11 @@ impl Agency {
     pub fn is_open(&self, date: Date) -> bool {
         self.valid_from <= date && self.valid_until.is_none_or(|last| date <= last)
     }
+
+    /// The codes of the successors in one line, as refusals name them.
+    pub fn successors_line(&self) -> String {
+        self.successors.iter().map(Code::as_str).collect::<Vec<_>>().join(",")
+    }
 }
 
 /// What a system may do; everything not named is denied.

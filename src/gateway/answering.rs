@@ -51,7 +51,8 @@ impl Gateway {
         let surroundings = self.surroundings();
         let agency = peer.speak_for(&surroundings.directory, &answer.agency, "agency")?;
         let agency = agency.code.clone();
-        let note = salted(&answer.note)?;
+        let field = if answer.status == Status::Refused { "reason" } else { "note" };
+        let note = salted(&answer.note, field)?;
         let digest = note.as_deref().map(Sha256::of);
         let noted = digest.zip(note).map(|(digest, note)| Piece::Bytes(digest, note.into()));
         let certificate = self.shared(peer.certificate, &peer.der)?;
@@ -77,12 +78,12 @@ impl Gateway {
 }
 
 /// The salted text; `None` for no text.
-fn salted(note: &str) -> Result<Option<Vec<u8>>, Refusal> {
+fn salted(note: &str, field: &str) -> Result<Option<Vec<u8>>, Refusal> {
     if note.is_empty() {
         return Ok(None);
     }
     if note.len() > NOTE_SIZE_MAX {
-        let refusal = Refusal::of_field(Reason::FieldTooLong, "reason");
+        let refusal = Refusal::of_field(Reason::FieldTooLong, field);
         return Err(refusal.with("size", note.len()).with("limit", NOTE_SIZE_MAX));
     }
     let mut salt = [0; 16];

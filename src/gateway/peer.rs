@@ -63,7 +63,8 @@ impl Peer {
         }
         let agency = self.speak_for(directory, code, "sender")?;
         if !agency.is_open(today) {
-            return Err(Refusal::of_field(Reason::SenderClosed, "sender").with("code", code));
+            let refusal = Refusal::of_field(Reason::SenderClosed, "sender").with("code", code);
+            return Err(refusal.with("successors", agency.successors_line()));
         }
         Ok(agency)
     }

@@ -74,7 +74,7 @@ fn sender<'a>(directory: &'a Directory, today: Date, code: &Code) -> Result<&'a 
         return Ok(agency);
     }
     let refusal = Refusal::of_field(Reason::SenderClosed, "sender").with("code", code);
-    Err(refusal.with("successors", successors(agency)))
+    Err(refusal.with("successors", agency.successors_line()))
 }
 
 fn recipient<'a>(
@@ -86,7 +86,7 @@ fn recipient<'a>(
     let refusal = |reason| Refusal::of_field(reason, field).with("code", code);
     let agency = directory.agency(code).ok_or_else(|| refusal(Reason::RecipientUnknown))?;
     if !agency.is_open(today) {
-        return Err(refusal(Reason::AgencyClosed).with("successors", successors(agency)));
+        return Err(refusal(Reason::AgencyClosed).with("successors", agency.successors_line()));
     }
     let host = agency.host.as_ref().ok_or_else(|| refusal(Reason::MailboxMissing))?;
     Ok((agency, host))
@@ -112,8 +112,4 @@ fn expand(
         }
     }
     if found { Ok(()) } else { Err(refusal(Reason::GroupEmpty)) }
-}
-
-fn successors(agency: &Agency) -> String {
-    agency.successors.iter().map(Code::as_str).collect::<Vec<_>>().join(",")
 }
