@@ -56,7 +56,11 @@ impl SignerRole {
         if agency.seals.contains(&signer.fingerprint) {
             return Self::Seal;
         }
+        let is_organisation =
+            signer.common_name.is_some() && signer.common_name == signer.organization;
         match signer.organization_identifier.as_deref() {
+            // A company's certificate names nobody but the company.
+            None if is_organisation => Self::Unknown,
             None => Self::Person,
             Some(code) => {
                 let codes = [Some(&agency.code), agency.code_qcvn.as_ref()];
