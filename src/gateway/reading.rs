@@ -103,7 +103,8 @@ impl Reading {
     /// [`Reason::EntryUnknown`], or the store's.
     pub fn receipt(&self, id: EntryId) -> Result<Receipt, Error> {
         let unknown = || Refusal::of_field(Reason::EntryUnknown, "entry_id").with("entry", id);
-        let note = self.store.checkpoint(id.epoch, id.index + 1)?.ok_or_else(unknown)?;
+        let size = id.index.checked_add(1).ok_or_else(unknown)?;
+        let note = self.store.checkpoint(id.epoch, size)?.ok_or_else(unknown)?;
         self.receipt_under(id, note)
     }
 

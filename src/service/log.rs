@@ -11,7 +11,7 @@ use tonic::{Request, Response, Status};
 use super::status::to_status;
 use super::{Door, convert};
 use crate::directory::Role;
-use crate::gateway::{Error, Reading};
+use crate::gateway::{Error, Fault, Reading};
 use crate::limits::CHUNK_DEADLINE;
 use crate::log::EntryId;
 use crate::proto::v1;
@@ -131,7 +131,12 @@ async fn send_entries(
                 let _gone = sender.send(Err(to_status(error))).await;
                 return;
             }
-            Err(_) => return,
+            // An end without an error would say that the log ends here.
+            Err(_) => {
+                let fault = Fault::Content("reading entries ended early".into());
+                let _gone = sender.send(Err(to_status(fault))).await;
+                return;
+            }
         };
         if message.leaves.is_empty() {
             next = EntryId { epoch: next.epoch + 1, index: 0 };
@@ -164,7 +169,7 @@ fn read_some(
     }
     let end = from.index + leaves.len() as u64;
     let mut checkpoints = Vec::new();
-    let mut size = from.index + 1;
+    let mut size = from.index.saturating_add(1);
     while size <= end {
         let Some(note) = reading.checkpoint_at(from.epoch, size)? else { break };
         let covered = reading.open(&note)?.size;

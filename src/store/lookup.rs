@@ -19,7 +19,8 @@ impl<M: Medium> LogReader for Table<M> {
         }
         let end = key::end_of(&key::of_epoch(b'l', from.epoch));
         let pairs = open.kv.scan(&key::leaf(from), &end, max)?;
-        for (expected, (found, _)) in (from.index..).zip(&pairs) {
+        for (offset, (found, _)) in (0u64..).zip(&pairs) {
+            let expected = from.index + offset;
             if key::number_at_end(found) != Some(expected) {
                 return Err(damaged(format!("leaf {}/{expected} is missing", from.epoch)));
             }
