@@ -2,6 +2,7 @@
 
 import uuid
 
+import grpc
 import pytest
 from grpc import StatusCode as Code
 from mail import acknowledge, document, fetch, refuse, report
@@ -173,6 +174,16 @@ def test_a_token_or_cursor_that_is_not_ours_is_refused(shared, sent, token):
         list_items(province, agency="H49", page_token=token)
     with refused(INVALID, "PAGE_TOKEN_MALFORMED", "page_token"):
         trace(province, consignment_id=sent, page_token=token)
+
+
+@pytest.mark.parametrize("end", ["4294967295/18446744073709551615", "1/18446744073709551615"])
+def test_a_token_behind_the_end_of_everything_finds_nothing_more(shared, sent, end):
+    assert not trace(shared.system("auditor"), consignment_id=sent, page_token=end).entries
+    assert not list_items(shared.system("province"), agency="H49", page_token=f"3:{end}").items
+    with pytest.raises(grpc.RpcError) as caught:
+        request = box.WatchRequest(agency="H49", cursor=",".join([end] * 5))
+        read_all(shared.system("province").mailbox.Watch(request, timeout=0.3))
+    assert caught.value.code() == Code.DEADLINE_EXCEEDED, "it waits for what never comes"
 
 
 @pytest.mark.parametrize("size", [-1, -(2**31)])
