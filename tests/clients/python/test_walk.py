@@ -1,10 +1,12 @@
 """A document walks through the gateway: sent, routed, received, answered, and proven."""
 
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 
+import grpc
 import pytest
 from grpc import StatusCode as Code
-from mail import acknowledge, document, fetch, is_uuid, next_event, report, waiting, watching
+from mail import acknowledge, document, fetch, is_uuid, next_event, refuse, report, waiting, watching
 from papers import Letter, pdf, upload
 from proofs import LogKey, check_receipt
 from refusals import refused
@@ -283,3 +285,30 @@ def test_request_ids_are_kept_for_ever_and_apart(gateway):
     for letter, first in zip(letters, firsts):
         assert letter.send(commune).receipt == first.receipt
     assert all(uuid.UUID(first.consignment_id).version == 7 for first in firsts)
+
+
+def test_one_request_from_many_connections_at_once_is_accepted_once(gateway):
+    letter = Letter()
+    desks = [gateway.connect("commune") for _ in range(8)]
+    with gateway.writes(2), ThreadPoolExecutor(len(desks)) as pool:
+        results = list(pool.map(letter.send, desks))
+    assert sum(not result.repeated for result in results) == 1
+    assert len({result.receipt.SerializeToString() for result in results}) == 1
+
+
+def test_of_two_answers_at_once_one_is_recorded(gateway):
+    sent = Letter().send(gateway.system("commune")).consignment_id
+
+    def answer(number):
+        desk = gateway.connect("province")
+        try:
+            if number % 2:
+                return acknowledge(desk, "H49", sent).receipt.leaf
+            return refuse(desk, "H49", sent, "trả lại").receipt.leaf
+        except grpc.RpcError as error:
+            assert error.code() == Code.FAILED_PRECONDITION
+            return None
+
+    with gateway.writes(1), ThreadPoolExecutor(8) as pool:
+        answers = set(pool.map(answer, range(8))) - {None}
+    assert len(answers) == 1
