@@ -16,7 +16,7 @@ use crate::clock::Time;
 use crate::delivery::Term;
 use crate::digest::Sha256;
 use crate::directory::Code;
-use crate::document::{ConsignmentId, Envelope, Part, RequestId};
+use crate::document::{ConsignmentId, Envelope, RequestId};
 use crate::evidence::Receipt;
 use crate::log::EntryId;
 use crate::refusal::{Reason, Refusal};
@@ -185,7 +185,8 @@ impl Gateway {
         let route = route(&surroundings.directory, self.now().date_in_vietnam(), envelope)?;
         let mut missing = Vec::new();
         for (part, listed) in envelope.parts.iter().enumerate() {
-            let offset = self.arrived(peer, part, listed)?;
+            let staged = self.contents.staged(&peer.system, &listed.digest, listed.size);
+            let offset = staged.map_err(|error| Fault::Content(error.to_string()))?;
             if offset < listed.size {
                 missing.push(Missing { part, offset });
             }
@@ -222,37 +223,21 @@ impl Gateway {
     fn staged(&self, peer: &Peer, envelope: &Envelope) -> Result<Vec<Body>, Error> {
         let mut bodies = Vec::with_capacity(envelope.parts.len());
         for (index, part) in envelope.parts.iter().enumerate() {
-            let incomplete = |arrived: u64| {
+            let arrived = self.contents.staged(&peer.system, &part.digest, part.size);
+            let arrived = arrived.map_err(|error| Fault::Content(error.to_string()))?;
+            if arrived < part.size {
                 let refusal =
                     Refusal::of_field(Reason::UploadIncomplete, format!("parts[{index}]"));
                 let refusal = refusal.with("part", &part.name).with("offset", arrived);
-                refusal.with("size", part.size)
-            };
-            let arrived = self.arrived(peer, index, part)?;
-            if arrived < part.size {
-                return Err(incomplete(arrived).into());
+                return Err(refusal.with("size", part.size).into());
             }
             match self.contents.read_staged(&peer.system, &part.digest) {
                 Ok(source) => bodies.push(Body::Staged(source)),
-                Err(UploadError::Digest(_)) => return Err(incomplete(0).into()),
                 Err(UploadError::Medium(cause)) => return Err(Fault::Content(cause).into()),
                 Err(other) => return Err(Fault::Content(other.to_string()).into()),
             }
         }
         Ok(bodies)
-    }
-
-    /// How much of a part has been uploaded.
-    fn arrived(&self, peer: &Peer, index: usize, part: &Part) -> Result<u64, Error> {
-        match self.contents.staged(&peer.system, &part.digest, part.size) {
-            Ok(arrived) => Ok(arrived),
-            Err(UploadError::TooLong(_)) => {
-                let field = format!("parts[{index}].size");
-                let refusal = Refusal::of_field(Reason::SizeMismatch, field);
-                Err(refusal.with("part", &part.name).with("announced", part.size).into())
-            }
-            Err(other) => Err(Fault::Content(other.to_string()).into()),
-        }
     }
 
     /// The earlier acceptances that share a natural key with this document.

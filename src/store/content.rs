@@ -144,7 +144,6 @@ impl Contents for ContentStore {
         system: &SystemId,
         digest: &Sha256,
     ) -> Result<Box<dyn Source + Send + Sync>, UploadError> {
-        self.folders.uploads.settle(system, digest)?;
         let open = || {
             let file = File::open(self.folders.uploads.full(system, digest))?;
             let size = file.metadata()?.len();

@@ -112,19 +112,6 @@ impl Uploads {
         Ok(Box::new(Arriving { turn, number, part, full, file, hasher, digest, size, arrived }))
     }
 
-    /// Completes an upload whose caller went away between the last byte and the end of the call.
-    pub fn settle(&self, system: &SystemId, digest: &Sha256) -> Result<(), UploadError> {
-        let turn = self.turn(system, digest);
-        let mut current = turn.lock().unwrap_or_else(PoisonError::into_inner);
-        let (part, full) = (self.part(system, digest), self.full(system, digest));
-        if length(&full)?.is_some() || length(&part)?.is_none() {
-            return Ok(());
-        }
-        *current += 1;
-        let (file, hasher) = resume(&part).map_err(failed)?;
-        complete(&file, hasher.finish(), *digest, &part, &full)
-    }
-
     fn turn(&self, system: &SystemId, digest: &Sha256) -> Turn {
         let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
         let key = (system.clone(), *digest);
@@ -228,22 +215,12 @@ impl Upload for Arriving {
                 .map(|_| ())
                 .ok_or_else(|| failed(io::ErrorKind::BrokenPipe.into()));
         };
-        complete(file, self.hasher.clone().finish(), self.digest, &self.part, &self.full)
+        let digest = self.hasher.clone().finish();
+        if digest != self.digest {
+            fs::remove_file(&self.part).map_err(failed)?;
+            return Err(UploadError::Digest(digest));
+        }
+        file.sync_all().map_err(failed)?;
+        fs::rename(&self.part, &self.full).map_err(failed)
     }
-}
-
-/// Keeps what has arrived if it is what was announced, and throws it away if it is not.
-fn complete(
-    file: &File,
-    arrived: Sha256,
-    announced: Sha256,
-    part: &Path,
-    full: &Path,
-) -> Result<(), UploadError> {
-    if arrived != announced {
-        fs::remove_file(part).map_err(failed)?;
-        return Err(UploadError::Digest(arrived));
-    }
-    file.sync_all().map_err(failed)?;
-    fs::rename(part, full).map_err(failed)
 }
