@@ -2,15 +2,18 @@
 //! is left after any write has failed.
 
 mod contract;
+mod faults;
 mod ledger;
+mod mutants;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use contract::{Site, failures};
+use mutants::{BUGS, Mutated};
 use vanthu::gateway::ports::{Store, StoreError};
 use vanthu::store::memory::{self, MemoryMedium};
-use vanthu::store::sled;
+use vanthu::store::sled::{self, SledMedium};
 
 /// Small: eviction shall happen in tests.
 const CACHE_BYTES: u64 = 1 << 20;
@@ -49,4 +52,31 @@ fn the_store_in_memory_keeps_the_contract() {
 fn the_store_on_sled_keeps_the_contract() {
     let failed = failures(&disk);
     assert!(failed.is_empty(), "{failed:#?}");
+}
+
+#[test]
+fn the_contract_notices_every_seeded_bug() {
+    for bug in BUGS {
+        let failed = failures(&|| Box::new(Mutated::new(*bug)));
+        eprintln!("{bug:?}: {failed:#?}");
+        assert!(!failed.is_empty(), "{bug:?} was not noticed");
+    }
+}
+
+#[test]
+fn after_any_failed_write_in_memory_the_log_is_whole() {
+    faults::matrix(|| Arc::new(Arc::<MemoryMedium>::default()), 1);
+}
+
+#[test]
+fn after_any_failed_write_on_sled_the_log_is_whole() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let count = std::cell::Cell::new(0);
+    let fresh = || {
+        count.set(count.get() + 1);
+        let root = folder.path().join(count.get().to_string());
+        Arc::new(SledMedium::new(&root, CACHE_BYTES).expect("a folder"))
+    };
+    // Every third write: the matrix in memory takes them all.
+    faults::matrix(fresh, 3);
 }
