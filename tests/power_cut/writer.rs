@@ -54,7 +54,7 @@ fn work(folder: &Path) -> Result<std::convert::Infallible, Box<dyn std::error::E
             0 if !log_only && round % 40 != 0 => Some(keep(&contents, ledger.epoch, size, round)?),
             _ => None,
         };
-        if round % 40 == 0 && !log_only {
+        if round.is_multiple_of(40) && !log_only {
             ledger.open_epoch(&store)?;
         } else {
             let first = u128::from(ledger.epoch) << 64 | u128::from(size);
@@ -83,7 +83,7 @@ fn keep(
     size: u64,
     round: u64,
 ) -> Result<(Sha256, Place), Box<dyn std::error::Error>> {
-    let large = round % 30 == 0;
+    let large = round.is_multiple_of(30);
     let length = if large { VOLUME_BLOB_SIZE_MAX + 1 } else { 20_000 };
     let mut bytes = vec![round.to_le_bytes()[0]; usize::try_from(length)?];
     bytes[..8].copy_from_slice(&size.to_be_bytes());

@@ -2,6 +2,7 @@
 //! is left after any write has failed.
 
 mod contract;
+mod damage;
 mod faults;
 mod ledger;
 mod mutants;
@@ -16,7 +17,7 @@ use vanthu::store::memory::{self, MemoryMedium};
 use vanthu::store::sled::{self, SledMedium};
 
 /// Small: eviction shall happen in tests.
-const CACHE_BYTES: u64 = 1 << 20;
+pub const CACHE_BYTES: u64 = 1 << 20;
 
 struct Memory(Arc<MemoryMedium>);
 
