@@ -120,12 +120,7 @@ pub async fn start(config: Config) -> Result<Running, Error> {
     }
     let incoming = accept::incoming(listener, tls.clone(), CONNECTIONS_MAX);
     let mut end = closed;
-    let server = Server::builder()
-        .initial_stream_window_size(STREAM_WINDOW)
-        .initial_connection_window_size(CONNECTION_WINDOW)
-        .max_concurrent_streams(STREAMS_PER_CONNECTION_MAX)
-        .http2_keepalive_interval(Some(KEEPALIVE))
-        .http2_keepalive_timeout(Some(KEEPALIVE_ANSWER))
+    let server = http2()
         .layer(MetricsLayer(metrics))
         .layer(DeadlineLayer)
         .layer(AdmissionLayer(admission.clone()))
@@ -136,6 +131,42 @@ pub async fn start(config: Config) -> Result<Running, Error> {
     let server = tokio::spawn(server);
     tracing::info!(%address, %operations, name = config.name, "serving");
     Ok(Running { address, operations, gateway, admission, tls, config, closing, tasks, server })
+}
+
+/// Serves one service and nothing else behind the same TLS and windows, for comparison.
+///
+/// # Errors
+/// [`Error`].
+pub async fn serve_only<S>(
+    config: &Config,
+    service: S,
+) -> Result<(SocketAddr, JoinHandle<Result<(), tonic::transport::Error>>), Error>
+where
+    S: tower::Service<http::Request<tonic::body::Body>, Error = std::convert::Infallible>
+        + tonic::server::NamedService
+        + Clone
+        + Send
+        + Sync
+        + 'static,
+    S::Response: axum::response::IntoResponse,
+    S::Future: Send + 'static,
+{
+    let material = Material::read(config)?;
+    let tls = Arc::new(RwLock::new(Arc::new(tls::server(&material.tls)?)));
+    let (listener, address) = listen(config.listen).await?;
+    let incoming = accept::incoming(listener, tls, CONNECTIONS_MAX);
+    let served = http2().add_service(service).serve_with_incoming(incoming);
+    Ok((address, tokio::spawn(served)))
+}
+
+/// The transport as every gateway has it.
+fn http2() -> Server {
+    Server::builder()
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_concurrent_streams(STREAMS_PER_CONNECTION_MAX)
+        .http2_keepalive_interval(Some(KEEPALIVE))
+        .http2_keepalive_timeout(Some(KEEPALIVE_ANSWER))
 }
 
 type Opened = (Arc<dyn Store>, Arc<dyn crate::gateway::ports::Contents>, Arc<dyn HeadGuard>);
