@@ -86,7 +86,8 @@ pub fn accepted(number: u128, urgency: Urgency) -> Entry {
 /// Its arrival in the mailbox of `to`.
 pub fn consigned(number: u128, to: &str, urgency: Urgency) -> Entry {
     let (to, urgency) = (Some(code(to)), Some(urgency));
-    Entry { to, urgency, ..entry(Event::ContentConsignment, number) }
+    let envelope = Some(envelope(number));
+    Entry { to, envelope, urgency, ..entry(Event::ContentConsignment, number) }
 }
 
 /// Its acknowledgement by `to`.

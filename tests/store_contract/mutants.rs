@@ -38,22 +38,23 @@ pub enum Bug {
     SkipsTheCursorEntry,
 }
 
-pub const BUGS: &[Bug] = &[
-    Bug::IgnoresTheFence,
-    Bug::StealsTheLeadership,
-    Bug::IgnoresTheSize,
-    Bug::AnswersWithoutToken,
-    Bug::HandsOutLeasedItems,
-    Bug::ForgetsToFreeReleasedItems,
-    Bug::ReversesLanes,
-    Bug::KeepsRefusedBatches,
-    Bug::WritesHalfOfABatch,
-    Bug::LosesCheckpoints,
-    Bug::LosesTheLastBatchAtRestart,
-    Bug::NeverRemoves,
-    Bug::ForgetsRequests,
-    Bug::LosesProjectionsWithTheEpoch,
-    Bug::SkipsTheCursorEntry,
+/// Every bug, and the case that is there to notice it.
+pub const BUGS: &[(Bug, &str)] = &[
+    (Bug::IgnoresTheFence, "a takeover raises the term and the old leader writes nothing"),
+    (Bug::StealsTheLeadership, "there is one leader until its time is over"),
+    (Bug::IgnoresTheSize, "a batch that does not begin at the end is refused"),
+    (Bug::AnswersWithoutToken, "a dead token is refused"),
+    (Bug::HandsOutLeasedItems, "a leased item is not handed out twice and blocks no other"),
+    (Bug::ForgetsToFreeReleasedItems, "a released item is free at once"),
+    (Bug::ReversesLanes, "lanes are served by urgency, then in order"),
+    (Bug::KeepsRefusedBatches, "a refused commit leaves nothing"),
+    (Bug::WritesHalfOfABatch, "what is appended is read back, across batches and bundles"),
+    (Bug::LosesCheckpoints, "the first checkpoint that covers an entry is found"),
+    (Bug::LosesTheLastBatchAtRestart, "content has one place, the last committed"),
+    (Bug::NeverRemoves, "an item is answered in the commit of its entry"),
+    (Bug::ForgetsRequests, "an item is not doubled by a retry, nor a request accepted twice"),
+    (Bug::LosesProjectionsWithTheEpoch, "a closed epoch stays readable and projections go along"),
+    (Bug::SkipsTheCursorEntry, "entries are found in order, after a cursor"),
 ];
 
 /// A store in memory with a bug.
