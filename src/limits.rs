@@ -87,8 +87,6 @@ pub const NOTE_SIZE_MAX: usize = 2_000;
 pub const VOLUME_BLOB_SIZE_MAX: u64 = 4 * 1024 * 1024;
 /// A volume file is closed at this size: small enough to copy, large enough to be few.
 pub const VOLUME_SIZE_MAX: u64 = 1024 * 1024 * 1024;
-/// Content that waits for one group sync.
-pub const SYNC_GROUP_MAX: usize = 256;
 /// Requests that wait for the content writer: four groups of 256 single pieces.
 pub const CONTENT_QUEUE_MAX: usize = 1_024;
 /// Open handles of volumes for reading: 64 GiB of the newest bodies without opening a file.

@@ -65,7 +65,9 @@ impl Folder {
 }
 
 fn keep(store: &ContentStore, pieces: Vec<Piece>) -> Result<Vec<(Sha256, Place)>, String> {
-    store.keep(pieces).blocking_recv().expect("answers")
+    let kept = store.keep(pieces).blocking_recv().expect("answers");
+    store.settle().expect("settles");
+    kept
 }
 
 fn piece(bytes: &[u8]) -> Piece {

@@ -44,6 +44,7 @@ pub(super) async fn run(folder: &Path, entries: u64, output: Output) -> Result<E
     let contents = ContentStore::open(&config.data.join("content"), now).map_err(Failure::other)?;
     let setup = Setup {
         store: store.clone(),
+        contents: Arc::new(contents),
         guard: Arc::new(FileGuard::open(&config.data).map_err(Failure::other)?),
         clock: Arc::new(SystemClock),
         key: log_key(&config)?,
@@ -51,7 +52,7 @@ pub(super) async fn run(folder: &Path, entries: u64, output: Output) -> Result<E
         epoch_entries: config.log.epoch_entries,
     };
     let surroundings = Material::read(&config)?.surroundings;
-    let gateway = Gateway::start(setup, Arc::new(contents), surroundings);
+    let gateway = Gateway::start(setup, surroundings);
     let gateway = Arc::new(gateway.map_err(Failure::other)?);
 
     let consignment = submit(&gateway, 0).await?;

@@ -344,9 +344,15 @@ pub enum UploadError {
 
 /// Where bodies live: content-addressed, outside the log.
 pub trait Contents: Send + Sync {
-    /// Keeps pieces; the answer comes when all of them are durable, in their order. Many callers
-    /// share one sync.
+    /// Writes pieces and answers with their places, in their order. They are durable after the next
+    /// [`Contents::settle`]; whoever commits an entry that refers to them calls it before.
     fn keep(&self, pieces: Vec<Piece>) -> oneshot::Receiver<Result<Vec<(Sha256, Place)>, String>>;
+
+    /// Makes everything durable that was kept before the call: many pieces share one sync. Blocks.
+    ///
+    /// # Errors
+    /// [`StoreError::Medium`]; nothing kept since the last success can be promised then.
+    fn settle(&self) -> Result<(), StoreError>;
 
     /// How many bytes of an upload have arrived; `size` if it is complete and checked.
     ///

@@ -97,13 +97,14 @@ pub async fn start(config: Config) -> Result<Running, Error> {
         .map_err(|error| Error::Ended(error.to_string()))??;
     let setup = Setup {
         store,
+        contents,
         guard,
         clock: Arc::new(SystemClock),
         key: config::log_key(&config)?,
         name: config.name.clone(),
         epoch_entries: config.log.epoch_entries,
     };
-    let gateway = Arc::new(Gateway::start(setup, contents, material.surroundings)?);
+    let gateway = Arc::new(Gateway::start(setup, material.surroundings)?);
     let admission = Arc::new(Admission::new(gateway.clone(), material.tls.revocations));
     let (closing, closed) = watch::channel(false);
     let metrics = Arc::new(Metrics::default());

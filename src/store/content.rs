@@ -115,14 +115,24 @@ impl Contents for ContentStore {
     fn keep(&self, pieces: Vec<Piece>) -> oneshot::Receiver<Result<Vec<(Sha256, Place)>, String>> {
         let (answer, answered) = oneshot::channel();
         let Some(queue) = &self.queue else { return answered };
-        if let Err(refused) = queue.try_send(Request { pieces, answer }) {
+        if let Err(refused) = queue.try_send(Request::Keep { pieces, answer }) {
             let (why, request) = match refused {
                 TrySendError::Full(request) => ("too much content waits to be kept", request),
                 TrySendError::Disconnected(request) => ("the content writer has ended", request),
             };
-            let _ = request.answer.send(Err(why.into()));
+            if let Request::Keep { answer, .. } = request {
+                let _ = answer.send(Err(why.into()));
+            }
         }
         answered
+    }
+
+    fn settle(&self) -> Result<(), StoreError> {
+        let ended = || StoreError::Medium("the content writer has ended".into());
+        let (answer, answered) = oneshot::channel();
+        let queue = self.queue.as_ref().ok_or_else(ended)?;
+        queue.send(Request::Settle { answer }).map_err(|_| ended())?;
+        answered.blocking_recv().map_err(|_| ended())?.map_err(StoreError::Medium)
     }
 
     fn staged(&self, system: &SystemId, digest: &Sha256, size: u64) -> Result<u64, UploadError> {

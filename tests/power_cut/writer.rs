@@ -99,5 +99,6 @@ fn keep(
         Piece::Bytes(digest, bytes.into())
     };
     let kept = contents.keep(vec![piece]).blocking_recv()??;
+    contents.settle()?;
     kept.first().copied().ok_or_else(|| "nothing was kept".into())
 }
