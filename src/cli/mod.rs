@@ -57,7 +57,7 @@ enum Command {
     /// Verifies the signatures in files; needs no gateway
     Verify(verify::Options),
     /// Sends a document
-    Send(send::Options),
+    Send(Box<send::Options>),
     /// Lists or follows what waits in a mailbox
     Inbox(mailbox::InboxOptions),
     /// Saves a document with all its parts
@@ -120,7 +120,7 @@ async fn run_async(command: Command, output: Output) -> Result<Exit, Failure> {
     match command {
         Command::Demo(options) => crate::demo::run(options).await,
         Command::Serve(options) => serve::run(options).await,
-        Command::Send(options) => send::run(options, output).await,
+        Command::Send(options) => send::run(*options, output).await,
         Command::Inbox(options) => mailbox::inbox(options, output).await,
         Command::Get(options) => mailbox::get(options, output).await,
         Command::Ack(options) => mailbox::acknowledge(options, output).await,
