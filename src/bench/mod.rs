@@ -20,6 +20,7 @@ use crate::workshop::pki::DevPki;
 use crate::workshop::profile::Profile;
 use load::{Figures, Load};
 use process::Gateway;
+pub(crate) use process::peak_memory;
 
 /// Measures submissions against the limits of this machine.
 ///

@@ -11,6 +11,7 @@ use super::Output;
 use super::evidence::{public_key, receipt_file};
 use super::exit::{Exit, Failure};
 use crate::audit::{Auditor, Report};
+use crate::bench::peak_memory;
 use crate::client;
 use crate::gateway::Reading;
 use crate::gateway::ports::{LogReader as _, LogStore as _};
@@ -221,6 +222,7 @@ fn progress(at: EntryId) {
 
 fn print(report: &Report, seconds: f64, output: Output) {
     let rate = report.entries as f64 / seconds.max(1e-9);
+    let memory = peak_memory("/proc/self/status");
     if output == Output::Json {
         let findings: Vec<_> = report
             .findings
@@ -240,6 +242,7 @@ fn print(report: &Report, seconds: f64, output: Output) {
             "findings": findings,
             "seconds": seconds,
             "entries_per_second": rate,
+            "peak_memory_bytes": memory,
         });
         println!("{value}");
         return;
@@ -250,10 +253,11 @@ fn print(report: &Report, seconds: f64, output: Output) {
     }
     let verdict = if report.findings.is_empty() { "holds" } else { "DOES NOT HOLD" };
     println!(
-        "the log {verdict}: {} entries in {} epochs, {} checkpoints, {} findings, {rate:.0} entries/s",
+        "the log {verdict}: {} entries in {} epochs, {} checkpoints, {} findings, {rate:.0} entries/s, peak memory {} MiB",
         report.entries,
         report.epochs,
         report.counts.checkpoints,
         report.findings.len(),
+        memory >> 20,
     );
 }

@@ -264,7 +264,7 @@ pub struct LeaseRequest<'a> {
     pub now: Time,
     /// Until when it may hold them.
     pub until: Time,
-    /// How many at most.
+    /// How many it may hold at once, those it holds already included.
     pub max: usize,
 }
 
