@@ -191,7 +191,14 @@ fn roles(document: &Document<'_>, view: &View) -> Result<HashMap<u32, u8>, Fault
     let mut roles: HashMap<u32, u8> = HashMap::new();
     let mut waiting: Vec<(u32, u8)> = Vec::new();
     let mut steps = 0_usize;
-    scan(&view.trailer, 0, &mut waiting);
+    // Other trailer entries show nothing; LibreOffice's /AdditionalStreams even dangles.
+    let mut roots = Dictionary::default();
+    for key in ["Root", "Info"] {
+        if let Some(value) = view.trailer.get(key) {
+            roots.entries.insert(key.into(), value.clone());
+        }
+    }
+    scan(&roots, 0, &mut waiting);
     while let Some((number, role)) = waiting.pop() {
         let known = roles.entry(number).or_insert(0);
         // An object is walked once as a member of the security store and once as anything else.

@@ -53,7 +53,7 @@ impl PartialEq for Text {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Dictionary {
     pub entries: BTreeMap<Vec<u8>, Object>,
-    /// A key stood there twice: readers differ in which one they take.
+    /// A key stood there twice with different values: readers differ in which one they take.
     pub has_doubles: bool,
 }
 
@@ -417,7 +417,9 @@ impl<'a> Lexer<'a> {
                 b'/' => {
                     let key = self.name()?;
                     let value = self.object_at(depth + 1)?;
-                    dictionary.has_doubles |= dictionary.entries.insert(key, value).is_some();
+                    let known = dictionary.entries.get(&key);
+                    dictionary.has_doubles |= known.is_some_and(|known| *known != value);
+                    dictionary.entries.insert(key, value);
                 }
                 b'>' if self.rest().len() == 1 => return Err(SyntaxError::Truncated),
                 b'>' if self.rest().get(1) == Some(&b'>') => {

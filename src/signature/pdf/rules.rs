@@ -56,7 +56,15 @@ pub(super) fn form(
                 appended_fields(diff, &before, &after, offset)?;
             }
             // Defaults for fields that have none yet; no signed appearance depends on them.
-            b"DR" | b"DA" if old.get("DR").is_none() && old.get("DA").is_none() => {}
+            b"DR" => {
+                let before = diff.document.dictionary(diff.signed, old, "DR")?.unwrap_or_default();
+                let after = diff.document.dictionary(diff.last, new, "DR")?.unwrap_or_default();
+                if !is_extended(&before, &after) {
+                    let message = "The form's resources were changed after signing.";
+                    diff.refuse("FORM_CHANGED", message, offset);
+                }
+            }
+            b"DA" if old.get("DA").is_none() => {}
             b"NeedAppearances" if new.get("NeedAppearances") != Some(&Object::Boolean(true)) => {}
             _ => {
                 let key = String::from_utf8_lossy(key).into_owned();
@@ -66,6 +74,15 @@ pub(super) fn form(
         }
     }
     Ok(())
+}
+
+/// Everything of `old` is in `new` as it was. Writers add the fonts of a seal to the resources.
+fn is_extended(old: &Dictionary, new: &Dictionary) -> bool {
+    old.entries.iter().all(|(key, before)| match (before, new.entries.get(key)) {
+        (Object::Dictionary(before), Some(Object::Dictionary(after))) => is_extended(before, after),
+        (before, Some(after)) => before == after,
+        (before, None) => *before == Object::Null,
+    })
 }
 
 /// What was added to a list; `None` if something was removed or moved.

@@ -148,10 +148,12 @@ impl Walk<'_> {
             .sections
             .iter()
             .any(|s| (s.is_stream && s.offset == begin) || s.hybrid == Some(begin));
-        let is_listed = self.listed.get(&begin).is_some_and(|&n| u64::from(n) == number);
-        if !is_section && !is_listed {
+        let listed = self.listed_at(begin, number)?;
+        if !is_section && listed.is_none() {
             return Err(Fault::Broken(begin));
         }
+        self.seen.extend(listed);
+        // A section may list its own stream.
         self.seen.insert(begin);
         if stream.is_none() {
             return Ok(end);
@@ -159,5 +161,18 @@ impl Walk<'_> {
         let loaded = super::document::Loaded { object, place: (begin, None), stream };
         let (_, data_end) = self.document.stream_range(self.last, &loaded)?;
         end_of_stream(file, data_end)
+    }
+    /// The offset under which the sections list the object at `begin`: its own, or that of the
+    /// white space before it, which some writers count in.
+    fn listed_at(&self, begin: u64, number: u64) -> Result<Option<u64>, Fault> {
+        const BLANKS_MAX: u64 = 4;
+        for offset in (begin.saturating_sub(BLANKS_MAX)..=begin).rev() {
+            if self.listed.get(&offset).is_some_and(|&listed| u64::from(listed) == number) {
+                let blanks = self.document.file.bytes(offset, begin)?;
+                let is_blank = blanks.iter().all(|&byte| super::object::is_space(byte));
+                return Ok(is_blank.then_some(offset));
+            }
+        }
+        Ok(None)
     }
 }
