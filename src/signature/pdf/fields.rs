@@ -50,10 +50,10 @@ impl Walk<'_> {
         if depth > PDF_FIELD_DEPTH_MAX || self.count > PDF_FIELDS_MAX {
             return Err(Fault::OverBudget);
         }
-        if let Object::Reference(number, _) = field {
-            if !self.seen.insert(*number) {
-                return Ok(());
-            }
+        if let Object::Reference(number, _) = field
+            && !self.seen.insert(*number)
+        {
+            return Ok(());
         }
         let Some(loaded) = self.document.resolve(self.view, field)? else { return Ok(()) };
         let Some(dictionary) = loaded.dictionary() else { return Ok(()) };

@@ -12,6 +12,8 @@ mod judgement;
 mod object;
 mod range;
 mod rules;
+#[cfg(test)]
+mod scenarios;
 mod updates;
 mod xref;
 
