@@ -233,7 +233,26 @@ fn changed_content_is_named_with_its_place() {
     expect(&country, &noted, DOUBTED, "ANNOTATION_ADDED");
     let widget = "<</Subtype/Widget/FT/Sig/T(x)/Rect[0 0 99 99]/AP<</N 4 0 R>>>>";
     let drawn = update(&pdf, &[(3, page.to_owned()), (50, widget.to_owned())]);
-    expect(&country, &drawn, DOUBTED, "UNSIGNED_FIELD_DRAWS");
+    expect(&country, &drawn, DOUBTED, "ANNOTATION_ADDED");
+    // The same widget in the form: a field that is not signed.
+    let root = "<</Type/Catalog/Pages 2 0 R/AcroForm<</SigFlags 3/Fields[20 0 R 50 0 R]>>>>";
+    let listed = update(&drawn, &[(1, root.to_owned())]);
+    expect(&country, &listed, DOUBTED, "UNSIGNED_FIELD_DRAWS");
+    // A widget that borrows the officer's signature but draws something of its own.
+    let borrowed = widget.replace("/T(x)", "/V 21 0 R");
+    let drawn = update(&pdf, &[(3, page.to_owned()), (50, borrowed)]);
+    expect(&country, &drawn, DOUBTED, "ANNOTATION_ADDED");
+}
+
+#[test]
+fn later_changes_to_what_cannot_be_read_are_not_ruled_out() {
+    let country = country();
+    let odd =
+        update(&blank(), &[(4, "<</Length 12/Odd odd>>\nstream\nBT (100) ET \nendstream".into())]);
+    let first = seal(update(&odd, &signature_objects(&[], 20, "")), &country.officer);
+    expect(&country, &first, PASSED, "");
+    let later = update(&first, &[(9, "<</Title(b)>>".to_owned())]);
+    expect(&country, &later, DOUBTED, "NOT_COMPARABLE");
 }
 
 #[test]
