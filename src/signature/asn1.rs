@@ -207,7 +207,7 @@ pub(super) fn encode(tag: u8, content: &[&[u8]]) -> Vec<u8> {
 }
 
 /// The elements of a SET OF in DER order.
-pub(super) fn sorted<'a>(content: &'a [u8]) -> Result<Vec<&'a [u8]>, Malformed> {
+pub(super) fn sorted(content: &[u8]) -> Result<Vec<&[u8]>, Malformed> {
     let mut reader = Reader::new(content);
     let mut elements = Vec::new();
     while !reader.is_empty() {
