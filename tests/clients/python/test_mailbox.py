@@ -1,0 +1,263 @@
+"""Mailboxes: order, leases, cursors, answers, and what the sender hears of them."""
+
+import contextlib
+import queue
+import threading
+
+import grpc
+import pytest
+from gateway import CALL_SECONDS
+from grpc import StatusCode as Code
+from mail import acknowledge, document, fetch, next_event, refuse, report, waiting, watching
+from papers import Letter
+from proofs import LogKey, check_receipt
+from refusals import refused
+from vanthu.v1 import delivery_pb2, envelope_pb2
+from vanthu.v1 import mailbox_service_pb2 as box
+from vanthu.v1 import trace_service_pb2 as tr
+
+
+def send(gateway, **fields):
+    return Letter(**fields).send(gateway.system("commune")).consignment_id
+
+
+def with_urgency(gateway, *urgencies):
+    values = [envelope_pb2.Urgency.Value(f"URGENCY_{one}") for one in urgencies]
+    return [send(gateway, urgency=value) for value in values]
+
+
+def state(gateway, consignment, recipient="H49"):
+    request = tr.ListDeliveriesRequest(consignment_id=consignment)
+    found = gateway.system("commune").trace.ListDeliveries(request).deliveries
+    return next(one for one in found if one.recipient == recipient)
+
+
+def test_documents_come_by_urgency_and_then_by_age(gateway):
+    sent = with_urgency(gateway, "NORMAL", "URGENT", "FLASH", "NORMAL", "IMMEDIATE", "FLASH")
+    expected = [sent[index] for index in (2, 5, 4, 1, 0, 3)]
+    province = gateway.system("province")
+    assert [item.consignment_id for item in waiting(province, "H49")] == expected
+    with watching(province, "H49") as stream:
+        assert [next_event(stream, "item")[0].consignment_id for _ in sent] == expected
+
+
+def test_a_watch_hears_of_a_document_when_it_comes(gateway):
+    with watching(gateway.system("province"), "H49") as stream:
+        for _ in range(3):
+            sent = send(gateway)
+            assert next_event(stream, "item")[0].consignment_id == sent
+
+
+def test_a_cursor_resumes_after_what_was_dealt_with(gateway):
+    province = gateway.system("province")
+    first, second = send(gateway), send(gateway)
+    with watching(province, "H49") as stream:
+        item, cursor = next_event(stream, "item")
+        assert item.consignment_id == first
+        acknowledge(province, "H49", first, item.lease_token)
+    with watching(province, "H49", cursor) as stream:
+        item, cursor = next_event(stream, "item")
+        assert item.consignment_id == second
+    third = send(gateway)
+    # The second was seen and is still leased: with this cursor only what is new comes.
+    with watching(province, "H49", cursor) as stream:
+        assert next_event(stream, "item")[0].consignment_id == third
+
+
+def test_notices_are_not_repeated_after_their_cursor(gateway):
+    commune, province = gateway.system("commune"), gateway.system("province")
+    sent = [send(gateway) for _ in range(3)]
+    for consignment in sent:
+        acknowledge(province, "H49", consignment)
+    with watching(commune, "H49.151") as stream:
+        notice, cursor = next_event(stream, "notice")
+        assert notice.consignment_id == sent[0]
+    with watching(commune, "H49.151", cursor) as stream:
+        assert [next_event(stream, "notice")[0].consignment_id for _ in range(2)] == sent[1:]
+
+
+def test_an_item_is_leased_to_one_watcher_at_a_time(gateway):
+    heard = queue.Queue()
+
+    def listen(stream):
+        with contextlib.suppress(grpc.RpcError):
+            for event in stream:
+                heard.put(event.item)
+
+    with contextlib.ExitStack() as stack:
+        for _ in range(3):
+            stream = stack.enter_context(watching(gateway.connect("province"), "H49"))
+            threading.Thread(target=listen, args=(stream,), daemon=True).start()
+        sent = [send(gateway) for _ in range(12)]
+        items = [heard.get(timeout=CALL_SECONDS) for _ in sent]
+        assert sorted(item.consignment_id for item in items) == sorted(sent)
+        assert {item.attempt for item in items} == {1}
+        for item in items:
+            acknowledge(gateway.system("province"), "H49", item.consignment_id, item.lease_token)
+    assert heard.empty()
+
+
+def test_a_watcher_that_leaves_frees_what_it_held(gateway):
+    province = gateway.system("province")
+    sent = send(gateway)
+    with watching(province, "H49") as stream:
+        left, _ = next_event(stream, "item")
+    with watching(province, "H49") as stream:
+        again, _ = next_event(stream, "item")
+        assert (again.consignment_id, again.attempt) == (sent, 2)
+        assert again.lease_token != left.lease_token
+        with gateway.writes(0), refused(Code.FAILED_PRECONDITION, "LEASE_LOST", "lease_token"):
+            acknowledge(province, "H49", sent, left.lease_token)
+        acknowledge(province, "H49", sent, again.lease_token)
+
+
+def test_a_leased_item_is_answered_with_its_token_only(gateway):
+    province = gateway.system("province")
+    sent = send(gateway)
+    with watching(province, "H49") as stream:
+        item, _ = next_event(stream, "item")
+        with gateway.writes(0):
+            for token in ("", "not-a-token", "6f1c4d0e-4f0e-4d8a-9a3b-000000000000"):
+                with refused(Code.FAILED_PRECONDITION, "LEASE_LOST", "lease_token"):
+                    acknowledge(province, "H49", sent, token)
+                with refused(Code.FAILED_PRECONDITION, "LEASE_LOST", "lease_token"):
+                    refuse(province, "H49", sent, "wrong address", token)
+        assert not acknowledge(province, "H49", sent, item.lease_token).repeated
+
+
+def test_an_unanswered_item_comes_again_after_a_restart(gateway):
+    sent = send(gateway)
+    with watching(gateway.system("province"), "H49") as stream:
+        before, _ = next_event(stream, "item")
+        gateway.restart()
+    province = gateway.system("province")
+    with watching(province, "H49") as stream:
+        after, _ = next_event(stream, "item")
+        assert (after.consignment_id, after.entry_id) == (sent, before.entry_id)
+        acknowledge(province, "H49", sent, after.lease_token)
+    assert waiting(province, "H49") == []
+
+
+def test_lists_lease_nothing_and_page_through_every_lane(gateway):
+    sent = with_urgency(gateway, "NORMAL", "FLASH", "URGENT", "NORMAL", "FLASH")
+    province = gateway.system("province")
+    found, token = [], ""
+    while True:
+        page = province.mailbox.ListItems(box.ListItemsRequest(agency="H49", page_size=2, page_token=token))
+        assert 1 <= len(page.items) <= 2
+        found += page.items
+        token = page.next_page_token
+        if not token:
+            break
+    assert [item.consignment_id for item in found] == [sent[index] for index in (1, 4, 2, 0, 3)]
+    for item in found:
+        assert (item.lease_token, item.attempt, item.HasField("lease_expire_time")) == ("", 0, False)
+        assert (item.indication, item.legal_value) == ("UNSIGNED", "INFORMATION_ONLY")
+    assert not acknowledge(province, "H49", sent[0]).repeated, "nobody holds it"
+
+
+def test_acknowledging_again_gives_the_first_receipt(gateway):
+    province = gateway.system("province")
+    sent = send(gateway)
+    first = acknowledge(province, "H49", sent)
+    with gateway.writes(0):
+        for token in ("", "6f1c4d0e-4f0e-4d8a-9a3b-000000000000"):
+            again = acknowledge(province, "H49", sent, token)
+            assert again.repeated and not first.repeated
+            assert again.receipt.SerializeToString() == first.receipt.SerializeToString()
+
+
+def test_a_refused_document_goes_back_with_the_clerks_words(gateway):
+    commune, province = gateway.system("commune"), gateway.system("province")
+    sent = send(gateway)
+    words = "Sai thẩm quyền.\nĐề nghị gửi Sở Nông nghiệp và Môi trường."
+    with gateway.writes(1):
+        first = refuse(province, "H49", sent, words)
+        again = refuse(province, "H49", sent, "other words")
+    assert again.repeated and again.receipt == first.receipt
+    entry = check_receipt(first.receipt, LogKey(gateway.pki.vkey))
+    assert (entry["event"], entry["status"], entry["reason"]) == ("ConsignmentRejection", "02", "RECIPIENT")
+    assert "quyền" not in first.receipt.leaf.decode(), "the log keeps a digest only"
+    with watching(commune, "H49.151") as stream:
+        notice, _ = next_event(stream, "notice")
+    assert (notice.status, notice.note) == (delivery_pb2.BUSINESS_STATUS_REFUSED, words)
+    found = state(gateway, sent)
+    assert found.transport == delivery_pb2.TRANSPORT_REJECTED
+    assert found.business_status == delivery_pb2.BUSINESS_STATUS_REFUSED
+    assert waiting(province, "H49") == []
+
+
+def test_a_document_is_answered_once(gateway):
+    province = gateway.system("province")
+    taken, returned = send(gateway), send(gateway)
+    acknowledge(province, "H49", taken)
+    refuse(province, "H49", returned, "sai nơi nhận")
+    with gateway.writes(0):
+        with refused(Code.FAILED_PRECONDITION, "ALREADY_ANSWERED"):
+            refuse(province, "H49", taken, "sai nơi nhận")
+        with refused(Code.FAILED_PRECONDITION, "ALREADY_ANSWERED"):
+            acknowledge(province, "H49", returned)
+
+
+def test_reports_of_business_status_reach_the_sender_in_order(gateway):
+    commune, province = gateway.system("commune"), gateway.system("province")
+    sent = send(gateway)
+    acknowledge(province, "H49", sent)
+    key = LogKey(gateway.pki.vkey)
+    names = ["ASSIGNED", "IN_PROGRESS", "FINISHED"]
+    for name, code in zip(names, ("04", "05", "06")):
+        value = delivery_pb2.BusinessStatus.Value(f"BUSINESS_STATUS_{name}")
+        reported = report(province, "H49", sent, value, f"bước {code}")
+        entry = check_receipt(reported.receipt, key)
+        assert (entry["event"], entry["status"]) == ("status", code)
+        assert reported.delivery.business_status == value
+        assert reported.delivery.latest_entry == reported.receipt.entry_id
+        assert reported.delivery.transport == delivery_pb2.TRANSPORT_HANDED_OVER
+    with watching(commune, "H49.151") as stream:
+        notices = [next_event(stream, "notice")[0] for _ in range(4)]
+    assert [notice.note for notice in notices] == ["", "bước 04", "bước 05", "bước 06"]
+    assert state(gateway, sent).business_status == delivery_pb2.BUSINESS_STATUS_FINISHED
+
+
+def test_odd_reports_are_recorded_too(gateway):
+    province = gateway.system("province")
+    sent = send(gateway)
+    refuse(province, "H49", sent, "trả lại")
+    with gateway.writes(2):
+        report(province, "H49", sent, delivery_pb2.BUSINESS_STATUS_FINISHED)
+        report(province, "H49", sent, delivery_pb2.BUSINESS_STATUS_ARRIVED)
+    assert state(gateway, sent).transport == delivery_pb2.TRANSPORT_REJECTED
+
+
+def test_each_recipient_answers_for_itself(gateway):
+    province, portal = gateway.system("province"), gateway.system("portal")
+    sent = send(gateway, to=["H49", "G22", "H49.11"])
+    acknowledge(province, "H49", sent)
+    refuse(portal, "G22", sent, "không liên quan")
+    states = [state(gateway, sent, code).transport for code in ("H49", "G22", "H49.11")]
+    names = [delivery_pb2.Transport.Name(one) for one in states]
+    assert names == ["TRANSPORT_HANDED_OVER", "TRANSPORT_REJECTED", "TRANSPORT_CONSIGNED"]
+    assert [item.consignment_id for item in waiting(province, "H49.11")] == [sent]
+
+
+@pytest.mark.parametrize("offset, length", [(0, 1), (0, 0), (5, 0), (100, 300_000), (599_999, 1), (600_000, 0)])
+def test_any_range_of_a_part_can_be_fetched(shared, offset, length):
+    content = bytes(range(240)) * 2500
+    sent = send(shared, content=content)
+    end = offset + length if length else None
+    for system, agency in (("province", "H49"), ("commune", "H49.151")):
+        assert fetch(shared.system(system), agency, sent, "cong-van.pdf", offset, length) == content[offset:end]
+
+
+@pytest.mark.parametrize("offset, length", [(600_001, 0), (0, 600_001), (599_999, 2), (2**64 - 1, 2**64 - 1)])
+def test_a_range_outside_a_part_is_refused(shared, offset, length):
+    sent = send(shared, content=bytes(600_000 - 1) + b"x")
+    with refused(Code.OUT_OF_RANGE, "RANGE_OUTSIDE", "offset", size=600_000):
+        fetch(shared.system("province"), "H49", sent, "cong-van.pdf", offset, length)
+
+
+def test_the_sender_reads_its_own_document_without_a_delivery(gateway):
+    sent = send(gateway)
+    own = document(gateway.system("commune"), "H49.151", sent)
+    assert not own.HasField("delivery")
+    assert own.envelope == document(gateway.system("province"), "H49", sent).envelope
