@@ -16,7 +16,11 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
+pub(crate) use certs::make as make_dev;
+pub(crate) use evidence::receipt_file;
 pub use exit::{Exit, Failure};
+pub(crate) use log::audit_folder;
+pub(crate) use trace::timeline;
 
 /// Routes signed official documents and proves every step.
 ///
