@@ -149,15 +149,8 @@ class Upload:
 
     def go_on(self, gateway, stopped):
         stub = gateway.submissions()
-        announced = stub.Announce(
-            submission.AnnounceRequest(envelope=self.document.envelope), timeout=20)
-        if announced.missing:
-            offset = announced.missing[0].offset
-            assert offset >= self.offset, f"{self.offset} bytes had arrived, now {offset}"
-            self.resumed += 0 < offset < UPLOAD_SIZE
-            self.offset = offset
-            stub.Upload(self.messages(offset, stopped), timeout=60)
-            self.offset = UPLOAD_SIZE
+        if self.document.request_id not in self.ledger.documents:
+            self.send_content(stub, stopped)
         self.ledger.sent(self.document)
         result = stub.Submit(submission.SubmitRequest(
             request_id=self.document.request_id, envelope=self.document.envelope),
@@ -166,6 +159,18 @@ class Upload:
             self.ledger.told(self.document, result)
         self.finished += 1
         self.renew()
+
+    def send_content(self, stub, stopped):
+        announced = stub.Announce(
+            submission.AnnounceRequest(envelope=self.document.envelope), timeout=20)
+        if announced.missing:
+            offset = announced.missing[0].offset
+            assert offset >= self.offset, f"{self.offset} bytes had arrived, now {offset}"
+            self.resumed += 0 < offset < UPLOAD_SIZE
+            self.offset = offset
+            stub.Upload(self.messages(offset, stopped), timeout=60)
+            # From now on the upload is the gateway's: every Submit must find it.
+            self.offset = UPLOAD_SIZE
 
     def messages(self, offset, stopped):
         header = submission.UploadHeader(
@@ -227,11 +232,6 @@ def send_again(gateway, ledger, request_ids):
         document = ledger.documents[request_id]
         if document.parts is None:
             stub = gateway.submissions()
-            known = request_id in ledger.accepted
-            announced = stub.Announce(
-                submission.AnnounceRequest(envelope=document.envelope), timeout=20)
-            if not known and announced.missing:
-                continue  # The uploader goes on with it.
             result = stub.Submit(submission.SubmitRequest(
                 request_id=request_id, envelope=document.envelope), timeout=20).result
         else:

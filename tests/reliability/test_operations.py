@@ -181,7 +181,7 @@ def test_a_call_that_never_ends_is_cut_off(gateway):
     took = time.monotonic() - since
     release.set()
     assert upload.exception() is not None
-    assert code in (0, 1) and took < 25, (code, took)
+    assert code in (0, 1) and took < 30, (code, took)
     print(f"\ncut off after {took:.1f} s with exit code {code}")
 
 
