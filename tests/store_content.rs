@@ -14,7 +14,7 @@ use vanthu::clock::{Clock as _, SystemClock, Time};
 use vanthu::digest::Sha256;
 use vanthu::directory::SystemId;
 use vanthu::document::Urgency;
-use vanthu::gateway::ports::{Contents, LogStore, Piece, Place, Upload, UploadError};
+use vanthu::gateway::ports::{Contents, LogStore, Piece, Place, Staged, Upload, UploadError};
 use vanthu::limits::{STAGED_MAX, UPLOAD_AGE_MAX, VOLUME_BLOB_SIZE_MAX};
 use vanthu::store::content::ContentStore;
 use vanthu::store::sled::{self, SledMedium};
@@ -80,6 +80,17 @@ fn read(store: &ContentStore, digest: &Sha256, place: Place) -> Vec<u8> {
     source.read_at(0, &mut bytes).expect("reads");
     assert!(source.read_at(source.size(), &mut [0]).is_err(), "nothing beyond the end");
     bytes
+}
+
+/// How many bytes have arrived; `None` if the upload is complete and can be read.
+fn staged(store: &ContentStore, digest: &Sha256, size: u64) -> Result<Option<u64>, UploadError> {
+    match store.staged(&system(), digest, size)? {
+        Staged::Arriving(arrived) => Ok(Some(arrived)),
+        Staged::Complete(source) => {
+            assert_eq!(source.size(), size);
+            Ok(None)
+        }
+    }
 }
 
 fn upload_all(store: &ContentStore, bytes: &[u8]) -> Sha256 {
@@ -159,13 +170,15 @@ fn a_small_upload_goes_into_a_volume_and_a_large_one_keeps_its_file() {
     {
         let bytes = body(size, size);
         let digest = upload_all(&store, &bytes);
-        assert_eq!(store.staged(&system(), &digest, size), Ok(size));
-        let staged = store.read_staged(&system(), &digest).expect("complete");
-        assert_eq!(staged.size(), size);
+        assert_eq!(staged(&store, &digest, size), Ok(None));
+        assert_eq!(staged(&store, &digest, size + 1), Err(UploadError::TooLong(size + 1)));
         let kept = keep(&store, vec![Piece::Staged(system(), digest)]).expect("kept");
         assert_eq!(matches!(kept[0].1, Place::Volume { .. }), in_volume);
         assert_eq!(read(&store, &digest, kept[0].1), bytes);
-        assert_eq!(store.staged(&system(), &digest, size), Ok(0), "the upload is used up");
+        assert_eq!(staged(&store, &digest, size), Ok(None), "no commit refers to it yet");
+        store.discard(&system(), &[digest]);
+        assert_eq!(staged(&store, &digest, size), Ok(Some(0)), "the upload is used up");
+        assert_eq!(read(&store, &digest, kept[0].1), bytes);
         let again = keep(&store, vec![Piece::Staged(system(), digest)]);
         assert_eq!(again, Ok(kept), "a second document with the same part");
     }
@@ -182,9 +195,22 @@ fn a_large_upload_whose_commit_failed_is_kept_again_after_a_restart() {
     let digest = upload_all(&folder.open(), &bytes);
     for _ in 0..2 {
         let store = folder.open();
+        assert_eq!(staged(&store, &digest, VOLUME_BLOB_SIZE_MAX + 1), Ok(None));
         places.push(keep(&store, vec![Piece::Staged(system(), digest)]).expect("kept"));
     }
     assert_eq!(places[0], places[1]);
+}
+
+#[test]
+fn an_upload_whose_process_ended_before_the_check_is_completed_where_it_stands() {
+    let folder = Folder::new();
+    let bytes = body(4, 10_000);
+    let (digest, size) = (Sha256::of(&bytes), 10_000);
+    begin(&folder.open(), &digest, size, 0).expect("opens").append(&bytes).expect("takes");
+    let store = folder.open();
+    assert_eq!(staged(&store, &digest, size), Ok(Some(size)), "all there, but not checked");
+    begin(&store, &digest, size, size).expect("opens").finish().expect("completes");
+    assert_eq!(staged(&store, &digest, size), Ok(None));
 }
 
 #[test]
@@ -209,13 +235,13 @@ fn an_upload_resumes_after_a_disconnect_and_after_a_crash() {
     drop(store);
 
     let store = folder.open();
-    assert_eq!(store.staged(&system(), &digest, size), Ok(300_000));
+    assert_eq!(staged(&store, &digest, size), Ok(Some(300_000)));
     assert_eq!(begin(&store, &digest, size, 0).err(), Some(UploadError::Offset(300_000)));
     let mut upload = begin(&store, &digest, size, 300_000).expect("resumes");
     upload.append(&bytes[300_000..]).expect("takes");
     assert_eq!(upload.append(b"x"), Err(UploadError::TooLong(size)));
     upload.finish().expect("complete");
-    assert_eq!(store.staged(&system(), &digest, size), Ok(size));
+    assert_eq!(staged(&store, &digest, size), Ok(None));
     begin(&store, &digest, size, size).expect("opens").finish().expect("complete already");
 }
 
@@ -234,7 +260,7 @@ fn wrong_bytes_are_thrown_away_even_if_a_crash_spoiled_them() {
     upload.append(&bytes[5_000..]).expect("takes");
     let spoiled = Sha256::of_parts(&[&[0; 5_000], &bytes[5_000..]]);
     assert_eq!(upload.finish(), Err(UploadError::Digest(spoiled)));
-    assert_eq!(store.staged(&system(), &digest, 10_000), Ok(0));
+    assert_eq!(staged(&store, &digest, 10_000), Ok(Some(0)));
     assert!(!folder.upload_path(&digest, "part").exists());
 }
 

@@ -342,6 +342,14 @@ pub enum UploadError {
     Medium(String),
 }
 
+/// How far an upload has come.
+pub enum Staged {
+    /// So many bytes have arrived; it goes on there. If they are all, they are not checked yet.
+    Arriving(u64),
+    /// All of it, checked and durable.
+    Complete(Box<dyn Source + Send + Sync>),
+}
+
 /// Where bodies live: content-addressed, outside the log.
 pub trait Contents: Send + Sync {
     /// Writes pieces and answers with their places, in their order. They are durable after the next
@@ -354,11 +362,11 @@ pub trait Contents: Send + Sync {
     /// [`StoreError::Medium`]; nothing kept since the last success can be promised then.
     fn settle(&self) -> Result<(), StoreError>;
 
-    /// How many bytes of an upload have arrived; `size` if it is complete and checked.
+    /// How far an upload has come.
     ///
     /// # Errors
-    /// [`UploadError::Medium`].
-    fn staged(&self, system: &SystemId, digest: &Sha256, size: u64) -> Result<u64, UploadError>;
+    /// [`UploadError::TooLong`] if the upload has another size, [`UploadError::Medium`].
+    fn staged(&self, system: &SystemId, digest: &Sha256, size: u64) -> Result<Staged, UploadError>;
 
     /// Opens an upload to append to it from `offset` on.
     ///
@@ -372,15 +380,9 @@ pub trait Contents: Send + Sync {
         offset: u64,
     ) -> Result<Box<dyn Upload>, UploadError>;
 
-    /// The bytes of a complete upload.
-    ///
-    /// # Errors
-    /// [`UploadError::Medium`] if there is none.
-    fn read_staged(
-        &self,
-        system: &SystemId,
-        digest: &Sha256,
-    ) -> Result<Box<dyn Source + Send + Sync>, UploadError>;
+    /// The entries that refer to these kept uploads are durable: the uploads are used up. Until
+    /// then they stay, so that a submission which failed or was cut short can be sent again.
+    fn discard(&self, system: &SystemId, digests: &[Sha256]);
 
     /// The bytes of kept content.
     ///

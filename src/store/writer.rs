@@ -83,16 +83,14 @@ pub struct Writer {
     appender: Appender,
     recent: Recent,
     /// Directories whose names must be synced when things are settled.
-    renamed_in: BTreeSet<PathBuf>,
-    /// Uploads copied into a volume; removed once that is durable.
-    copied: Vec<PathBuf>,
+    named_in: BTreeSet<PathBuf>,
 }
 
 impl Writer {
     /// A writer that goes on where `appender` stands.
     pub fn new(folders: Arc<Folders>, appender: Appender) -> Self {
         let recent = Recent::default();
-        Self { folders, appender, recent, renamed_in: BTreeSet::new(), copied: Vec::new() }
+        Self { folders, appender, recent, named_in: BTreeSet::new() }
     }
 
     /// Writes pieces. An error is the medium's; a piece that is not there is in the answer.
@@ -111,12 +109,8 @@ impl Writer {
     /// One sync for all that was kept since the last.
     fn settle(&mut self) -> io::Result<()> {
         self.appender.sync()?;
-        for folder in std::mem::take(&mut self.renamed_in) {
+        for folder in std::mem::take(&mut self.named_in) {
             disk::sync_folder(&folder)?;
-        }
-        for path in self.copied.drain(..) {
-            // If it stays, it is removed with the stale uploads.
-            let _ = fs::remove_file(path);
         }
         Ok(())
     }
@@ -124,9 +118,6 @@ impl Writer {
     fn keep(&mut self, piece: &Piece) -> Result<(Sha256, Place), Failure> {
         let (Piece::Bytes(digest, _) | Piece::Staged(_, digest)) = piece;
         if let Some(place) = self.recent.place(digest) {
-            if let Piece::Staged(system, digest) = piece {
-                self.copied.push(self.folders.uploads.full(system, digest));
-            }
             return Ok((*digest, place));
         }
         let place = match piece {
@@ -156,16 +147,19 @@ impl Writer {
             if Sha256::of(&bytes) != *digest {
                 return Err(Failure::Absent(format!("the upload {digest} was damaged")));
             }
-            self.copied.push(path.to_owned());
             return Ok(self.appender.append(digest, &bytes)?);
         }
         let target = self.target(digest)?;
-        fs::rename(path, &target)?;
+        // A second name, not another: until the commit the upload must stand, too.
+        match fs::hard_link(path, &target) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            linked => linked?,
+        }
         File::open(&target)?.sync_all()?;
         Ok(Place::File { size })
     }
 
-    /// A large upload that was moved, whose commit then failed, is kept again where it lies.
+    /// The same upload was kept, committed and discarded a moment ago, for another submission.
     fn kept_before(&mut self, digest: &Sha256) -> Result<Place, Failure> {
         let target = self.target(digest)?;
         match target.metadata() {
@@ -189,7 +183,7 @@ impl Writer {
         let target = self.folders.file(digest);
         let folder = target.parent().ok_or(io::ErrorKind::InvalidInput)?.to_owned();
         disk::create_folder(&folder)?;
-        self.renamed_in.insert(folder);
+        self.named_in.insert(folder);
         Ok(target)
     }
 }
