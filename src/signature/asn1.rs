@@ -263,7 +263,7 @@ mod tests {
 
     #[test]
     fn lengths_beyond_the_bytes_and_endless_nesting_are_refused() {
-        let nested = vec![0x30_u8, 0x80].repeat(10_000);
+        let nested = [0x30_u8, 0x80].repeat(10_000);
         let huge = [0x30, 0x88, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff];
         for bytes in [&nested[..], &huge, &[0x30, 0x05, 1], &[0x30], &[], &[0x04, 0x80, 0, 0]] {
             assert_eq!(Reader::new(bytes).read(), Err(Malformed));
