@@ -26,8 +26,8 @@ fn files(corpus: &str) -> Option<Vec<PathBuf>> {
     let mut waiting = vec![root];
     let mut files = Vec::new();
     while let Some(folder) = waiting.pop() {
-        for entry in std::fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
+        for entry in std::fs::read_dir(folder).expect("the corpus can be read") {
+            let path = entry.expect("the corpus can be read").path();
             if path.is_dir() { waiting.push(path) } else { files.push(path) }
         }
     }
