@@ -173,7 +173,7 @@ pub(super) fn public_key(key: &str) -> Result<LogPublicKey, Failure> {
 }
 
 /// The file form of a receipt off the wire.
-pub(crate) fn receipt_file(wire: &v1::Receipt) -> Result<String, Failure> {
+pub(super) fn receipt_file(wire: &v1::Receipt) -> Result<String, Failure> {
     let malformed = || Failure::other("the gateway sent a malformed receipt");
     let id = wire.entry_id.ok_or_else(malformed)?;
     let path: Option<Vec<Sha256>> =

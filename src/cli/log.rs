@@ -8,10 +8,10 @@ use clap::Subcommand;
 use serde_json::json;
 
 use super::Output;
+use super::bench::peak_memory;
 use super::evidence::{public_key, receipt_file};
 use super::exit::{Exit, Failure};
 use crate::audit::{Auditor, Report};
-use crate::bench::peak_memory;
 use crate::client;
 use crate::gateway::Reading;
 use crate::gateway::ports::{LogReader as _, LogStore as _};
@@ -130,7 +130,7 @@ async fn audit(options: AuditOptions, output: Output) -> Result<Exit, Failure> {
 }
 
 /// Audits a data folder.
-pub(crate) fn audit_folder(data: &Path, key: LogPublicKey) -> Result<Report, Failure> {
+pub(super) fn audit_folder(data: &Path, key: LogPublicKey) -> Result<Report, Failure> {
     if !data.is_dir() {
         return Err(Failure::new(Exit::NotFound, format!("{}: no such folder", data.display())));
     }

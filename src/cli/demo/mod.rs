@@ -15,7 +15,7 @@ use country::Country;
 ///
 /// Example: vanthu demo --keep /tmp/country
 #[derive(Debug, clap::Args)]
-pub struct Options {
+pub(in crate::cli) struct Options {
     /// Keep everything in this folder, and print how to go on by hand
     #[arg(long)]
     keep: Option<PathBuf>,
@@ -25,7 +25,7 @@ pub struct Options {
 ///
 /// # Errors
 /// The first thing that did not go as it must.
-pub async fn run(options: Options) -> Result<Exit, Failure> {
+pub(in crate::cli) async fn run(options: Options) -> Result<Exit, Failure> {
     let folder = match &options.keep {
         Some(folder) => Folder::Kept(folder.clone()),
         None => Folder::Temporary(

@@ -33,7 +33,7 @@ impl Country {
         let made = {
             let pki_folder = pki_folder.clone();
             tokio::task::spawn_blocking(move || {
-                crate::cli::make_dev(&Profile::built_in(), &pki_folder)
+                crate::cli::certs::make(&Profile::built_in(), &pki_folder)
             })
         };
         let pki = made.await.map_err(Failure::other)??;

@@ -80,7 +80,7 @@ impl Drop for Gateway {
 }
 
 /// `VmHWM` of a status file of procfs, in bytes; 0 where there is none.
-pub(crate) fn peak_memory(status: &str) -> u64 {
+pub(in crate::cli) fn peak_memory(status: &str) -> u64 {
     let text = std::fs::read_to_string(status).unwrap_or_default();
     let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
     let kib = line.and_then(|line| line.trim().trim_end_matches(" kB").trim().parse::<u64>().ok());

@@ -3,8 +3,9 @@
 
 use std::path::Path;
 
+use super::super::log::audit_folder;
 use super::say;
-use crate::cli::{Failure, audit_folder};
+use crate::cli::Failure;
 use crate::log::LogPublicKey;
 use crate::store::sled::SledMedium;
 use crate::store::{Medium as _, Write};

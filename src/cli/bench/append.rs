@@ -6,8 +6,9 @@ use std::time::Instant;
 
 use serde_json::json;
 
+use super::super::log::audit_folder;
 use super::process::peak_memory;
-use crate::cli::{Exit, Failure, Output, audit_folder};
+use crate::cli::{Exit, Failure, Output};
 use crate::clock::SystemClock;
 use crate::config::{Config, Material, log_key};
 use crate::digest::Sha256;
@@ -37,7 +38,7 @@ const CACHE: u64 = 64 * 1024 * 1024;
 /// then audits it.
 pub(super) async fn run(folder: &Path, entries: u64, output: Output) -> Result<Exit, Failure> {
     let pki = folder.join("pki");
-    crate::cli::make_dev(&Profile::built_in().with_p256_keys(), &pki)?;
+    crate::cli::certs::make(&Profile::built_in().with_p256_keys(), &pki)?;
     let config = Config::read(&pki.join("vanthu.toml"))?;
     let store = Arc::new(sled::open(&config.data, CACHE).map_err(Failure::other)?);
     let now = crate::clock::Clock::now(&SystemClock);

@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use prost::Message as _;
 use tonic::transport::Channel;
 
+use super::super::trace::timeline;
 use super::country::{Country, envelope};
 use super::{paper, say};
-use crate::cli::{Failure, timeline};
+use crate::cli::Failure;
 use crate::digest::{Hasher, Sha256};
 use crate::evidence;
 use crate::log::Entry;
@@ -204,7 +205,7 @@ pub(super) async fn evidence(country: &Country, consignment: &str) -> Result<Pat
 }
 
 fn prove(country: &Country, wire: Option<&v1::Receipt>) -> Result<String, Failure> {
-    let file = crate::cli::receipt_file(wire.unwrap_or(&v1::Receipt::default()))?;
+    let file = crate::cli::evidence::receipt_file(wire.unwrap_or(&v1::Receipt::default()))?;
     let receipt = evidence::Receipt::read(file.as_bytes()).map_err(Failure::other)?;
     Ok(receipt.verify(&country.public_key()).map_err(Failure::other)?.id().to_string())
 }

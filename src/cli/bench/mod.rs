@@ -20,7 +20,7 @@ use crate::workshop::pki::DevPki;
 use crate::workshop::profile::Profile;
 use load::{Figures, Load};
 use process::Gateway;
-pub(crate) use process::peak_memory;
+pub(super) use process::peak_memory;
 
 /// Measures submissions against the limits of this machine.
 ///
@@ -28,7 +28,7 @@ pub(crate) use process::peak_memory;
 ///   vanthu bench --clients 64 --size 102400 --seconds 60
 ///   vanthu bench --append 1000000
 #[derive(Debug, clap::Args)]
-pub struct Options {
+pub(in crate::cli) struct Options {
     /// Clients, each with a connection of its own and one call at a time
     #[arg(long, default_value_t = 64)]
     clients: usize,
@@ -58,7 +58,7 @@ const EDGE: Duration = Duration::from_secs(10);
 ///
 /// # Errors
 /// If anything does not work; slow is no error.
-pub async fn run(options: Options, output: Output) -> Result<Exit, Failure> {
+pub(in crate::cli) async fn run(options: Options, output: Output) -> Result<Exit, Failure> {
     if let Some(config) = &options.serve_empty {
         return empty::serve(config).await;
     }
@@ -81,7 +81,7 @@ async fn submissions(
     let pki_folder = folder.join("pki");
     let made = tokio::task::spawn_blocking({
         let pki_folder = pki_folder.clone();
-        move || crate::cli::make_dev(&Profile::built_in(), &pki_folder)
+        move || crate::cli::certs::make(&Profile::built_in(), &pki_folder)
     });
     let pki: DevPki = made.await.map_err(Failure::other)??;
     let load = Load::prepare(&pki, options.clients, options.size)?;
