@@ -149,3 +149,5 @@ pub const PDF_FIELD_DEPTH_MAX: usize = 16;
 pub const PDF_FIELDS_MAX: usize = 100_000;
 /// The picture of a signature, in square points: half an A4 page (595 × 842). A seal has 36 mm.
 pub const SIGNATURE_AREA_MAX: f64 = 250_000.0;
+/// Parsed certificates from documents that are remembered; an entry costs about 8 KiB.
+pub const CERTIFICATES_KEPT_MAX: usize = 4_096;

@@ -158,7 +158,7 @@ fn judge_cms(bytes: &[u8], detached: Option<&dyn Source>, trust: &Trust, now: Ti
             return broken(Kind::Cms, Format::CmsDetached, document);
         }
     };
-    let certificates = signer::certificates(&data, &mut quirks);
+    let certificates = signer::certificates(trust, &data, &mut quirks);
     let context =
         Context { trust, now, data: &data, certificates: &certificates, profile: Profile::Plain };
     let signatures = data.signers.iter().enumerate().map(|(index, info)| {

@@ -51,13 +51,14 @@ impl Judged {
 
 /// The certificates of a CMS that can be read.
 pub(super) fn certificates(
+    trust: &Trust,
     data: &SignedData<'_>,
     quirks: &mut Vec<String>,
 ) -> Vec<Arc<Certificate>> {
     let mut certificates = Vec::new();
     for der in &data.certificates {
-        match Certificate::from_der(der) {
-            Ok(certificate) => certificates.push(Arc::new(certificate)),
+        match trust.certificate(der) {
+            Ok(certificate) => certificates.push(certificate),
             Err(_) => quirks.push("a certificate in the CMS cannot be read".to_owned()),
         }
     }

@@ -118,15 +118,15 @@ impl Diff<'_> {
             return Ok(());
         }
         let is_root = matches!(
-            self.versions.last.trailer.get("Root"), Some(Object::Reference(root, _)) if *root == number
+            self.versions.last.trailer.get("Root"),
+            Some(Object::Reference(root, _)) if *root == number
         );
-        let only = |allowed: u8| role & !allowed == 0;
         let offset = after.place.0;
         match (&before.object, &after.object) {
             (Object::Dictionary(old), Object::Dictionary(new)) if is_root => {
                 rules::catalog(self, old, new, offset)
             }
-            _ if only(role::SECURITY_STORE) => Ok(()),
+            _ if role == role::SECURITY_STORE => Ok(()),
             _ if self.is_locked => {
                 self.refuse(
                     "CERTIFIED_WITHOUT_CHANGES",
@@ -135,28 +135,39 @@ impl Diff<'_> {
                 );
                 Ok(())
             }
-            _ if only(role::METADATA | role::INFO) => {
+            _ if role & !(role::METADATA | role::INFO) == 0 => {
                 self.quirks.insert("the document information was changed after signing");
                 Ok(())
             }
-            (Object::Dictionary(old), Object::Dictionary(new)) if only(role::FORM) => {
-                rules::form(self, old, new, offset)
+            _ => self.change_by_kind(number, role, before, after),
+        }
+    }
+
+    fn change_by_kind(
+        &mut self,
+        number: u32,
+        role: u8,
+        before: &Loaded,
+        after: &Loaded,
+    ) -> Result<(), Fault> {
+        let only = |allowed: u8| role & !allowed == 0;
+        let offset = after.place.0;
+        let is_stream = before.stream.is_some() || after.stream.is_some();
+        match (&before.object, &after.object) {
+            (Object::Dictionary(old), Object::Dictionary(new)) if !is_stream => {
+                if only(role::FORM) {
+                    rules::form(self, old, new, offset)
+                } else if old.is("Type", "Page") && new.is("Type", "Page") {
+                    rules::page(self, old, new, offset)
+                } else {
+                    rules::field(self, number, old, new, offset)
+                }
             }
             (Object::Array(old), Object::Array(new)) if only(role::ANNOTATIONS) => {
                 rules::appended_annotations(self, old, new, offset)
             }
             (Object::Array(old), Object::Array(new)) if only(role::FIELDS) => {
                 rules::appended_fields(self, old, new, offset)
-            }
-            (Object::Dictionary(old), Object::Dictionary(new))
-                if old.is("Type", "Page") && new.is("Type", "Page") =>
-            {
-                rules::page(self, old, new, offset)
-            }
-            (Object::Dictionary(old), Object::Dictionary(new))
-                if before.stream.is_none() && after.stream.is_none() =>
-            {
-                rules::field(self, number, old, new, offset)
             }
             _ => {
                 self.refuse(

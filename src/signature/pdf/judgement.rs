@@ -97,7 +97,7 @@ impl Judge<'_> {
             fail("SIGNER_COUNT", "A PDF signature must have exactly one signer.");
             return Judged::default();
         };
-        let certificates = signer::certificates(&data, quirks);
+        let certificates = signer::certificates(self.trust, &data, quirks);
         let context = Context {
             trust: self.trust,
             now: self.now,
