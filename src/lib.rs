@@ -37,5 +37,3 @@ pub mod server;
 pub mod workshop;
 pub mod client;
 pub mod cli;
-pub mod demo;
-pub mod bench;

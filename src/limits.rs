@@ -87,8 +87,6 @@ pub const NOTE_SIZE_MAX: usize = 2_000;
 pub const VOLUME_BLOB_SIZE_MAX: u64 = 4 * 1024 * 1024;
 /// A volume file is closed at this size: small enough to copy, large enough to be few.
 pub const VOLUME_SIZE_MAX: u64 = 1024 * 1024 * 1024;
-/// Content that waits for one group sync.
-pub const SYNC_GROUP_MAX: usize = 256;
 /// Requests that wait for the content writer: four groups of 256 single pieces.
 pub const CONTENT_QUEUE_MAX: usize = 1_024;
 /// Open handles of volumes for reading: 64 GiB of the newest bodies without opening a file.
@@ -151,3 +149,5 @@ pub const PDF_FIELD_DEPTH_MAX: usize = 16;
 pub const PDF_FIELDS_MAX: usize = 100_000;
 /// The picture of a signature, in square points: half an A4 page (595 × 842). A seal has 36 mm.
 pub const SIGNATURE_AREA_MAX: f64 = 250_000.0;
+/// Parsed certificates from documents that are remembered; an entry costs about 8 KiB.
+pub const CERTIFICATES_KEPT_MAX: usize = 4_096;

@@ -1,8 +1,9 @@
 //! Watching the gateway run: metrics of every call under the names that dashboards know, and the
 //! loopback pages `/metrics`, `/healthz` and `/readyz`.
 
+use std::collections::HashSet;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::task::{Context, Poll};
 use std::time::Instant;
 
@@ -15,9 +16,12 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
+use prost::Message as _;
 use prost::bytes::Bytes;
 use tonic::body::Body;
 use tower::{Layer, Service};
+
+use crate::proto::DESCRIPTORS;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Call {
@@ -139,9 +143,24 @@ where
 
 /// Service and method of a path that is one of ours; others would let a caller make labels.
 fn call_of(path: &str) -> Option<Call> {
+    static METHODS: LazyLock<HashSet<(String, String)>> = LazyLock::new(methods);
     let (service, method) = path.strip_prefix('/')?.split_once('/')?;
-    let known = service.starts_with("vanthu.v1.") && service.len() + method.len() < 100;
-    known.then(|| Call { grpc_service: service.to_owned(), grpc_method: method.to_owned() })
+    let call = (service.to_owned(), method.to_owned());
+    let (grpc_service, grpc_method) = METHODS.get(&call)?.clone();
+    Some(Call { grpc_service, grpc_method })
+}
+
+/// Every method of every service of ours.
+fn methods() -> HashSet<(String, String)> {
+    let descriptors = prost_types::FileDescriptorSet::decode(DESCRIPTORS);
+    let mut methods = HashSet::new();
+    for file in descriptors.expect("the build made them").file {
+        for service in &file.service {
+            let name = format!("{}.{}", file.package(), service.name());
+            methods.extend(service.method.iter().map(|it| (name.clone(), it.name().to_owned())));
+        }
+    }
+    methods
 }
 
 fn code_of(headers: &HeaderMap) -> Option<&'static str> {

@@ -56,7 +56,7 @@ pub(super) fn run(command: Command) -> Result<Exit, Failure> {
 }
 
 /// Makes the PKI with its directory and configuration in `out`.
-pub(crate) fn make(profile: &Profile, out: &Path) -> Result<DevPki, Failure> {
+pub(super) fn make(profile: &Profile, out: &Path) -> Result<DevPki, Failure> {
     let pki = DevPki::generate(profile, SystemClock.now()).map_err(Failure::other)?;
     pki.write(out).map_err(Failure::other)?;
     let config: toml::Table = toml::from_str(CONFIG).map_err(Failure::other)?;

@@ -8,6 +8,7 @@ use clap::Subcommand;
 use serde_json::json;
 
 use super::Output;
+use super::bench::peak_memory;
 use super::evidence::{public_key, receipt_file};
 use super::exit::{Exit, Failure};
 use crate::audit::{Auditor, Report};
@@ -129,7 +130,7 @@ async fn audit(options: AuditOptions, output: Output) -> Result<Exit, Failure> {
 }
 
 /// Audits a data folder.
-pub(crate) fn audit_folder(data: &Path, key: LogPublicKey) -> Result<Report, Failure> {
+pub(super) fn audit_folder(data: &Path, key: LogPublicKey) -> Result<Report, Failure> {
     if !data.is_dir() {
         return Err(Failure::new(Exit::NotFound, format!("{}: no such folder", data.display())));
     }
@@ -221,6 +222,7 @@ fn progress(at: EntryId) {
 
 fn print(report: &Report, seconds: f64, output: Output) {
     let rate = report.entries as f64 / seconds.max(1e-9);
+    let memory = peak_memory("/proc/self/status");
     if output == Output::Json {
         let findings: Vec<_> = report
             .findings
@@ -240,6 +242,7 @@ fn print(report: &Report, seconds: f64, output: Output) {
             "findings": findings,
             "seconds": seconds,
             "entries_per_second": rate,
+            "peak_memory_bytes": memory,
         });
         println!("{value}");
         return;
@@ -250,10 +253,11 @@ fn print(report: &Report, seconds: f64, output: Output) {
     }
     let verdict = if report.findings.is_empty() { "holds" } else { "DOES NOT HOLD" };
     println!(
-        "the log {verdict}: {} entries in {} epochs, {} checkpoints, {} findings, {rate:.0} entries/s",
+        "the log {verdict}: {} entries in {} epochs, {} checkpoints, {} findings, {rate:.0} entries/s, peak memory {} MiB",
         report.entries,
         report.epochs,
         report.counts.checkpoints,
         report.findings.len(),
+        memory >> 20,
     );
 }

@@ -1,6 +1,8 @@
 //! The command line: a contract that scripts rely on. stdout is data, stderr is speech.
 
+mod bench;
 mod certs;
+mod demo;
 mod evidence;
 mod exit;
 mod inspect;
@@ -44,7 +46,7 @@ pub enum Output {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Shows a whole small country on loopback, end to end
-    Demo(crate::demo::Options),
+    Demo(demo::Options),
     /// Runs a gateway
     Serve(serve::Options),
     /// Makes certificates
@@ -53,7 +55,7 @@ enum Command {
     /// Verifies the signatures in files; needs no gateway
     Verify(verify::Options),
     /// Sends a document
-    Send(send::Options),
+    Send(Box<send::Options>),
     /// Lists or follows what waits in a mailbox
     Inbox(mailbox::InboxOptions),
     /// Saves a document with all its parts
@@ -82,7 +84,7 @@ enum Command {
     #[command(subcommand)]
     Config(inspect::ConfigCommand),
     /// Measures a gateway against the limits of this machine
-    Bench(crate::bench::Options),
+    Bench(bench::Options),
 }
 
 /// Runs the command of this process.
@@ -114,9 +116,9 @@ pub fn run() -> ExitCode {
 
 async fn run_async(command: Command, output: Output) -> Result<Exit, Failure> {
     match command {
-        Command::Demo(options) => crate::demo::run(options).await,
+        Command::Demo(options) => demo::run(options).await,
         Command::Serve(options) => serve::run(options).await,
-        Command::Send(options) => send::run(options, output).await,
+        Command::Send(options) => send::run(*options, output).await,
         Command::Inbox(options) => mailbox::inbox(options, output).await,
         Command::Get(options) => mailbox::get(options, output).await,
         Command::Ack(options) => mailbox::acknowledge(options, output).await,
@@ -126,7 +128,7 @@ async fn run_async(command: Command, output: Output) -> Result<Exit, Failure> {
         Command::Evidence(command) => evidence::run(command, output).await,
         Command::Log(command) => log::run(command, output).await,
         Command::Directory(command) => inspect::directory(command, output).await,
-        Command::Bench(options) => crate::bench::run(options, output).await,
+        Command::Bench(options) => bench::run(options, output).await,
         Command::Certs(_) | Command::Verify(_) | Command::Store(_) | Command::Config(_) => {
             unreachable!("commands that need no runtime have run without one")
         }

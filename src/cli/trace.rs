@@ -97,7 +97,7 @@ pub(super) fn entry_json(id: &str, entry: &Entry) -> serde_json::Value {
 }
 
 /// An entry as one line for people, in Vietnam's time.
-pub(crate) fn timeline(entry: &Entry) -> String {
+pub(super) fn timeline(entry: &Entry) -> String {
     let code = |code: &Option<crate::directory::Code>| {
         code.as_ref().map(|code| code.to_string()).unwrap_or_default()
     };

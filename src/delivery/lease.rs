@@ -118,11 +118,11 @@ impl Leases {
         }
     }
 
-    /// How many items `holder` holds that still wait.
-    pub fn count(&self, holder: Holder) -> usize {
+    /// How many items `holder` holds at `now`.
+    pub fn count(&self, holder: Holder, now: Time) -> usize {
         let keys = self.by_holder.get(&holder).into_iter().flatten();
-        keys.filter(|key| self.held.get(key).is_some_and(|lease| lease.holder == Some(holder)))
-            .count()
+        let live = |lease: &Lease| lease.holder == Some(holder) && now < lease.until;
+        keys.filter(|key| self.held.get(key).is_some_and(live)).count()
     }
 }
 
@@ -179,7 +179,9 @@ mod tests {
         desk.leases.release(Holder(Uuid::from_u128(1)));
         assert_eq!(desk.take(2, 12, &seen, 1), None);
         assert_eq!(desk.take(3, 13, &fresh, 2), Some(2));
-        assert_eq!(desk.leases.count(Holder(Uuid::from_u128(3))), 1);
+        let holder = Holder(Uuid::from_u128(3));
+        assert_eq!(desk.leases.count(holder, Time::from_seconds(3)), 1);
+        assert_eq!(desk.leases.count(holder, Time::from_seconds(62)), 0);
     }
 
     #[test]

@@ -110,13 +110,10 @@ impl Gateway {
     ///
     /// # Errors
     /// [`StartError`] if the log must not be written to.
-    pub fn start(
-        setup: Setup,
-        contents: Arc<dyn Contents>,
-        surroundings: Surroundings,
-    ) -> Result<Self, StartError> {
+    pub fn start(setup: Setup, surroundings: Surroundings) -> Result<Self, StartError> {
         let dispatcher = Arc::new(Dispatcher::default());
         let (store, clock) = (setup.store.clone(), setup.clock.clone());
+        let contents = setup.contents.clone();
         let reading = Reading::new(store.clone(), setup.key.public());
         let sequencer = Sequencer::start(setup, dispatcher.clone())?;
         Ok(Self {

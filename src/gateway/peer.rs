@@ -87,7 +87,7 @@ impl Peer {
         };
         match self.role {
             Role::Auditor => true,
-            Role::Agency | Role::Portal => parties.iter().any(|code| hosts(code)),
+            Role::Agency | Role::Portal => parties.iter().any(hosts),
             Role::Operator => false,
         }
     }

@@ -264,7 +264,7 @@ pub struct LeaseRequest<'a> {
     pub now: Time,
     /// Until when it may hold them.
     pub until: Time,
-    /// How many at most.
+    /// How many it may hold at once, those it holds already included.
     pub max: usize,
 }
 
@@ -342,17 +342,31 @@ pub enum UploadError {
     Medium(String),
 }
 
+/// How far an upload has come.
+pub enum Staged {
+    /// So many bytes have arrived; it goes on there. If they are all, they are not checked yet.
+    Arriving(u64),
+    /// All of it, checked and durable.
+    Complete(Box<dyn Source + Send + Sync>),
+}
+
 /// Where bodies live: content-addressed, outside the log.
 pub trait Contents: Send + Sync {
-    /// Keeps pieces; the answer comes when all of them are durable, in their order. Many callers
-    /// share one sync.
+    /// Writes pieces and answers with their places, in their order. They are durable after the next
+    /// [`Contents::settle`]; whoever commits an entry that refers to them calls it before.
     fn keep(&self, pieces: Vec<Piece>) -> oneshot::Receiver<Result<Vec<(Sha256, Place)>, String>>;
 
-    /// How many bytes of an upload have arrived; `size` if it is complete and checked.
+    /// Makes everything durable that was kept before the call: many pieces share one sync. Blocks.
     ///
     /// # Errors
-    /// [`UploadError::Medium`].
-    fn staged(&self, system: &SystemId, digest: &Sha256, size: u64) -> Result<u64, UploadError>;
+    /// [`StoreError::Medium`]; nothing kept since the last success can be promised then.
+    fn settle(&self) -> Result<(), StoreError>;
+
+    /// How far an upload has come.
+    ///
+    /// # Errors
+    /// [`UploadError::TooLong`] if the upload has another size, [`UploadError::Medium`].
+    fn staged(&self, system: &SystemId, digest: &Sha256, size: u64) -> Result<Staged, UploadError>;
 
     /// Opens an upload to append to it from `offset` on.
     ///
@@ -366,15 +380,9 @@ pub trait Contents: Send + Sync {
         offset: u64,
     ) -> Result<Box<dyn Upload>, UploadError>;
 
-    /// The bytes of a complete upload.
-    ///
-    /// # Errors
-    /// [`UploadError::Medium`] if there is none.
-    fn read_staged(
-        &self,
-        system: &SystemId,
-        digest: &Sha256,
-    ) -> Result<Box<dyn Source + Send + Sync>, UploadError>;
+    /// The entries that refer to these kept uploads are durable: the uploads are used up. Until
+    /// then they stay, so that a submission which failed or was cut short can be sent again.
+    fn discard(&self, system: &SystemId, digests: &[Sha256]);
 
     /// The bytes of kept content.
     ///

@@ -1,8 +1,8 @@
 //! The one writer. It takes what waits, decides, signs one checkpoint for all of it, writes one
 //! durable batch, checks the proofs it made, and only then lets the answers go.
 //!
-//! Order, fixed: stage → grow the tree → sign → commit (durable) → check → keep the head guard →
-//! answer. Any error in the store ends the writer: a restart, which runs the same checks as every
+//! Order, fixed: stage → settle content (durable) → grow the tree → sign → commit (durable) → check →
+//! keep the head guard → answer. Any error in the store ends the writer: a restart, which runs the same checks as every
 //! start, is the only repair.
 
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::command::{Command, Context, Decided};
 use super::dispatcher::Dispatcher;
-use super::ports::{Batch, Head, HeadGuard, LeaderTerm, Settled, Store, StoreError};
+use super::ports::{Batch, Contents, Head, HeadGuard, LeaderTerm, Settled, Store, StoreError};
 use super::reading::Reading;
 use super::stage::Stage;
 use super::{Error, Fault};
@@ -38,6 +38,8 @@ const PUBLISHING_QUEUE: usize = 4;
 pub struct Setup {
     /// The store.
     pub store: Arc<dyn Store>,
+    /// The bodies.
+    pub contents: Arc<dyn Contents>,
     /// Where the head is kept apart.
     pub guard: Arc<dyn HeadGuard>,
     /// The clock.
@@ -122,6 +124,7 @@ pub enum StartError {
 
 struct Writer {
     store: Arc<dyn Store>,
+    contents: Arc<dyn Contents>,
     clock: Arc<dyn Clock>,
     key: Arc<LogKey>,
     public: LogPublicKey,
@@ -158,6 +161,7 @@ impl Writer {
         let gateway = crate::directory::SystemId::parse("gateway").expect("a well-formed name");
         Ok(Self {
             store: setup.store.clone(),
+            contents: setup.contents.clone(),
             clock: setup.clock.clone(),
             key: setup.key.clone(),
             actor: Actor { system: gateway, certificate: public.fingerprint() },
@@ -254,6 +258,9 @@ impl Writer {
         contents: Vec<(crate::digest::Sha256, super::ports::Place)>,
         settled: Vec<Settled>,
     ) -> Result<Committed, StoreError> {
+        if !contents.is_empty() {
+            self.contents.settle()?;
+        }
         let size_before = self.tree.size();
         let grown = self.tree.append(leaves.iter().map(|leaf| leaf_hash(leaf)).collect());
         let rows = self.tree.rows_of(&grown);

@@ -51,10 +51,13 @@ impl<'a> Stage<'a> {
                     let key = (delivery.consignment, delivery.recipient.clone());
                     self.deliveries.insert(key, delivery.clone());
                 }
-                Change::Waiting { agency, .. } | Change::Notice { agency, .. } => {
+                // An answer makes room for the next item.
+                Change::Waiting { agency, .. }
+                | Change::Notice { agency, .. }
+                | Change::Answered { agency, .. } => {
                     self.touched.push(agency.clone());
                 }
-                Change::Consignment(_) | Change::Answered { .. } | Change::Index { .. } => {}
+                Change::Consignment(_) | Change::Index { .. } => {}
             }
         }
         self.changes.extend(changes);

@@ -9,14 +9,14 @@ use std::sync::{Arc, Mutex};
 use super::command::{self, Acceptance, Command, Facts, Rejection};
 use super::judging::Judgement;
 use super::peer::Peer;
-use super::ports::{Piece, Place, UploadError};
+use super::ports::{Piece, Place, Staged, UploadError};
 use super::sequencer::Answered;
 use super::{Error, Fault, Gateway, Surroundings};
 use crate::clock::Time;
 use crate::delivery::Term;
 use crate::digest::Sha256;
 use crate::directory::Code;
-use crate::document::{ConsignmentId, Envelope, RequestId};
+use crate::document::{ConsignmentId, Envelope, Part, RequestId};
 use crate::evidence::Receipt;
 use crate::log::EntryId;
 use crate::refusal::{Reason, Refusal};
@@ -95,6 +95,15 @@ struct Gathered {
     bodies: Vec<Body>,
 }
 
+impl Gathered {
+    /// The parts that were uploaded before.
+    fn uploads(&self) -> Vec<Sha256> {
+        let parts = self.envelope.parts.iter().zip(&self.bodies);
+        let uploaded = parts.filter(|(_, body)| matches!(body, Body::Staged(_)));
+        uploaded.map(|(part, _)| part.digest).collect()
+    }
+}
+
 /// A gathered document whose signatures were judged and not refused.
 struct Verified {
     gathered: Gathered,
@@ -144,9 +153,13 @@ impl Gateway {
         };
         let warnings = self.warnings(&routed, now)?;
         let contents = self.keep(peer, &routed).await?;
+        let uploads = routed.verified.gathered.uploads();
         let (acceptance, validated) = routed.prepare(peer, now, key, facts, contents, warnings);
         match self.sequencer.write(Command::Accept(acceptance)).await? {
-            Answered::New(receipt) => Ok(Accepted { receipt, validated: Some(validated) }),
+            Answered::New(receipt) => {
+                self.contents.discard(&peer.system, &uploads);
+                Ok(Accepted { receipt, validated: Some(validated) })
+            }
             Answered::Before(first) => {
                 Ok(Accepted { receipt: self.reading.receipt(first)?, validated: None })
             }
@@ -185,9 +198,7 @@ impl Gateway {
         let route = route(&surroundings.directory, self.now().date_in_vietnam(), envelope)?;
         let mut missing = Vec::new();
         for (part, listed) in envelope.parts.iter().enumerate() {
-            let staged = self.contents.staged(&peer.system, &listed.digest, listed.size);
-            let offset = staged.map_err(|error| Fault::Content(error.to_string()))?;
-            if offset < listed.size {
+            if let Staged::Arriving(offset) = self.staged(peer, part, listed)? {
                 missing.push(Missing { part, offset });
             }
         }
@@ -215,29 +226,36 @@ impl Gateway {
     fn gather(&self, peer: &Peer, envelope: Envelope, bodies: Bodies) -> Result<Gathered, Error> {
         let bodies = match bodies {
             Bodies::Inline(parts) => inline(&envelope, parts)?,
-            Bodies::Staged => self.staged(peer, &envelope)?,
+            Bodies::Staged => self.uploaded(peer, &envelope)?,
         };
         Ok(Gathered { envelope, bodies })
     }
 
-    fn staged(&self, peer: &Peer, envelope: &Envelope) -> Result<Vec<Body>, Error> {
+    fn uploaded(&self, peer: &Peer, envelope: &Envelope) -> Result<Vec<Body>, Error> {
         let mut bodies = Vec::with_capacity(envelope.parts.len());
         for (index, part) in envelope.parts.iter().enumerate() {
-            let arrived = self.contents.staged(&peer.system, &part.digest, part.size);
-            let arrived = arrived.map_err(|error| Fault::Content(error.to_string()))?;
-            if arrived < part.size {
-                let refusal =
-                    Refusal::of_field(Reason::UploadIncomplete, format!("parts[{index}]"));
-                let refusal = refusal.with("part", &part.name).with("offset", arrived);
-                return Err(refusal.with("size", part.size).into());
-            }
-            match self.contents.read_staged(&peer.system, &part.digest) {
-                Ok(source) => bodies.push(Body::Staged(source)),
-                Err(UploadError::Medium(cause)) => return Err(Fault::Content(cause).into()),
-                Err(other) => return Err(Fault::Content(other.to_string()).into()),
+            match self.staged(peer, index, part)? {
+                Staged::Complete(source) => bodies.push(Body::Staged(source)),
+                Staged::Arriving(arrived) => {
+                    let refusal =
+                        Refusal::of_field(Reason::UploadIncomplete, format!("parts[{index}]"));
+                    let refusal = refusal.with("part", &part.name).with("offset", arrived);
+                    return Err(refusal.with("size", part.size).into());
+                }
             }
         }
         Ok(bodies)
+    }
+
+    fn staged(&self, peer: &Peer, index: usize, part: &Part) -> Result<Staged, Error> {
+        match self.contents.staged(&peer.system, &part.digest, part.size) {
+            Ok(staged) => Ok(staged),
+            Err(UploadError::TooLong(_)) => {
+                let field = format!("parts[{index}].size");
+                Err(Refusal::of_field(Reason::SizeMismatch, field).with("size", part.size).into())
+            }
+            Err(error) => Err(Fault::Content(error.to_string()).into()),
+        }
     }
 
     /// The earlier acceptances that share a natural key with this document.

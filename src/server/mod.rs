@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 use tonic::transport::Server;
 
 use crate::clock::SystemClock;
@@ -33,6 +33,9 @@ const STREAMS_PER_CONNECTION_MAX: u32 = 256;
 /// Dead peers are noticed within half a minute and ten seconds.
 const KEEPALIVE: Duration = Duration::from_secs(30);
 const KEEPALIVE_ANSWER: Duration = Duration::from_secs(10);
+/// After the drain: how long the writers may take to close their files, and how often to look.
+const RELEASE_DEADLINE: Duration = Duration::from_secs(5);
+const RELEASE_LOOK: Duration = Duration::from_millis(5);
 /// How often the metrics look at the head of the log.
 const HEAD_NOTED_EVERY: Duration = Duration::from_secs(1);
 
@@ -75,6 +78,7 @@ pub struct Running {
     tls: Arc<RwLock<Arc<rustls::ServerConfig>>>,
     config: Config,
     closing: watch::Sender<bool>,
+    tasks: JoinSet<()>,
     server: JoinHandle<Result<(), tonic::transport::Error>>,
 }
 
@@ -93,34 +97,31 @@ pub async fn start(config: Config) -> Result<Running, Error> {
         .map_err(|error| Error::Ended(error.to_string()))??;
     let setup = Setup {
         store,
+        contents,
         guard,
         clock: Arc::new(SystemClock),
         key: config::log_key(&config)?,
         name: config.name.clone(),
         epoch_entries: config.log.epoch_entries,
     };
-    let gateway = Arc::new(Gateway::start(setup, contents, material.surroundings)?);
+    let gateway = Arc::new(Gateway::start(setup, material.surroundings)?);
     let admission = Arc::new(Admission::new(gateway.clone(), material.tls.revocations));
     let (closing, closed) = watch::channel(false);
     let metrics = Arc::new(Metrics::default());
-    tokio::spawn(operations::serve(pages, metrics.clone(), gateway.clone(), closed.clone()));
-    tokio::spawn(note_head(metrics.clone(), gateway.clone()));
+    let mut tasks = JoinSet::new();
+    tasks.spawn(operations::serve(pages, metrics.clone(), gateway.clone(), closed.clone()));
+    tasks.spawn(note_head(metrics.clone(), gateway.clone()));
 
     let door = Door::new(gateway.clone(), admission.clone(), closed.clone());
     let (health, health_service) = tonic_health::server::health_reporter();
-    tokio::spawn(report_health(health, gateway.clone(), closed.clone()));
+    tasks.spawn(report_health(health, gateway.clone(), closed.clone()));
     let mut routes = door.routes().add_service(health_service);
     if config.reflection {
         routes = with_reflection(routes)?;
     }
     let incoming = accept::incoming(listener, tls.clone(), CONNECTIONS_MAX);
     let mut end = closed;
-    let server = Server::builder()
-        .initial_stream_window_size(STREAM_WINDOW)
-        .initial_connection_window_size(CONNECTION_WINDOW)
-        .max_concurrent_streams(STREAMS_PER_CONNECTION_MAX)
-        .http2_keepalive_interval(Some(KEEPALIVE))
-        .http2_keepalive_timeout(Some(KEEPALIVE_ANSWER))
+    let server = http2()
         .layer(MetricsLayer(metrics))
         .layer(DeadlineLayer)
         .layer(AdmissionLayer(admission.clone()))
@@ -130,7 +131,43 @@ pub async fn start(config: Config) -> Result<Running, Error> {
         });
     let server = tokio::spawn(server);
     tracing::info!(%address, %operations, name = config.name, "serving");
-    Ok(Running { address, operations, gateway, admission, tls, config, closing, server })
+    Ok(Running { address, operations, gateway, admission, tls, config, closing, tasks, server })
+}
+
+/// Serves one service and nothing else behind the same TLS and windows, for comparison.
+///
+/// # Errors
+/// [`Error`].
+pub async fn serve_only<S>(
+    config: &Config,
+    service: S,
+) -> Result<(SocketAddr, JoinHandle<Result<(), tonic::transport::Error>>), Error>
+where
+    S: tower::Service<http::Request<tonic::body::Body>, Error = std::convert::Infallible>
+        + tonic::server::NamedService
+        + Clone
+        + Send
+        + Sync
+        + 'static,
+    S::Response: axum::response::IntoResponse,
+    S::Future: Send + 'static,
+{
+    let material = Material::read(config)?;
+    let tls = Arc::new(RwLock::new(Arc::new(tls::server(&material.tls)?)));
+    let (listener, address) = listen(config.listen).await?;
+    let incoming = accept::incoming(listener, tls, CONNECTIONS_MAX);
+    let served = http2().add_service(service).serve_with_incoming(incoming);
+    Ok((address, tokio::spawn(served)))
+}
+
+/// The transport as every gateway has it.
+fn http2() -> Server {
+    Server::builder()
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_concurrent_streams(STREAMS_PER_CONNECTION_MAX)
+        .http2_keepalive_interval(Some(KEEPALIVE))
+        .http2_keepalive_timeout(Some(KEEPALIVE_ANSWER))
 }
 
 type Opened = (Arc<dyn Store>, Arc<dyn crate::gateway::ports::Contents>, Arc<dyn HeadGuard>);
@@ -214,12 +251,21 @@ impl Running {
     /// [`Error::Ended`] if calls did not finish in time.
     pub async fn stop(mut self) -> Result<(), Error> {
         self.closing.send_replace(true);
-        match tokio::time::timeout(DRAIN_DEADLINE, &mut self.server).await {
-            Ok(_) => Ok(()),
-            Err(_) => {
-                self.server.abort();
-                Err(Error::Ended(format!("calls were cut off after {DRAIN_DEADLINE:?}")))
+        let drained = tokio::time::timeout(DRAIN_DEADLINE, &mut self.server).await;
+        self.server.abort();
+        self.tasks.shutdown().await;
+        let store = Arc::downgrade(self.gateway.store());
+        drop(self);
+        // The writers end by themselves once nobody can reach them; then the files are free.
+        let released = async {
+            while store.strong_count() > 0 {
+                tokio::time::sleep(RELEASE_LOOK).await;
             }
+        };
+        let released = tokio::time::timeout(RELEASE_DEADLINE, released).await;
+        match (drained, released) {
+            (Ok(_), Ok(())) => Ok(()),
+            _ => Err(Error::Ended(format!("calls were cut off after {DRAIN_DEADLINE:?}"))),
         }
     }
 

@@ -21,7 +21,10 @@ use crate::refusal::{Reason, Refusal};
 use crate::signature::Indication;
 
 /// Reads an envelope from its bytes.
-pub(super) fn envelope(bytes: &[u8], today: Date) -> Result<Envelope, Refusal> {
+///
+/// # Errors
+/// The first rule that it breaks.
+pub fn envelope(bytes: &[u8], today: Date) -> Result<Envelope, Refusal> {
     if bytes.len() > ENVELOPE_SIZE_MAX {
         let refusal = Refusal::of_field(Reason::EnvelopeTooLarge, "envelope");
         return Err(refusal.with("size", bytes.len()).with("limit", ENVELOPE_SIZE_MAX));

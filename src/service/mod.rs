@@ -16,7 +16,7 @@ mod watch;
 use std::sync::Arc;
 
 pub use admission::{Admission, AdmissionLayer, ClientCertificate, Revocations};
-pub use convert::{envelope_bytes, part_listing};
+pub use convert::{envelope as read_envelope, envelope_bytes, part_listing};
 pub use deadline::DeadlineLayer;
 pub use evidence::part_infos;
 pub use status::{DOMAIN, to_status};

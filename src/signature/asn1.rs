@@ -207,7 +207,7 @@ pub(super) fn encode(tag: u8, content: &[&[u8]]) -> Vec<u8> {
 }
 
 /// The elements of a SET OF in DER order.
-pub(super) fn sorted<'a>(content: &'a [u8]) -> Result<Vec<&'a [u8]>, Malformed> {
+pub(super) fn sorted(content: &[u8]) -> Result<Vec<&[u8]>, Malformed> {
     let mut reader = Reader::new(content);
     let mut elements = Vec::new();
     while !reader.is_empty() {
@@ -263,7 +263,7 @@ mod tests {
 
     #[test]
     fn lengths_beyond_the_bytes_and_endless_nesting_are_refused() {
-        let nested = vec![0x30_u8, 0x80].repeat(10_000);
+        let nested = [0x30_u8, 0x80].repeat(10_000);
         let huge = [0x30, 0x88, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff];
         for bytes in [&nested[..], &huge, &[0x30, 0x05, 1], &[0x30], &[], &[0x04, 0x80, 0, 0]] {
             assert_eq!(Reader::new(bytes).read(), Err(Malformed));

@@ -199,13 +199,13 @@ fn constraints(parsed: &X509Certificate<'_>) -> Result<Constraints, Malformed> {
             | ParsedExtension::IssuerAlternativeName(_)
             | ParsedExtension::CRLDistributionPoints(_)
             | ParsedExtension::NSCertType(_) => {}
-            ParsedExtension::ParseError { .. } if !extension.critical => {
+            ParsedExtension::ParseError { .. }
+                if !extension.critical
                 // An unreadable keyUsage must not count as an absent one.
-                if ["2.5.29.15", "2.5.29.19", "2.5.29.30", "2.5.29.36"]
-                    .contains(&extension.oid.to_id_string().as_str())
-                {
-                    constraints.unjudged.push("an unreadable extension");
-                }
+                && ["2.5.29.15", "2.5.29.19", "2.5.29.30", "2.5.29.36"]
+                    .contains(&extension.oid.to_id_string().as_str()) =>
+            {
+                constraints.unjudged.push("an unreadable extension");
             }
             _ if extension.critical => {
                 constraints.unknown_critical.push(extension.oid.to_id_string());

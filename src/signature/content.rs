@@ -25,7 +25,7 @@ impl<'a> Content<'a> {
 
     /// All bytes of `source`.
     pub fn whole_of(source: &'a dyn Source) -> Self {
-        Self::new(source, None, vec![0..source.size()])
+        Self::new(source, None, std::iter::once(0..source.size()).collect())
     }
 
     /// The digest, computed at most once; `None` for a hash that is not computed here.
@@ -104,7 +104,7 @@ mod tests {
     #[test]
     fn a_range_outside_is_unreadable() {
         let bytes = vec![1, 2, 3];
-        let outside = vec![1..9];
+        let outside: Vec<_> = std::iter::once(1..9).collect();
         assert!(Content::new(&bytes, None, outside.clone()).digest(&Hash::Sha256).is_err());
         assert!(Content::new(&bytes, Some(&bytes), outside).digest(&Hash::Sha256).is_err());
     }

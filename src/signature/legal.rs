@@ -175,7 +175,8 @@ mod tests {
     #[test]
     fn the_rules_decide_as_the_decrees_say() {
         use DocumentForm::{Copy, Original};
-        let cases: &[(&[(Role, Indication)], DocumentForm, LegalValue, &str)] = &[
+        type Case<'a> = (&'a [(Role, Indication)], DocumentForm, LegalValue, &'a str);
+        let cases: &[Case<'_>] = &[
             (&[], Original, LegalValue::InformationOnly, "QD28-4"),
             (&[], Copy, LegalValue::InformationOnly, "QD28-4"),
             (&[(Person, Good), (Seal, Good)], Original, LegalValue::Original, "ND30-5.1"),

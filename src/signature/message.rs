@@ -132,6 +132,10 @@ fn judge_cms(bytes: &[u8], detached: Option<&dyn Source>, trust: &Trust, now: Ti
     if !data.rest.iter().all(|&byte| matches!(byte, 0 | b'\r' | b'\n')) {
         quirks.push("bytes follow the CMS structure".to_owned());
     }
+    if data.signers.is_empty() {
+        // Certificates alone ("certs-only") are not a signature.
+        return Report { quirks, ..Report::unsigned(Kind::Cms) };
+    }
     let mut document = Findings::default();
     let inner: Option<&[u8]> = data.content.as_deref();
     let mut content = match (detached, &inner) {
@@ -154,11 +158,7 @@ fn judge_cms(bytes: &[u8], detached: Option<&dyn Source>, trust: &Trust, now: Ti
             return broken(Kind::Cms, Format::CmsDetached, document);
         }
     };
-    if data.signers.is_empty() {
-        // Certificates alone ("certs-only") are not a signature.
-        return Report { quirks, ..Report::unsigned(Kind::Cms) };
-    }
-    let certificates = signer::certificates(&data, &mut quirks);
+    let certificates = signer::certificates(trust, &data, &mut quirks);
     let context =
         Context { trust, now, data: &data, certificates: &certificates, profile: Profile::Plain };
     let signatures = data.signers.iter().enumerate().map(|(index, info)| {

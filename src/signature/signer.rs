@@ -51,13 +51,14 @@ impl Judged {
 
 /// The certificates of a CMS that can be read.
 pub(super) fn certificates(
+    trust: &Trust,
     data: &SignedData<'_>,
     quirks: &mut Vec<String>,
 ) -> Vec<Arc<Certificate>> {
     let mut certificates = Vec::new();
     for der in &data.certificates {
-        match Certificate::from_der(der) {
-            Ok(certificate) => certificates.push(Arc::new(certificate)),
+        match trust.certificate(der) {
+            Ok(certificate) => certificates.push(certificate),
             Err(_) => quirks.push("a certificate in the CMS cannot be read".to_owned()),
         }
     }
@@ -252,9 +253,6 @@ fn check_value(
             "The signature algorithm cannot be read.",
         );
     };
-    if algorithm.hash().is_some_and(|named| *named != hash) {
-        judged.quirks.push("the signature names two different hash algorithms".to_owned());
-    }
     if matches!(signer.key, Key::Rsa { repaired: true, .. }) {
         judged.quirks.push("the RSA modulus is written as a negative number".to_owned());
     }
@@ -269,7 +267,25 @@ fn check_value(
             (outcome, _) => outcome,
         },
     };
+    let names_differ = algorithm.hash().is_some_and(|named| *named != hash);
+    let outcome = match (outcome, &algorithm, message) {
+        (Outcome::Invalid, Algorithm::RsaPkcs1(_), Message::Attributes { stored, .. })
+            if names_differ =>
+        {
+            // C4: some signers hash with the digest algorithm and name another one beside it.
+            let other = Algorithm::RsaPkcs1(Some(hash.clone()));
+            verify(&signer.key, &other, None, stored, &info.value)
+        }
+        (outcome, _, _) => outcome,
+    };
     let findings = &mut judged.findings;
+    if names_differ {
+        findings.doubt(
+            Sub::SigConstraintsFailure,
+            "HASH_NAMES_DIFFER",
+            "The signature names two different hash algorithms.",
+        );
+    }
     match outcome {
         Outcome::Valid { weakness: None } => judged.value = Some(ValueHolds(())),
         Outcome::Valid { weakness: Some(weakness) } => findings.doubt(

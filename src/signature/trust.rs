@@ -7,11 +7,12 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::algorithm::Outcome;
+use super::asn1::Malformed;
 use super::certificate::Certificate;
 use super::crl::Crl;
 use super::name::CanonicalName;
 use crate::digest::Sha256;
-use crate::limits::TRUST_LINKS_MAX;
+use crate::limits::{CERTIFICATES_KEPT_MAX, TRUST_LINKS_MAX};
 
 /// Trust material that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -43,6 +44,7 @@ pub struct Trust {
     anchors: HashSet<Sha256>,
     crls: Vec<Crl>,
     crls_by_issuer: HashMap<CanonicalName, Vec<usize>>,
+    parsed: Mutex<HashMap<Sha256, Arc<Certificate>>>,
     links: Mutex<HashMap<(Sha256, Sha256), Outcome>>,
     crl_links: Mutex<HashMap<(usize, Sha256), Outcome>>,
 }
@@ -62,6 +64,7 @@ impl Trust {
             anchors: HashSet::new(),
             crls: Vec::with_capacity(crls.len()),
             crls_by_issuer: HashMap::new(),
+            parsed: Mutex::default(),
             links: Mutex::default(),
             crl_links: Mutex::default(),
         };
@@ -90,6 +93,16 @@ impl Trust {
         self.certificates.entry(name).or_default().push(Arc::new(certificate));
     }
 
+    /// The certificate in `der`, parsed at most once: the same signers come again and again.
+    pub(super) fn certificate(&self, der: &[u8]) -> Result<Arc<Certificate>, Malformed> {
+        let fingerprint = Sha256::of(der);
+        if let Some(known) = lock(&self.parsed).get(&fingerprint) {
+            return Ok(known.clone());
+        }
+        let certificate = Arc::new(Certificate::from_der(der)?);
+        Ok(keep(&self.parsed, CERTIFICATES_KEPT_MAX, fingerprint, certificate))
+    }
+
     pub(super) fn is_anchor(&self, certificate: &Certificate) -> bool {
         self.anchors.contains(&certificate.fingerprint)
     }
@@ -116,7 +129,7 @@ impl Trust {
         if let Some(outcome) = lock(&self.links).get(&pair) {
             return outcome.clone();
         }
-        keep(&self.links, pair, subject.verified_by(issuer))
+        keep(&self.links, TRUST_LINKS_MAX, pair, subject.verified_by(issuer))
     }
 
     /// Whether `issuer` signed the CRL at `index`.
@@ -125,7 +138,7 @@ impl Trust {
         if let Some(outcome) = lock(&self.crl_links).get(&pair) {
             return outcome.clone();
         }
-        keep(&self.crl_links, pair, crl.verified_by(issuer))
+        keep(&self.crl_links, TRUST_LINKS_MAX, pair, crl.verified_by(issuer))
     }
 }
 
@@ -134,18 +147,19 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn keep<K: Eq + std::hash::Hash>(
-    cache: &Mutex<HashMap<K, Outcome>>,
+fn keep<K: Eq + std::hash::Hash, V: Clone>(
+    cache: &Mutex<HashMap<K, V>>,
+    entries_max: usize,
     key: K,
-    outcome: Outcome,
-) -> Outcome {
+    value: V,
+) -> V {
     let mut cache = lock(cache);
     // Strangers can fill the cache with certificates of their own; starting anew is cheap.
-    if cache.len() >= TRUST_LINKS_MAX {
+    if cache.len() >= entries_max {
         cache.clear();
     }
-    cache.insert(key, outcome.clone());
-    outcome
+    cache.insert(key, value.clone());
+    value
 }
 
 #[cfg(test)]

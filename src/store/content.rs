@@ -9,7 +9,7 @@
 //! all: 10,000 bodies of 100 KB per second where one file each gives 500 (log survey §3.5). After
 //! a failed write or sync it answers nothing but errors: what the kernel still holds is unknown.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
@@ -20,13 +20,13 @@ use std::thread::JoinHandle;
 use tokio::sync::oneshot;
 
 use super::disk::{self, medium};
-use super::upload::{Uploads, failed};
+use super::upload::{State, Uploads};
 use super::volume::{self, Appender, Volumes};
 use super::writer::{self, Request, Writer};
 use crate::clock::Time;
 use crate::digest::Sha256;
 use crate::directory::SystemId;
-use crate::gateway::ports::{Contents, Piece, Place, StoreError, Upload, UploadError};
+use crate::gateway::ports::{Contents, Piece, Place, Staged, StoreError, Upload, UploadError};
 use crate::limits::{CONTENT_QUEUE_MAX, VOLUME_SIZE_MAX};
 use crate::source::{Source, Unreadable};
 
@@ -115,18 +115,33 @@ impl Contents for ContentStore {
     fn keep(&self, pieces: Vec<Piece>) -> oneshot::Receiver<Result<Vec<(Sha256, Place)>, String>> {
         let (answer, answered) = oneshot::channel();
         let Some(queue) = &self.queue else { return answered };
-        if let Err(refused) = queue.try_send(Request { pieces, answer }) {
+        if let Err(refused) = queue.try_send(Request::Keep { pieces, answer }) {
             let (why, request) = match refused {
                 TrySendError::Full(request) => ("too much content waits to be kept", request),
                 TrySendError::Disconnected(request) => ("the content writer has ended", request),
             };
-            let _ = request.answer.send(Err(why.into()));
+            if let Request::Keep { answer, .. } = request {
+                let _ = answer.send(Err(why.into()));
+            }
         }
         answered
     }
 
-    fn staged(&self, system: &SystemId, digest: &Sha256, size: u64) -> Result<u64, UploadError> {
-        self.folders.uploads.arrived(system, digest, size)
+    fn settle(&self) -> Result<(), StoreError> {
+        let ended = || StoreError::Medium("the content writer has ended".into());
+        let (answer, answered) = oneshot::channel();
+        let queue = self.queue.as_ref().ok_or_else(ended)?;
+        queue.send(Request::Settle { answer }).map_err(|_| ended())?;
+        answered.blocking_recv().map_err(|_| ended())?.map_err(StoreError::Medium)
+    }
+
+    fn staged(&self, system: &SystemId, digest: &Sha256, size: u64) -> Result<Staged, UploadError> {
+        match self.folders.uploads.state(system, digest, size)? {
+            State::Arriving(arrived) => Ok(Staged::Arriving(arrived)),
+            State::Complete(file) => {
+                Ok(Staged::Complete(Box::new(FileSource { file: Arc::new(file), start: 0, size })))
+            }
+        }
     }
 
     fn upload(
@@ -139,17 +154,11 @@ impl Contents for ContentStore {
         self.folders.uploads.append(system, digest, size, offset)
     }
 
-    fn read_staged(
-        &self,
-        system: &SystemId,
-        digest: &Sha256,
-    ) -> Result<Box<dyn Source + Send + Sync>, UploadError> {
-        let open = || {
-            let file = File::open(self.folders.uploads.full(system, digest))?;
-            let size = file.metadata()?.len();
-            Ok(FileSource { file: Arc::new(file), start: 0, size })
-        };
-        Ok(Box::new(open().map_err(failed)?))
+    fn discard(&self, system: &SystemId, digests: &[Sha256]) {
+        for digest in digests {
+            // If it stays, it is removed with the stale uploads.
+            let _ = fs::remove_file(self.folders.uploads.full(system, digest));
+        }
     }
 
     fn read(

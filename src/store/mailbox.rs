@@ -33,6 +33,7 @@ impl<M: Medium> Mailboxes for Table<M> {
         let mut leases = self.leases();
         let open = self.reading()?;
         let LeaseRequest { agency, holder, cursor, now, until, max } = request;
+        let max = max.saturating_sub(leases.count(holder, now));
         let mut leased = Vec::new();
         let mut from = key::mailbox(agency);
         while leased.len() < max {

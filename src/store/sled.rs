@@ -120,7 +120,6 @@ impl Medium for SledMedium {
 }
 
 struct SledKv {
-    /// Declared before `db`'s other handle so that the lock is released first.
     tree: sled::Db,
     /// Our own handle of sled's file, for rule 2.
     file: File,
@@ -129,6 +128,8 @@ struct SledKv {
 
 impl SledKv {
     fn open(path: &Path, cache_bytes: u64, durability: Durability) -> Result<Self, StoreError> {
+        // Before sled sees them: its recovery may remove what it thinks nobody refers to.
+        no_blobs(path)?;
         let config = || {
             sled::Config::new().path(path).cache_capacity(cache_bytes).flush_every_ms(None).open()
         };
@@ -144,9 +145,6 @@ impl SledKv {
             }
         }
         let tree = opened.map_err(failed)?;
-        if tree.was_recovered() {
-            no_blobs(path)?;
-        }
         let db = path.join("db");
         let file = OpenOptions::new().read(true).write(true).open(&db).map_err(medium(&db))?;
         let kv = Self { tree, file, durability };

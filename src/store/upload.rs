@@ -26,6 +26,15 @@ type Turn = Arc<Mutex<u64>>;
 /// The turns of uploads that are open.
 type Turns = HashMap<(SystemId, Sha256), Weak<Mutex<u64>>>;
 
+/// How far an upload has come.
+#[derive(Debug)]
+pub enum State {
+    /// So many bytes have arrived.
+    Arriving(u64),
+    /// It is complete, of the right digest, and durable.
+    Complete(File),
+}
+
 /// All uploads.
 #[derive(Debug)]
 pub struct Uploads {
@@ -65,18 +74,27 @@ impl Uploads {
         self.root.join(system.as_str()).join(format!("{digest}.part"))
     }
 
-    /// How many bytes have arrived; `size` if it is complete.
-    pub fn arrived(
+    /// How far an upload has come. A `.part` may have its whole length, if the process ended before
+    /// it was checked: then it is not complete, and resuming it at its end completes it.
+    pub fn state(
         &self,
         system: &SystemId,
         digest: &Sha256,
         size: u64,
-    ) -> Result<u64, UploadError> {
-        let arrived = match length(&self.full(system, digest))? {
-            Some(length) => length,
-            None => length(&self.part(system, digest))?.unwrap_or(0),
-        };
-        if arrived > size { Err(UploadError::TooLong(size)) } else { Ok(arrived) }
+    ) -> Result<State, UploadError> {
+        match File::open(self.full(system, digest)) {
+            Ok(file) if file.metadata().map_err(failed)?.len() == size => Ok(State::Complete(file)),
+            // The digest was checked, so it is the size that is wrong.
+            Ok(_) => Err(UploadError::TooLong(size)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let arrived = length(&self.part(system, digest))?.unwrap_or(0);
+                if arrived > size {
+                    return Err(UploadError::TooLong(size));
+                }
+                Ok(State::Arriving(arrived))
+            }
+            Err(error) => Err(failed(error)),
+        }
     }
 
     /// Opens an upload for appending from `offset` on.
@@ -94,18 +112,20 @@ impl Uploads {
         let mut current = turn.lock().unwrap_or_else(PoisonError::into_inner);
         *current += 1;
         let number = *current;
-        let arrived = self.arrived(system, digest, size)?;
+        let (arrived, complete) = match self.state(system, digest, size)? {
+            State::Arriving(arrived) => (arrived, false),
+            State::Complete(_) => (size, true),
+        };
         if arrived != offset {
             return Err(UploadError::Offset(arrived));
         }
         let (part, full) = (self.part(system, digest), self.full(system, digest));
-        let (file, hasher) = match length(&full)? {
-            Some(_) => (None, Hasher::default()),
-            None => {
-                self.make_room(system, &part)?;
-                let (file, hasher) = resume(&part).map_err(failed)?;
-                (Some(file), hasher)
-            }
+        let (file, hasher) = if complete {
+            (None, Hasher::default())
+        } else {
+            self.make_room(system, &part)?;
+            let (file, hasher) = resume(&part).map_err(failed)?;
+            (Some(file), hasher)
         };
         drop(current);
         let digest = *digest;

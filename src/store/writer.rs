@@ -1,4 +1,4 @@
-//! The one thread that writes bodies: many requests, one sync.
+//! The one thread that writes bodies. It syncs when the sequencer asks: once for a whole batch.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::fs::{self, File};
@@ -14,17 +14,25 @@ use super::disk;
 use super::volume::Appender;
 use crate::digest::Sha256;
 use crate::gateway::ports::{Piece, Place};
-use crate::limits::{RECENT_CONTENTS_MAX, SYNC_GROUP_MAX, VOLUME_BLOB_SIZE_MAX};
+use crate::limits::{RECENT_CONTENTS_MAX, VOLUME_BLOB_SIZE_MAX};
 
 type Kept = Vec<(Sha256, Place)>;
 
-/// Pieces to be kept, and who waits for it.
+/// What the thread is asked, and who waits for it.
 #[derive(Debug)]
-pub struct Request {
-    /// The pieces.
-    pub pieces: Vec<Piece>,
-    /// Where the answer goes.
-    pub answer: oneshot::Sender<Result<Kept, String>>,
+pub enum Request {
+    /// Write these pieces; they need not be durable yet.
+    Keep {
+        /// The pieces.
+        pieces: Vec<Piece>,
+        /// Where their places go.
+        answer: oneshot::Sender<Result<Kept, String>>,
+    },
+    /// Make everything durable that was kept before.
+    Settle {
+        /// Who waits.
+        answer: oneshot::Sender<Result<(), String>>,
+    },
 }
 
 /// Why a piece was not kept.
@@ -41,30 +49,30 @@ impl From<io::Error> for Failure {
     }
 }
 
-/// Serves requests until nobody can make any.
+/// Serves requests until nobody can make any. Whoever does not wait any more has given up; a body
+/// that nobody commits is an orphan and harmless.
 pub fn run(mut writer: Writer, requests: &Receiver<Request>) {
     let mut broken: Option<String> = None;
-    while let Ok(first) = requests.recv() {
-        let mut count = first.pieces.len();
-        let mut group = vec![first];
-        while count < SYNC_GROUP_MAX
-            && let Ok(next) = requests.try_recv()
-        {
-            count += next.pieces.len();
-            group.push(next);
-        }
-        let kept = match &broken {
-            Some(why) => Err(why.clone()),
-            None => writer.keep_all(&group).map_err(|error| {
-                let why = format!("keeping content failed: {error}");
-                broken = Some(why.clone());
-                why
-            }),
-        };
-        let answers = kept.unwrap_or_else(|why| vec![Err(why); group.len()]);
-        for (request, answer) in group.into_iter().zip(answers) {
-            // Whoever does not wait any more has given up; the body is an orphan and harmless.
-            let _ = request.answer.send(answer);
+    while let Ok(request) = requests.recv() {
+        match request {
+            Request::Keep { pieces, answer } => {
+                let kept = match &broken {
+                    Some(why) => Err(why.clone()),
+                    None => writer.keep_all(&pieces).unwrap_or_else(|error| {
+                        Err(broken.insert(format!("keeping content failed: {error}")).clone())
+                    }),
+                };
+                let _ = answer.send(kept);
+            }
+            Request::Settle { answer } => {
+                let settled = match &broken {
+                    Some(why) => Err(why.clone()),
+                    None => writer.settle().map_err(|error| {
+                        broken.insert(format!("syncing content failed: {error}")).clone()
+                    }),
+                };
+                let _ = answer.send(settled);
+            }
         }
     }
 }
@@ -74,48 +82,42 @@ pub struct Writer {
     folders: Arc<Folders>,
     appender: Appender,
     recent: Recent,
-    /// Directories whose names must be synced with this group.
-    renamed_in: BTreeSet<PathBuf>,
-    /// Uploads copied into a volume; removed once that is durable.
-    copied: Vec<PathBuf>,
+    /// Directories whose names must be synced when things are settled.
+    named_in: BTreeSet<PathBuf>,
 }
 
 impl Writer {
     /// A writer that goes on where `appender` stands.
     pub fn new(folders: Arc<Folders>, appender: Appender) -> Self {
         let recent = Recent::default();
-        Self { folders, appender, recent, renamed_in: BTreeSet::new(), copied: Vec::new() }
+        Self { folders, appender, recent, named_in: BTreeSet::new() }
     }
 
-    /// Writes a group, syncs it, and only then gives the answers.
-    fn keep_all(&mut self, group: &[Request]) -> io::Result<Vec<Result<Kept, String>>> {
-        let mut answers = Vec::with_capacity(group.len());
-        for request in group {
-            let kept: Result<Kept, Failure> =
-                request.pieces.iter().map(|piece| self.keep(piece)).collect();
-            answers.push(match kept {
-                Ok(kept) => Ok(kept),
-                Err(Failure::Absent(why)) => Err(why),
+    /// Writes pieces. An error is the medium's; a piece that is not there is in the answer.
+    fn keep_all(&mut self, pieces: &[Piece]) -> io::Result<Result<Kept, String>> {
+        let mut kept = Vec::with_capacity(pieces.len());
+        for piece in pieces {
+            match self.keep(piece) {
+                Ok(place) => kept.push(place),
+                Err(Failure::Absent(why)) => return Ok(Err(why)),
                 Err(Failure::Broken(error)) => return Err(error),
-            });
+            }
         }
+        Ok(Ok(kept))
+    }
+
+    /// One sync for all that was kept since the last.
+    fn settle(&mut self) -> io::Result<()> {
         self.appender.sync()?;
-        for folder in std::mem::take(&mut self.renamed_in) {
+        for folder in std::mem::take(&mut self.named_in) {
             disk::sync_folder(&folder)?;
         }
-        for path in self.copied.drain(..) {
-            // If it stays, it is removed with the stale uploads.
-            let _ = fs::remove_file(path);
-        }
-        Ok(answers)
+        Ok(())
     }
 
     fn keep(&mut self, piece: &Piece) -> Result<(Sha256, Place), Failure> {
         let (Piece::Bytes(digest, _) | Piece::Staged(_, digest)) = piece;
         if let Some(place) = self.recent.place(digest) {
-            if let Piece::Staged(system, digest) = piece {
-                self.copied.push(self.folders.uploads.full(system, digest));
-            }
             return Ok((*digest, place));
         }
         let place = match piece {
@@ -145,16 +147,19 @@ impl Writer {
             if Sha256::of(&bytes) != *digest {
                 return Err(Failure::Absent(format!("the upload {digest} was damaged")));
             }
-            self.copied.push(path.to_owned());
             return Ok(self.appender.append(digest, &bytes)?);
         }
         let target = self.target(digest)?;
-        fs::rename(path, &target)?;
+        // A second name, not another: until the commit the upload must stand, too.
+        match fs::hard_link(path, &target) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            linked => linked?,
+        }
         File::open(&target)?.sync_all()?;
         Ok(Place::File { size })
     }
 
-    /// A large upload that was moved, whose commit then failed, is kept again where it lies.
+    /// The same upload was kept, committed and discarded a moment ago, for another submission.
     fn kept_before(&mut self, digest: &Sha256) -> Result<Place, Failure> {
         let target = self.target(digest)?;
         match target.metadata() {
@@ -173,12 +178,12 @@ impl Writer {
         Ok(Place::File { size: bytes.len() as u64 })
     }
 
-    /// Where a large body goes; the name will be synced with this group.
+    /// Where a large body goes; the name will be synced when things are settled.
     fn target(&mut self, digest: &Sha256) -> io::Result<PathBuf> {
         let target = self.folders.file(digest);
         let folder = target.parent().ok_or(io::ErrorKind::InvalidInput)?.to_owned();
         disk::create_folder(&folder)?;
-        self.renamed_in.insert(folder);
+        self.named_in.insert(folder);
         Ok(target)
     }
 }

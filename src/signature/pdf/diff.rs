@@ -24,11 +24,20 @@ pub(super) mod role {
     pub const OTHER: u8 = 1 << 7;
 }
 
+/// The signed version and the last one.
+#[derive(Clone, Copy)]
+pub(super) struct Versions<'a> {
+    pub signed: &'a View,
+    pub last: &'a View,
+    /// Signature fields and widgets that the form of the last version leads to, and whether they
+    /// are signed. Every signed one is judged for itself.
+    pub members: &'a HashMap<u32, bool>,
+}
+
 /// Compares the signed version with the last one.
 pub(super) struct Diff<'a> {
     pub document: &'a Document<'a>,
-    pub signed: &'a View,
-    pub last: &'a View,
+    pub versions: Versions<'a>,
     /// Every object that the signed version refers to, and from where.
     pub roles: HashMap<u32, u8>,
     /// A certification forbids everything but security stores.
@@ -40,24 +49,29 @@ pub(super) struct Diff<'a> {
 /// Judges the changes that the `newer` newest sections make.
 pub(super) fn judge<'a>(
     document: &'a Document<'a>,
-    signed: &'a View,
-    last: &'a View,
+    versions: Versions<'a>,
     newer: usize,
     is_locked: bool,
 ) -> Result<(Findings, BTreeSet<&'static str>), Fault> {
-    let roles = roles(document, signed)?;
+    let Versions { signed, last, .. } = versions;
+    let (roles, broken) = roles(document, signed)?;
     let findings = Findings::default();
-    let mut diff =
-        Diff { document, signed, last, roles, is_locked, findings, quirks: BTreeSet::new() };
+    let quirks = BTreeSet::new();
+    let mut diff = Diff { document, versions, roles, is_locked, findings, quirks };
     if signed.trailer.get("Root") != last.trailer.get("Root") {
         diff.refuse("CATALOG_REPLACED", "The document was replaced by another one.", 0);
     }
-    let changed: BTreeSet<u32> = document
-        .sections
-        .iter()
-        .take(newer)
-        .flat_map(|section| section.entries.keys().copied())
-        .collect();
+    let sections = document.sections.iter().take(newer);
+    let mut changed: BTreeSet<u32> =
+        sections.flat_map(|section| section.entries.keys().copied()).collect();
+    // A replaced object stream changes every object that the signed version has in it.
+    changed.extend(signed.packed_in(&changed));
+    if let (Some(offset), false) = (broken, changed.is_empty()) {
+        // What a broken object refers to is unknown here; another reader may know it.
+        let message = "A part of the signed document cannot be read, so later changes to it \
+                       cannot be ruled out.";
+        diff.refuse("NOT_COMPARABLE", message, offset);
+    }
     for number in changed {
         let role = diff.roles.get(&number).copied().unwrap_or(0);
         // What the signed version does not refer to can only be reached through a change that is
@@ -104,15 +118,15 @@ impl Diff<'_> {
             return Ok(());
         }
         let is_root = matches!(
-            self.last.trailer.get("Root"), Some(Object::Reference(root, _)) if *root == number
+            self.versions.last.trailer.get("Root"),
+            Some(Object::Reference(root, _)) if *root == number
         );
-        let only = |allowed: u8| role & !allowed == 0;
         let offset = after.place.0;
         match (&before.object, &after.object) {
             (Object::Dictionary(old), Object::Dictionary(new)) if is_root => {
                 rules::catalog(self, old, new, offset)
             }
-            _ if only(role::SECURITY_STORE) => Ok(()),
+            _ if role == role::SECURITY_STORE => Ok(()),
             _ if self.is_locked => {
                 self.refuse(
                     "CERTIFIED_WITHOUT_CHANGES",
@@ -121,28 +135,39 @@ impl Diff<'_> {
                 );
                 Ok(())
             }
-            _ if only(role::METADATA | role::INFO) => {
+            _ if role & !(role::METADATA | role::INFO) == 0 => {
                 self.quirks.insert("the document information was changed after signing");
                 Ok(())
             }
-            (Object::Dictionary(old), Object::Dictionary(new)) if only(role::FORM) => {
-                rules::form(self, old, new, offset)
+            _ => self.change_by_kind(number, role, before, after),
+        }
+    }
+
+    fn change_by_kind(
+        &mut self,
+        number: u32,
+        role: u8,
+        before: &Loaded,
+        after: &Loaded,
+    ) -> Result<(), Fault> {
+        let only = |allowed: u8| role & !allowed == 0;
+        let offset = after.place.0;
+        let is_stream = before.stream.is_some() || after.stream.is_some();
+        match (&before.object, &after.object) {
+            (Object::Dictionary(old), Object::Dictionary(new)) if !is_stream => {
+                if only(role::FORM) {
+                    rules::form(self, old, new, offset)
+                } else if old.is("Type", "Page") && new.is("Type", "Page") {
+                    rules::page(self, old, new, offset)
+                } else {
+                    rules::field(self, number, old, new, offset)
+                }
             }
             (Object::Array(old), Object::Array(new)) if only(role::ANNOTATIONS) => {
                 rules::appended_annotations(self, old, new, offset)
             }
             (Object::Array(old), Object::Array(new)) if only(role::FIELDS) => {
                 rules::appended_fields(self, old, new, offset)
-            }
-            (Object::Dictionary(old), Object::Dictionary(new))
-                if old.is("Type", "Page") && new.is("Type", "Page") =>
-            {
-                rules::page(self, old, new, offset)
-            }
-            (Object::Dictionary(old), Object::Dictionary(new))
-                if before.stream.is_none() && after.stream.is_none() =>
-            {
-                rules::field(self, old, new, offset)
             }
             _ => {
                 self.refuse(
@@ -166,8 +191,8 @@ impl Diff<'_> {
         if before.stream.is_none() && after.stream.is_none() {
             return Ok(true);
         }
-        let (start, end) = self.document.stream_range(self.signed, before)?;
-        let (new_start, new_end) = self.document.stream_range(self.last, after)?;
+        let (start, end) = self.document.stream_range(self.versions.signed, before)?;
+        let (new_start, new_end) = self.document.stream_range(self.versions.last, after)?;
         let size = usize::try_from(end - start).unwrap_or(usize::MAX);
         Ok(end - start == new_end - new_start
             && size <= crate::limits::PDF_OBJECT_SIZE_MAX
@@ -186,12 +211,20 @@ pub(super) fn differing<'a>(old: &'a Dictionary, new: &'a Dictionary) -> Vec<&'a
     keys.into_iter().filter(differs).map(Vec::as_slice).collect()
 }
 
-/// Walks everything that a version refers to.
-fn roles(document: &Document<'_>, view: &View) -> Result<HashMap<u32, u8>, Fault> {
+/// Walks everything that a version refers to; also gives the place of an object that is broken.
+fn roles(document: &Document<'_>, view: &View) -> Result<(HashMap<u32, u8>, Option<u64>), Fault> {
     let mut roles: HashMap<u32, u8> = HashMap::new();
     let mut waiting: Vec<(u32, u8)> = Vec::new();
     let mut steps = 0_usize;
-    scan(&view.trailer, 0, &mut waiting);
+    let mut broken = None;
+    // Other trailer entries show nothing; LibreOffice's /AdditionalStreams even dangles.
+    let mut roots = Dictionary::default();
+    for key in ["Root", "Info"] {
+        if let Some(value) = view.trailer.get(key) {
+            roots.entries.insert(key.into(), value.clone());
+        }
+    }
+    scan(&roots, 0, &mut waiting);
     while let Some((number, role)) = waiting.pop() {
         let known = roles.entry(number).or_insert(0);
         // An object is walked once as a member of the security store and once as anything else.
@@ -206,17 +239,19 @@ fn roles(document: &Document<'_>, view: &View) -> Result<HashMap<u32, u8>, Fault
         if steps > PDF_OBJECTS_MAX {
             return Err(Fault::OverBudget);
         }
-        // A broken object is what the signer signed; that it breaks is the same before and after.
         let loaded = match document.load(view, number) {
             Ok(loaded) => loaded,
-            Err(Fault::Broken(_)) => continue,
+            Err(Fault::Broken(offset)) => {
+                broken = Some(offset);
+                continue;
+            }
             Err(fault) => return Err(fault),
         };
         if let Some(loaded) = loaded {
             collect(&loaded.object, role, is_store, &mut waiting);
         }
     }
-    Ok(roles)
+    Ok((roles, broken))
 }
 
 fn scan(dictionary: &Dictionary, store: u8, waiting: &mut Vec<(u32, u8)>) {

@@ -1,7 +1,7 @@
 //! A PDF as one of its revisions shows it: objects by number.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::rc::Rc;
 
 use super::file::{Fault, File};
@@ -46,6 +46,17 @@ struct Container {
     bytes: Vec<u8>,
     /// Object number and offset in `bytes`.
     objects: Vec<(u32, usize)>,
+}
+
+impl View {
+    /// The objects that stand in one of these object streams.
+    pub fn packed_in(&self, containers: &BTreeSet<u32>) -> Vec<u32> {
+        let in_one = |entry: &Entry| match entry {
+            Entry::Packed { container, .. } => containers.contains(container),
+            _ => false,
+        };
+        self.entries.iter().filter(|(_, entry)| in_one(entry)).map(|(number, _)| *number).collect()
+    }
 }
 
 /// The file as it was after one revision.

@@ -1,6 +1,6 @@
 //! Signature fields: where a PDF says that it is signed.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use super::document::{Document, View};
 use super::file::Fault;
@@ -16,16 +16,24 @@ pub(super) struct SignedField {
     pub value: Object,
 }
 
-/// Every signature field that has a value, in the order of the form.
-pub(super) fn signed_fields(
-    document: &Document<'_>,
-    view: &View,
-) -> Result<Vec<SignedField>, Fault> {
+/// What the form says about signatures.
+#[derive(Debug, Default)]
+pub(super) struct Form {
+    /// Signature fields that have a value, in the order of the form.
+    pub signed: Vec<SignedField>,
+    /// Every signature field and widget by object number, and whether it is signed.
+    pub members: HashMap<u32, bool>,
+}
+
+/// Walks the form.
+pub(super) fn form(document: &Document<'_>, view: &View) -> Result<Form, Fault> {
     let root = document.root(view)?;
-    let Some(form) = document.dictionary(view, &root, "AcroForm")? else { return Ok(Vec::new()) };
-    let mut walk = Walk { document, view, seen: HashSet::new(), count: 0, found: Vec::new() };
+    let Some(form) = document.dictionary(view, &root, "AcroForm")? else {
+        return Ok(Form::default());
+    };
+    let mut walk = Walk { document, view, seen: HashSet::new(), count: 0, found: Form::default() };
     for field in document.array(view, &form, "Fields")? {
-        walk.field(&field, "", false, 0)?;
+        walk.field(&field, &Inherited::default(), 0)?;
     }
     Ok(walk.found)
 }
@@ -35,38 +43,48 @@ struct Walk<'a> {
     view: &'a View,
     seen: HashSet<u32>,
     count: usize,
-    found: Vec<SignedField>,
+    found: Form,
+}
+
+/// What a field has from its parents.
+#[derive(Default)]
+struct Inherited {
+    name: String,
+    is_signature: bool,
+    is_signed: bool,
 }
 
 impl Walk<'_> {
-    fn field(
-        &mut self,
-        field: &Object,
-        parent: &str,
-        inherits: bool,
-        depth: usize,
-    ) -> Result<(), Fault> {
+    fn field(&mut self, field: &Object, parent: &Inherited, depth: usize) -> Result<(), Fault> {
         self.count += 1;
         if depth > PDF_FIELD_DEPTH_MAX || self.count > PDF_FIELDS_MAX {
             return Err(Fault::OverBudget);
         }
-        if let Object::Reference(number, _) = field {
-            if !self.seen.insert(*number) {
-                return Ok(());
-            }
+        if let Object::Reference(number, _) = field
+            && !self.seen.insert(*number)
+        {
+            return Ok(());
         }
         let Some(loaded) = self.document.resolve(self.view, field)? else { return Ok(()) };
         let Some(dictionary) = loaded.dictionary() else { return Ok(()) };
-        let name = full_name(parent, dictionary);
         let is_signature = match dictionary.name("FT") {
             Some(kind) => kind == b"Sig",
-            None => inherits,
+            None => parent.is_signature,
         };
-        if let (true, Some(value)) = (is_signature, dictionary.get("V")) {
-            self.found.push(SignedField { name: name.clone(), value: value.clone() });
+        let value = dictionary.get("V").filter(|_| is_signature);
+        let own = Inherited {
+            name: full_name(&parent.name, dictionary),
+            is_signature,
+            is_signed: is_signature && (value.is_some() || parent.is_signed),
+        };
+        if let Some(value) = value {
+            self.found.signed.push(SignedField { name: own.name.clone(), value: value.clone() });
+        }
+        if let (Object::Reference(number, _), true) = (field, is_signature) {
+            self.found.members.insert(*number, own.is_signed);
         }
         for kid in self.document.array(self.view, dictionary, "Kids")? {
-            self.field(&kid, &name, is_signature, depth + 1)?;
+            self.field(&kid, &own, depth + 1)?;
         }
         Ok(())
     }

@@ -1,5 +1,7 @@
 //! One PDF signature: the CMS inside, and the file around it.
 
+use std::collections::HashMap;
+
 use super::super::cms::{SignedData, utc};
 use super::super::content::Content;
 use super::super::message::{bare, fill};
@@ -7,7 +9,7 @@ use super::super::report::{Coverage, Findings, Format, Signature, SubIndication 
 use super::super::signer::{self, Context, Judged, Profile, claimed_time_quirk};
 use super::super::trust::Trust;
 use super::document::{Document, View};
-use super::fields::{signed_fields, text};
+use super::fields::{form, text};
 use super::file::Fault;
 use super::range::SignatureValue;
 use super::{Candidate, add_fault, diff, updates, xref};
@@ -17,6 +19,8 @@ use crate::clock::Time;
 pub(super) struct Judge<'a> {
     pub document: &'a Document<'a>,
     pub last: &'a View,
+    /// Signature fields and widgets of the last version, and whether they are signed.
+    pub members: &'a HashMap<u32, bool>,
     pub trust: &'a Trust,
     pub now: Time,
     /// End of the first certification that forbids every change.
@@ -93,7 +97,7 @@ impl Judge<'_> {
             fail("SIGNER_COUNT", "A PDF signature must have exactly one signer.");
             return Judged::default();
         };
-        let certificates = signer::certificates(&data, quirks);
+        let certificates = signer::certificates(self.trust, &data, quirks);
         let context = Context {
             trust: self.trust,
             now: self.now,
@@ -148,7 +152,9 @@ impl Judge<'_> {
         findings.append(structure);
         if is_sound {
             let is_locked = self.locked_from.is_some_and(|end| end <= value.end);
-            let (changes, remarks) = diff::judge(document, &signed, self.last, newer, is_locked)?;
+            let versions =
+                diff::Versions { signed: &signed, last: self.last, members: self.members };
+            let (changes, remarks) = diff::judge(document, versions, newer, is_locked)?;
             findings.append(changes);
             quirks.extend(remarks.into_iter().map(str::to_owned));
         }
@@ -156,7 +162,7 @@ impl Judge<'_> {
     }
 
     fn leads_to(&self, view: &View, value: &SignatureValue) -> Result<bool, Fault> {
-        for field in signed_fields(self.document, view)? {
+        for field in form(self.document, view)?.signed {
             let loaded = self.document.resolve(view, &field.value)?;
             if loaded.is_some_and(|loaded| loaded.place == (value.offset, None)) {
                 return Ok(true);

@@ -12,13 +12,15 @@ mod judgement;
 mod object;
 mod range;
 mod rules;
+#[cfg(test)]
+mod scenarios;
 mod updates;
 mod xref;
 
 use std::rc::Rc;
 
 use self::document::{Document, Loaded, View};
-use self::fields::{SignedField, signed_fields};
+use self::fields::{SignedField, form};
 use self::file::{Fault, File};
 use self::judgement::Judge;
 use self::range::SignatureValue;
@@ -54,18 +56,18 @@ pub(super) fn judge(source: &dyn Source, trust: &Trust, now: Time) -> Report {
 
 fn judge_document(document: &Document<'_>, trust: &Trust, now: Time) -> Result<Report, Fault> {
     let last = document.view(0, document.file.size);
-    let fields = signed_fields(document, &last)?;
-    if fields.is_empty() {
+    let form = form(document, &last)?;
+    if form.signed.is_empty() {
         return without_fields(document, &last);
     }
     let mut report = Report::unsigned(Kind::Pdf);
-    if fields.len() > SIGNATURES_MAX {
+    if form.signed.len() > SIGNATURES_MAX {
         let mut findings = Findings::default();
         findings.unjudged("TOO_MANY_SIGNATURES", "The document has too many signatures to judge.");
         report.signatures = one(findings).signatures;
     }
     let mut candidates = Vec::new();
-    for field in fields.into_iter().take(SIGNATURES_MAX) {
+    for field in form.signed.into_iter().take(SIGNATURES_MAX) {
         candidates.push(candidate(document, &last, field)?);
     }
     refuse_shared(&mut candidates);
@@ -77,7 +79,7 @@ fn judge_document(document: &Document<'_>, trust: &Trust, now: Time) -> Result<R
         .filter(|value| value.certification == Some(1))
         .map(|value| value.end);
     let locked_from = locks.min();
-    let judge = Judge { document, last: &last, trust, now, locked_from };
+    let judge = Judge { document, last: &last, members: &form.members, trust, now, locked_from };
     for candidate in candidates {
         let mut signature = judge.signature(candidate);
         signature.index = report.signatures.len();

@@ -53,7 +53,7 @@ impl PartialEq for Text {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Dictionary {
     pub entries: BTreeMap<Vec<u8>, Object>,
-    /// A key stood there twice: readers differ in which one they take.
+    /// A key stood there twice with different values: readers differ in which one they take.
     pub has_doubles: bool,
 }
 
@@ -268,10 +268,10 @@ impl<'a> Lexer<'a> {
         self.position += size;
         let integer = std::str::from_utf8(text).ok().and_then(|text| text.parse::<i64>().ok());
         let Some(integer) = integer else { return Ok(Object::Real(text.to_vec())) };
-        if let (Ok(number), true) = (u32::try_from(integer), text.first() != Some(&b'+')) {
-            if let Some(reference) = self.reference(number)? {
-                return Ok(reference);
-            }
+        if let (Ok(number), true) = (u32::try_from(integer), text.first() != Some(&b'+'))
+            && let Some(reference) = self.reference(number)?
+        {
+            return Ok(reference);
         }
         Ok(Object::Integer(integer))
     }
@@ -315,12 +315,12 @@ impl<'a> Lexer<'a> {
         let mut rest = written;
         while let Some((&byte, after)) = rest.split_first() {
             rest = after;
-            if let (b'#', Some(&[high, low])) = (byte, after.first_chunk::<2>()) {
-                if let (Some(high), Some(low)) = (nibble(high), nibble(low)) {
-                    name.push(high << 4 | low);
-                    rest = after.get(2..).unwrap_or_default();
-                    continue;
-                }
+            if let (b'#', Some(&[high, low])) = (byte, after.first_chunk::<2>())
+                && let (Some(high), Some(low)) = (nibble(high), nibble(low))
+            {
+                name.push(high << 4 | low);
+                rest = after.get(2..).unwrap_or_default();
+                continue;
             }
             name.push(byte);
         }
@@ -417,7 +417,9 @@ impl<'a> Lexer<'a> {
                 b'/' => {
                     let key = self.name()?;
                     let value = self.object_at(depth + 1)?;
-                    dictionary.has_doubles |= dictionary.entries.insert(key, value).is_some();
+                    let known = dictionary.entries.get(&key);
+                    dictionary.has_doubles |= known.is_some_and(|known| *known != value);
+                    dictionary.entries.insert(key, value);
                 }
                 b'>' if self.rest().len() == 1 => return Err(SyntaxError::Truncated),
                 b'>' if self.rest().get(1) == Some(&b'>') => {
@@ -435,7 +437,12 @@ fn parse_unsigned(digits: &[u8]) -> Option<u64> {
 }
 
 fn nibble(digit: u8) -> Option<u8> {
-    char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
+    match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'a'..=b'f' => Some(digit - b'a' + 10),
+        b'A'..=b'F' => Some(digit - b'A' + 10),
+        _ => None,
+    }
 }
 
 #[cfg(test)]

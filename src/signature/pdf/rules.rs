@@ -26,8 +26,8 @@ pub(super) fn catalog(
                 diff.quirks.insert("the document information was changed after signing");
             }
             b"AcroForm" if !diff.is_locked => {
-                let before = diff.document.dictionary(diff.signed, old, "AcroForm")?;
-                let after = diff.document.dictionary(diff.last, new, "AcroForm")?;
+                let before = diff.document.dictionary(diff.versions.signed, old, "AcroForm")?;
+                let after = diff.document.dictionary(diff.versions.last, new, "AcroForm")?;
                 form(diff, &before.unwrap_or_default(), &after.unwrap_or_default(), offset)?;
             }
             _ => {
@@ -51,12 +51,22 @@ pub(super) fn form(
         match key {
             b"SigFlags" => {}
             b"Fields" => {
-                let before = diff.document.array(diff.signed, old, "Fields")?;
-                let after = diff.document.array(diff.last, new, "Fields")?;
+                let before = diff.document.array(diff.versions.signed, old, "Fields")?;
+                let after = diff.document.array(diff.versions.last, new, "Fields")?;
                 appended_fields(diff, &before, &after, offset)?;
             }
             // Defaults for fields that have none yet; no signed appearance depends on them.
-            b"DR" | b"DA" if old.get("DR").is_none() && old.get("DA").is_none() => {}
+            b"DR" => {
+                let before =
+                    diff.document.dictionary(diff.versions.signed, old, "DR")?.unwrap_or_default();
+                let after =
+                    diff.document.dictionary(diff.versions.last, new, "DR")?.unwrap_or_default();
+                if !is_extended(&before, &after) {
+                    let message = "The form's resources were changed after signing.";
+                    diff.refuse("FORM_CHANGED", message, offset);
+                }
+            }
+            b"DA" if old.get("DA").is_none() => {}
             b"NeedAppearances" if new.get("NeedAppearances") != Some(&Object::Boolean(true)) => {}
             _ => {
                 let key = String::from_utf8_lossy(key).into_owned();
@@ -66,6 +76,15 @@ pub(super) fn form(
         }
     }
     Ok(())
+}
+
+/// Everything of `old` is in `new` as it was. Writers add the fonts of a seal to the resources.
+fn is_extended(old: &Dictionary, new: &Dictionary) -> bool {
+    old.entries.iter().all(|(key, before)| match (before, new.entries.get(key)) {
+        (Object::Dictionary(before), Some(Object::Dictionary(after))) => is_extended(before, after),
+        (before, Some(after)) => before == after,
+        (before, None) => *before == Object::Null,
+    })
 }
 
 /// What was added to a list; `None` if something was removed or moved.
@@ -123,8 +142,8 @@ pub(super) fn page(
 ) -> Result<(), Fault> {
     for key in differing(old, new) {
         if key == b"Annots" {
-            let before = diff.document.array(diff.signed, old, "Annots")?;
-            let after = diff.document.array(diff.last, new, "Annots")?;
+            let before = diff.document.array(diff.versions.signed, old, "Annots")?;
+            let after = diff.document.array(diff.versions.last, new, "Annots")?;
             appended_annotations(diff, &before, &after, offset)?;
             continue;
         }
@@ -138,19 +157,20 @@ pub(super) fn page(
 /// An empty signature field may be signed; a group of fields may get another signature field.
 pub(super) fn field(
     diff: &mut Diff<'_>,
+    number: u32,
     old: &Dictionary,
     new: &Dictionary,
     offset: u64,
 ) -> Result<(), Fault> {
-    let was_signature = inherited(diff, diff.signed, old, "FT", 0)?;
+    let was_signature = inherited(diff, diff.versions.signed, old, "FT", 0)?;
     let is_signature = was_signature == Some(Object::Name(b"Sig".to_vec()));
-    let was_empty = inherited(diff, diff.signed, old, "V", 0)?.is_none();
+    let was_empty = inherited(diff, diff.versions.signed, old, "V", 0)?.is_none();
     for key in differing(old, new) {
         let allowed = match key {
             b"V" | b"AP" | b"M" | b"F" | b"MK" | b"Lock" | b"AS" => is_signature && was_empty,
             b"Kids" => {
-                let before = diff.document.array(diff.signed, old, "Kids")?;
-                let after = diff.document.array(diff.last, new, "Kids")?;
+                let before = diff.document.array(diff.versions.signed, old, "Kids")?;
+                let after = diff.document.array(diff.versions.last, new, "Kids")?;
                 appended_fields(diff, &before, &after, offset)?;
                 true
             }
@@ -164,7 +184,7 @@ pub(super) fn field(
         }
     }
     if is_signature && differing(old, new).contains(&&b"AP"[..]) {
-        drawing(diff, new, offset)?;
+        drawing(diff, number, new, offset)?;
     }
     Ok(())
 }
@@ -185,7 +205,7 @@ fn new_field(diff: &mut Diff<'_>, item: &Object, offset: u64, depth: usize) -> R
     if diff.roles.contains_key(number) {
         return refuse(diff, "OBJECT_MOVED", "A part of the document was moved.", offset);
     }
-    let Some(loaded) = diff.document.load(diff.last, *number)? else { return Ok(()) };
+    let Some(loaded) = diff.document.load(diff.versions.last, *number)? else { return Ok(()) };
     let at = loaded.place.0;
     let Some(new) = loaded.dictionary().filter(|_| loaded.stream.is_none()) else {
         return refuse(diff, "FIELD_MALFORMED", "Something that is no field was added.", at);
@@ -199,9 +219,12 @@ fn new_field(diff: &mut Diff<'_>, item: &Object, offset: u64, depth: usize) -> R
         let message = format!("A field with “{key}” was added after signing.");
         return refuse(diff, "FIELD_NOT_ALLOWED", &message, at);
     }
-    let kind = inherited(diff, diff.last, new, "FT", 0)?;
-    let kids = diff.document.array(diff.last, new, "Kids")?;
-    if kind != Some(Object::Name(b"Sig".to_vec())) && (kind.is_some() || kids.is_empty()) {
+    let kids = diff.document.array(diff.versions.last, new, "Kids")?;
+    // Only what the form leads to is judged as a signature; a widget beside it just draws.
+    let is_signature = diff.versions.members.contains_key(number);
+    let is_group = new.get("FT").is_none() && new.get("Subtype").is_none() && !kids.is_empty();
+    let is_kind = new.get("Type").is_none() || new.is("Type", "Annot");
+    if !(is_signature || is_group) || !is_kind {
         let message = "Something other than a signature was added after signing.";
         return refuse(diff, "ANNOTATION_ADDED", message, at);
     }
@@ -209,7 +232,7 @@ fn new_field(diff: &mut Diff<'_>, item: &Object, offset: u64, depth: usize) -> R
         let message = "An annotation was added after signing.";
         return refuse(diff, "ANNOTATION_ADDED", message, at);
     }
-    drawing(diff, new, at)?;
+    drawing(diff, *number, new, at)?;
     for kid in kids {
         new_field(diff, &kid, at, depth + 1)?;
     }
@@ -217,12 +240,17 @@ fn new_field(diff: &mut Diff<'_>, item: &Object, offset: u64, depth: usize) -> R
 }
 
 /// What a new signature field draws: only a signed one may, and not over half a page.
-fn drawing(diff: &mut Diff<'_>, widget: &Dictionary, offset: u64) -> Result<(), Fault> {
-    let area = area(&diff.document.array(diff.last, widget, "Rect")?);
+fn drawing(
+    diff: &mut Diff<'_>,
+    number: u32,
+    widget: &Dictionary,
+    offset: u64,
+) -> Result<(), Fault> {
+    let area = area(&diff.document.array(diff.versions.last, widget, "Rect")?);
     if widget.get("AP").is_none() || area == 0.0 {
         return Ok(());
     }
-    if inherited(diff, diff.last, widget, "V", 0)?.is_none() {
+    if diff.versions.members.get(&number) != Some(&true) {
         let message = "A field that is not signed draws something on the signed document.";
         diff.refuse("UNSIGNED_FIELD_DRAWS", message, offset);
     }

@@ -43,10 +43,10 @@ pub(super) fn check(
             return Ok(());
         }
         for (number, entry) in &section.entries {
-            if let Entry::At { offset } = entry {
-                if *offset >= end {
-                    listed.insert(*offset, *number);
-                }
+            if let Entry::At { offset } = entry
+                && *offset >= end
+            {
+                listed.insert(*offset, *number);
             }
         }
     }
@@ -88,6 +88,9 @@ struct Walk<'a> {
     seen: HashSet<u64>,
 }
 
+/// White space that writers count into an offset: an end of line or two.
+const BLANKS_COUNTED_IN: u64 = 4;
+
 /// What comes next in the file.
 enum Part {
     Table,
@@ -128,7 +131,7 @@ impl Walk<'_> {
         })?;
         match part {
             Part::End => Ok(None),
-            Part::Table => match self.sections.iter().find(|section| section.offset == begin) {
+            Part::Table => match self.section_at(begin)? {
                 Some(section) if !section.is_stream => Ok(Some(section.end)),
                 _ => Err(Fault::Broken(begin)),
             },
@@ -144,14 +147,14 @@ impl Walk<'_> {
         let file = &self.document.file;
         let ((number, object, stream), end) =
             file.parse(begin, u64::MAX, |lexer| Ok((indirect(lexer)?, lexer.offset())))?;
-        let is_section = self
-            .sections
-            .iter()
-            .any(|s| (s.is_stream && s.offset == begin) || s.hybrid == Some(begin));
-        let is_listed = self.listed.get(&begin).is_some_and(|&n| u64::from(n) == number);
-        if !is_section && !is_listed {
+        let is_section = self.section_at(begin)?.is_some_and(|section| section.is_stream)
+            || self.sections.iter().any(|section| section.hybrid == Some(begin));
+        let listed = self.listed_at(begin, number)?;
+        if !is_section && listed.is_none() {
             return Err(Fault::Broken(begin));
         }
+        self.seen.extend(listed);
+        // A section may list its own stream.
         self.seen.insert(begin);
         if stream.is_none() {
             return Ok(end);
@@ -159,5 +162,34 @@ impl Walk<'_> {
         let loaded = super::document::Loaded { object, place: (begin, None), stream };
         let (_, data_end) = self.document.stream_range(self.last, &loaded)?;
         end_of_stream(file, data_end)
+    }
+    /// The offset under which the sections list the object at `begin`.
+    fn listed_at(&self, begin: u64, number: u64) -> Result<Option<u64>, Fault> {
+        for offset in (begin.saturating_sub(BLANKS_COUNTED_IN)..=begin).rev() {
+            if self.listed.get(&offset).is_some_and(|&listed| u64::from(listed) == number) {
+                return Ok(self.names(offset, begin)?.then_some(offset));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether `offset` names what begins at `begin`: directly, or by the white space before it,
+    /// which some writers count in. A comment between them would be another reader's object.
+    fn names(&self, offset: u64, begin: u64) -> Result<bool, Fault> {
+        if offset > begin || begin - offset > BLANKS_COUNTED_IN {
+            return Ok(false);
+        }
+        let blanks = self.document.file.bytes(offset, begin)?;
+        Ok(blanks.iter().all(|&byte| super::object::is_space(byte)))
+    }
+
+    /// The section at `begin`.
+    fn section_at(&self, begin: u64) -> Result<Option<&Section>, Fault> {
+        for section in &self.sections {
+            if self.names(section.offset, begin)? {
+                return Ok(Some(section));
+            }
+        }
+        Ok(None)
     }
 }

@@ -74,7 +74,8 @@ pub(super) fn chain(
             return Err(Fault::OverBudget);
         }
         next = match section.trailer.get("Prev") {
-            None => None,
+            // Offset 0 is the header; some writers say so when there is no earlier section.
+            None | Some(Object::Integer(0)) => None,
             Some(Object::Integer(value)) => {
                 Some(u64::try_from(*value).map_err(|_| Fault::Broken(offset))?)
             }

@@ -1,0 +1,62 @@
+//! What this machine can do at most.
+
+use std::fs::OpenOptions;
+use std::io::Write as _;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::cli::Failure;
+use crate::clock::{Clock as _, SystemClock};
+use crate::config::read_trust;
+use crate::digest::Sha256;
+use crate::signature::{self, Indication};
+
+/// Documents per second that all cores hash and verify.
+pub(super) fn verify(trust: &Path, document: Vec<u8>, duration: Duration) -> Result<f64, Failure> {
+    let trust = read_trust(trust)?;
+    let now = SystemClock.now();
+    let judged = signature::judge(&document, &trust, now);
+    if judged.indication() != Some(Indication::TotalPassed) {
+        return Err(Failure::other("the document of the benchmark does not verify"));
+    }
+    let cores = thread::available_parallelism().map_err(Failure::other)?.get();
+    let count = AtomicU64::new(0);
+    let start = Instant::now();
+    thread::scope(|scope| {
+        for _ in 0..cores {
+            scope.spawn(|| {
+                while start.elapsed() < duration {
+                    std::hint::black_box(Sha256::of(&document));
+                    std::hint::black_box(signature::judge(&document, &trust, now));
+                    count.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+        }
+    });
+    Ok(count.into_inner() as f64 / start.elapsed().as_secs_f64())
+}
+
+/// Documents per second that are appended and synced, `per_batch` at a time.
+pub(super) fn append(
+    path: &Path,
+    document: &[u8],
+    per_batch: usize,
+    duration: Duration,
+) -> Result<f64, Failure> {
+    let failed = |error| Failure::file(path, error);
+    let mut file = OpenOptions::new().create(true).append(true).open(path).map_err(failed)?;
+    let start = Instant::now();
+    let mut count = 0usize;
+    while start.elapsed() < duration {
+        for _ in 0..per_batch {
+            file.write_all(document).map_err(failed)?;
+        }
+        file.sync_data().map_err(failed)?;
+        count += per_batch;
+    }
+    let rate = count as f64 / start.elapsed().as_secs_f64();
+    std::fs::remove_file(path).map_err(failed)?;
+    Ok(rate)
+}

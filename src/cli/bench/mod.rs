@@ -1,0 +1,152 @@
+//! `vanthu bench`: a gateway held against what this machine can do, in the same run.
+//!
+//! The gateway is a process of its own; this process is its clients. The limits are (a) hashing and
+//! verifying the same bytes on all cores, (b) appending and syncing the same bytes with the batches
+//! that the gateway made, (c) the same calls answered by an empty handler behind the same mTLS.
+
+mod append;
+mod empty;
+mod limits;
+mod load;
+mod process;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::cli::{Exit, Failure, Output};
+use crate::workshop::pki::DevPki;
+use crate::workshop::profile::Profile;
+use load::{Figures, Load};
+use process::Gateway;
+pub(super) use process::peak_memory;
+
+/// Measures submissions against the limits of this machine.
+///
+/// Examples:
+///   vanthu bench --clients 64 --size 102400 --seconds 60
+///   vanthu bench --append 1000000
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct Options {
+    /// Clients, each with a connection of its own and one call at a time
+    #[arg(long, default_value_t = 64)]
+    clients: usize,
+    /// Size of a signed PDF in bytes
+    #[arg(long, default_value_t = 100 * 1024)]
+    size: usize,
+    /// How long to submit
+    #[arg(long, default_value_t = 20)]
+    seconds: u64,
+    /// Instead, measure the cost of an append at 1,000 and at so many entries, and audit them
+    #[arg(long)]
+    append: Option<u64>,
+    /// Folder to work in; on the disk that is to be measured
+    #[arg(long)]
+    folder: Option<PathBuf>,
+    /// Used by the benchmark itself: serve empty answers with this configuration
+    #[arg(long, hide = true)]
+    serve_empty: Option<PathBuf>,
+}
+
+/// How long each limit is measured.
+const LIMIT_SECONDS: Duration = Duration::from_secs(5);
+/// First and last seconds of a run that are compared.
+const EDGE: Duration = Duration::from_secs(10);
+
+/// Runs the benchmark.
+///
+/// # Errors
+/// If anything does not work; slow is no error.
+pub(in crate::cli) async fn run(options: Options, output: Output) -> Result<Exit, Failure> {
+    if let Some(config) = &options.serve_empty {
+        return empty::serve(config).await;
+    }
+    let base = options.folder.clone().unwrap_or_else(std::env::temp_dir);
+    let folder = base.join(format!("vanthu-bench-{}", uuid::Uuid::new_v4()));
+    std::fs::create_dir_all(&folder).map_err(|error| Failure::file(&folder, error))?;
+    let outcome = match options.append {
+        Some(entries) => append::run(&folder, entries, output).await,
+        None => submissions(&options, &folder, output).await,
+    };
+    std::fs::remove_dir_all(&folder).map_err(|error| Failure::file(&folder, error))?;
+    outcome
+}
+
+async fn submissions(
+    options: &Options,
+    folder: &std::path::Path,
+    output: Output,
+) -> Result<Exit, Failure> {
+    let pki_folder = folder.join("pki");
+    let made = tokio::task::spawn_blocking({
+        let pki_folder = pki_folder.clone();
+        move || crate::cli::certs::make(&Profile::built_in(), &pki_folder)
+    });
+    let pki: DevPki = made.await.map_err(Failure::other)??;
+    let load = Load::prepare(&pki, options.clients, options.size)?;
+    eprintln!("{} clients, signed PDFs of {} bytes", options.clients, load.document_size());
+
+    let gateway = Gateway::start(&pki_folder, &["serve", "--config"])?;
+    let duration = Duration::from_secs(options.seconds);
+    let figures = load.run(gateway.address(), duration).await?;
+    let batches = gateway.batches(&pki).await?;
+    let peak_memory = gateway.peak_memory();
+    gateway.stop()?;
+
+    let empty = Gateway::start(&pki_folder, &["bench", "--serve-empty"])?;
+    let empty_figures = load.run(empty.address(), LIMIT_SECONDS).await?;
+    empty.stop()?;
+
+    let trust = pki_folder.join("trust");
+    let document = load.document().to_vec();
+    let verify = limits::verify(&trust, document.clone(), LIMIT_SECONDS)?;
+    let per_batch = (figures.count() as f64 / batches.max(1) as f64).round().max(1.0) as usize;
+    let disk = limits::append(&folder.join("limit"), &document, per_batch, LIMIT_SECONDS)?;
+    let limits = [
+        ("sha256 + verification, all cores", verify),
+        ("append + fdatasync, same batches", disk),
+        ("empty handler, same calls over mTLS", empty_figures.rate()),
+    ];
+    print(&figures, &limits, per_batch, peak_memory, output);
+    Ok(Exit::Ok)
+}
+
+fn print(
+    figures: &Figures,
+    limits: &[(&str, f64); 3],
+    per_batch: usize,
+    peak_memory: u64,
+    output: Output,
+) {
+    let rate = figures.rate();
+    let lowest = limits.iter().map(|(_, rate)| *rate).fold(f64::INFINITY, f64::min);
+    let (first, last) = figures.edges(EDGE);
+    let [p50, p99, max] = figures.latencies();
+    if output == Output::Json {
+        let limits: serde_json::Map<_, _> =
+            limits.iter().map(|(name, rate)| ((*name).to_owned(), json!(rate))).collect();
+        let value = json!({
+            "submissions_per_second": rate,
+            "latency_ms": { "p50": p50, "p99": p99, "max": max },
+            "first_10_s_per_second": first,
+            "last_10_s_per_second": last,
+            "last_to_first": last / first,
+            "submissions_per_batch": per_batch,
+            "peak_memory_bytes": peak_memory,
+            "limits_per_second": limits,
+            "ratio_to_lowest_limit": rate / lowest,
+        });
+        println!("{value}");
+        return;
+    }
+    println!("submissions/s            {rate:>10.0}");
+    println!("durable receipt, ms      p50 {p50:.2}  p99 {p99:.2}  max {max:.2}");
+    println!("first and last 10 s      {first:>10.0} {last:.0}  (ratio {:.2})", last / first);
+    println!("submissions per batch    {per_batch:>10}");
+    println!("gateway peak memory      {:>10.0} MiB", peak_memory as f64 / (1024.0 * 1024.0));
+    for (name, limit) in limits {
+        println!("limit: {name:<36} {limit:>8.0}/s  ratio {:.2}", rate / limit);
+    }
+    println!("ratio to the lowest limit {:>9.2}", rate / lowest);
+}

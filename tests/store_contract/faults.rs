@@ -1,0 +1,272 @@
+//! Every write of a short history × {fails, fails but persists, crashes before, crashes after},
+//! then a restart: what is there is what was before or what was being done, the log verifies, and
+//! the history can be finished with the same end.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use vanthu::document::Urgency;
+use vanthu::gateway::ports::{LogStore, Place, Store, StoreError};
+use vanthu::store::{Files, Kv, Medium, Pair, Table, Write};
+
+use crate::ledger::{Extras, Ledger, accepted, audit, consigned, handed_over, later, start};
+
+/// What happens at the chosen write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fault {
+    Fails,
+    FailsButPersists,
+    CrashesBefore,
+    CrashesAfter,
+}
+
+const FAULTS: [Fault; 4] =
+    [Fault::Fails, Fault::FailsButPersists, Fault::CrashesBefore, Fault::CrashesAfter];
+
+/// Counts writes down to the one at which the fault happens. After it, nothing is written.
+struct Fuse {
+    fault: Fault,
+    left: AtomicUsize,
+}
+
+impl Fuse {
+    fn new(fault: Fault, left: usize) -> Arc<Self> {
+        Arc::new(Self { fault, left: AtomicUsize::new(left) })
+    }
+
+    fn unburnt() -> Arc<Self> {
+        Self::new(Fault::Fails, usize::MAX)
+    }
+
+    fn burn<T>(&self, write: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
+        let left =
+            self.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
+        match (left, self.fault) {
+            (Ok(2..), _) => write(),
+            (Ok(_), Fault::Fails) | (Err(_), _) => Err(StoreError::Medium("injected".into())),
+            (Ok(_), Fault::FailsButPersists) => {
+                write()?;
+                Err(StoreError::Medium("injected".into()))
+            }
+            (Ok(_), Fault::CrashesBefore) => panic!("injected"),
+            (Ok(_), Fault::CrashesAfter) => {
+                write()?;
+                panic!("injected")
+            }
+        }
+    }
+}
+
+struct FaultyMedium<M> {
+    inner: Arc<M>,
+    files: FaultyFiles<M>,
+    fuse: Arc<Fuse>,
+}
+
+struct FaultyFiles<M> {
+    inner: Arc<M>,
+    fuse: Arc<Fuse>,
+}
+
+struct FaultyKv {
+    inner: Arc<dyn Kv>,
+    fuse: Arc<Fuse>,
+}
+
+impl<M: Medium> FaultyMedium<M> {
+    fn new(inner: &Arc<M>, fuse: &Arc<Fuse>) -> Self {
+        let files = FaultyFiles { inner: Arc::clone(inner), fuse: Arc::clone(fuse) };
+        Self { inner: Arc::clone(inner), files, fuse: Arc::clone(fuse) }
+    }
+}
+
+impl Kv for FaultyKv {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        self.inner.get(key)
+    }
+
+    fn scan(&self, from: &[u8], to: &[u8], max: usize) -> Result<Vec<Pair>, StoreError> {
+        self.inner.scan(from, to, max)
+    }
+
+    fn apply(&self, batch: Vec<Write>) -> Result<(), StoreError> {
+        self.fuse.burn(|| self.inner.apply(batch))
+    }
+}
+
+impl<M: Medium> Files for FaultyFiles<M> {
+    fn append(&self, path: &str, bytes: &[u8]) -> Result<(), StoreError> {
+        // A torn write: half of the bytes arrive even if the write fails.
+        let (half, rest) = bytes.split_at(bytes.len() / 2);
+        self.inner.files().append(path, half)?;
+        self.fuse.burn(|| self.inner.files().append(path, rest))
+    }
+
+    fn read(&self, path: &str, offset: u64, max: usize) -> Result<Option<Vec<u8>>, StoreError> {
+        self.inner.files().read(path, offset, max)
+    }
+
+    fn sync(&self, folder: &str) -> Result<(), StoreError> {
+        self.fuse.burn(|| self.inner.files().sync(folder))
+    }
+
+    fn list(&self, folder: &str) -> Result<Vec<String>, StoreError> {
+        self.inner.files().list(folder)
+    }
+
+    fn remove(&self, folder: &str) -> Result<(), StoreError> {
+        self.fuse.burn(|| self.inner.files().remove(folder))
+    }
+}
+
+impl<M: Medium> Medium for FaultyMedium<M> {
+    fn current(&self) -> Result<Option<String>, StoreError> {
+        self.inner.current()
+    }
+
+    fn switch(&self, name: &str) -> Result<(), StoreError> {
+        self.fuse.burn(|| self.inner.switch(name))
+    }
+
+    fn names(&self) -> Result<Vec<String>, StoreError> {
+        self.inner.names()
+    }
+
+    fn open(&self, name: &str) -> Result<Arc<dyn Kv>, StoreError> {
+        let inner = self.fuse.burn(|| self.inner.open(name))?;
+        Ok(Arc::new(FaultyKv { inner, fuse: Arc::clone(&self.fuse) }))
+    }
+
+    fn remove(&self, name: &str) -> Result<(), StoreError> {
+        self.fuse.burn(|| self.inner.remove(name))
+    }
+
+    fn files(&self) -> &dyn Files {
+        &self.files
+    }
+}
+
+/// The bodies that the history refers to.
+fn contents() -> Vec<(vanthu::digest::Sha256, Place)> {
+    let digest = |text: &str| vanthu::digest::Sha256::of(text.as_bytes());
+    let place = Place::Volume { volume: 1, offset: 48, size: 3 };
+    vec![(digest("one"), place), (digest("two"), Place::File { size: 9 })]
+}
+
+/// The history, step by step; every step but the last leaves one more entry or epoch.
+const STEPS: usize = 6;
+
+fn step<M: Medium>(number: usize, store: &Table<M>, ledger: &mut Ledger) -> Result<(), StoreError> {
+    let submission = |n| [accepted(n, Urgency::Normal), consigned(n, "H49.11", Urgency::Flash)];
+    match number {
+        0 => ledger.commit(store, &submission(1)),
+        1 => {
+            let extras = Extras { contents: contents(), ..Extras::default() };
+            ledger.commit_with(store, &submission(2), extras)
+        }
+        2 => ledger.commit(store, &[handed_over(1, "H49.11")]),
+        3 => ledger.open_epoch(store),
+        4 => {
+            let [first, second] = submission(3);
+            ledger.commit(store, &[handed_over(2, "H49.11"), first, second])
+        }
+        _ => store.rebuild(contents()),
+    }
+}
+
+/// How many steps a head shows as done; the rebuild shows nothing.
+fn done(store: &dyn Store) -> usize {
+    let head = store.head().expect("reads");
+    match (head.epoch, head.size) {
+        (1, 0) => 0,
+        (1, 2) => 1,
+        (1, 4) => 2,
+        (1, 5) => 3,
+        (2, 1) => 4,
+        (2, 4) => 5,
+        other => panic!("no step leaves {other:?}"),
+    }
+}
+
+fn lead<M: Medium>(store: &Table<M>) -> Result<Ledger, StoreError> {
+    let term = store.lead("leader", start(), later(60))?;
+    Ledger::load(store, term)
+}
+
+/// Opens the store and does all steps from the first that is not done. Gives how many it did.
+fn run<M: Medium>(
+    medium: FaultyMedium<M>,
+    acknowledged: &mut usize,
+    after_failure: &mut Option<Table<FaultyMedium<M>>>,
+) -> Result<(), StoreError> {
+    let store = Table::open(medium)?;
+    let history = |store: &Table<_>, acknowledged: &mut usize| {
+        let mut ledger = lead(store)?;
+        for number in done(store)..STEPS {
+            step(number, store, &mut ledger)?;
+            *acknowledged = number + 1;
+        }
+        Ok(())
+    };
+    let outcome = catch_unwind(AssertUnwindSafe(|| history(&store, acknowledged)));
+    let outcome = outcome.unwrap_or_else(|_| Err(StoreError::Medium("crashed".into())));
+    if outcome.is_err() {
+        *after_failure = Some(store);
+    }
+    outcome
+}
+
+fn dump<M: Medium>(store: &Table<M>) -> Vec<Pair> {
+    let mut all = Vec::new();
+    let taken = store.projections(|page| {
+        all.extend(page);
+        Ok(())
+    });
+    taken.expect("reads");
+    all
+}
+
+/// Runs the history undisturbed; gives its end and how many writes it took.
+fn undisturbed<M: Medium>(medium: &Arc<M>) -> (Vec<Vec<u8>>, Vec<Pair>, usize) {
+    let fuse = Fuse::unburnt();
+    run(FaultyMedium::new(medium, &fuse), &mut 0, &mut None).expect("runs");
+    let writes = usize::MAX - fuse.left.load(Ordering::SeqCst);
+    let store = Table::open(FaultyMedium::new(medium, &Fuse::unburnt())).expect("opens");
+    (audit(&store).expect("reads"), dump(&store), writes)
+}
+
+/// Runs the matrix on fresh media.
+pub fn matrix<M: Medium>(fresh: impl Fn() -> Arc<M>, stride: usize) {
+    let (leaves, projections, writes) = undisturbed(&fresh());
+    let tags: std::collections::BTreeSet<u8> = projections.iter().map(|(key, _)| key[0]).collect();
+    assert_eq!(tags, b"diknpsw".iter().copied().collect(), "the history touches every projection");
+    assert!(writes > 30, "the history has only {writes} writes");
+    for fault in FAULTS {
+        for at in (1..=writes).step_by(stride) {
+            let medium = fresh();
+            let context = format!("{fault:?} at write {at} of {writes}");
+            let (mut acknowledged, mut failed) = (0, None);
+            let faulty = FaultyMedium::new(&medium, &Fuse::new(fault, at));
+            let outcome =
+                catch_unwind(AssertUnwindSafe(|| run(faulty, &mut acknowledged, &mut failed)));
+            if let Some(store) = failed.take() {
+                assert!(store.head().is_err(), "{context}: the store goes on after a failure");
+                assert!(lead(&store).is_err(), "{context}: the store goes on after a failure");
+            } else if matches!(outcome, Ok(Ok(()))) {
+                assert_eq!(acknowledged, STEPS, "{context}");
+            }
+            let fine = FaultyMedium::new(&medium, &Fuse::unburnt());
+            let store = Table::open(fine).unwrap_or_else(|error| panic!("{context}: {error}"));
+            let found = done(&store);
+            let attempted = (acknowledged + 1).min(STEPS - 1);
+            let shown = acknowledged.min(STEPS - 1);
+            assert!((shown..=attempted).contains(&found), "{context}: {shown} {found}");
+            let part = audit(&store).expect("reads");
+            assert_eq!(part, leaves[..part.len()], "{context}");
+            drop(store);
+            let end = undisturbed(&medium);
+            assert_eq!((&end.0, &end.1), (&leaves, &projections), "{context}");
+        }
+    }
+}
