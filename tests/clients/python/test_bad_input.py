@@ -419,19 +419,32 @@ def test_a_connection_that_breaks_in_mid_upload_keeps_what_arrived(shared):
     assert fetch(commune, "H49.151", result.consignment_id, "cong-van.pdf") == content
 
 
-def test_an_upload_cut_off_after_its_last_byte_is_complete(shared):
-    commune, content = shared.system("commune"), fresh() * 1000
-    letter = Letter(content=content)
-    cut, arrived = threading.Event(), lambda: announce(commune, letter.envelope).missing
+def cut_off_before_the_end(commune, content, letter, sent):
+    """Uploads `sent` as `content`; the call is given up between its last byte and its end."""
+    lie = Header(sha256=hashlib.sha256(content).digest(), size=len(content))
+    cut = threading.Event()
 
     def everything_but_the_end():
-        yield from upload(content)
+        yield from upload(sent, lie)
         cut.wait(CALL_SECONDS)
 
+    def all_arrived():
+        missing = announce(commune, letter.envelope).missing
+        return not missing or missing[0].offset == len(content)
+
     call = commune.submission.Upload.future(everything_but_the_end())
-    wait_until(lambda: not arrived())
+    wait_until(all_arrived)
     call.cancel()
     cut.set()
+
+
+def test_an_upload_cut_off_after_its_last_byte_is_completed_by_resuming_at_its_end(shared):
+    commune, content = shared.system("commune"), fresh() * 1000
+    letter = Letter(content=content)
+    cut_off_before_the_end(commune, content, letter, content)
+    for missing in announce(commune, letter.envelope).missing:
+        commune.submission.Upload(upload(content, offset=missing.offset))
+    assert not announce(commune, letter.envelope).missing
     with shared.writes(2):
         request = sub.SubmitRequest(request_id=letter.request_id, envelope=letter.envelope)
         result = commune.submission.Submit(request).result
@@ -440,19 +453,13 @@ def test_an_upload_cut_off_after_its_last_byte_is_complete(shared):
 
 def test_other_bytes_of_the_right_size_are_not_submitted(shared):
     commune, content = shared.system("commune"), fresh() * 1000
-    letter, cut = Letter(content=content), threading.Event()
-    lie = Header(sha256=hashlib.sha256(content).digest(), size=len(content))
-
-    def everything_but_the_end():
-        yield from upload(b"?" * len(content), lie)
-        cut.wait(CALL_SECONDS)
-
-    call = commune.submission.Upload.future(everything_but_the_end())
-    wait_until(lambda: not announce(commune, letter.envelope).missing)
-    call.cancel()
-    cut.set()
+    letter = Letter(content=content)
+    cut_off_before_the_end(commune, content, letter, b"?" * len(content))
     request = sub.SubmitRequest(request_id=letter.request_id, envelope=letter.envelope)
-    with shared.writes(0), refused(Code.FAILED_PRECONDITION, "UPLOAD_INCOMPLETE", "parts[0]", offset=0):
+    with shared.writes(0), refused(Code.FAILED_PRECONDITION, "UPLOAD_INCOMPLETE", "parts[0]"):
         commune.submission.Submit(request)
-    commune.submission.Upload(upload(content))
+    while missing := announce(commune, letter.envelope).missing:
+        # The wrong bytes are thrown away when the call ends or when the upload is resumed.
+        with contextlib.suppress(grpc.RpcError):
+            commune.submission.Upload(upload(content, offset=missing[0].offset))
     assert not commune.submission.Submit(request).result.repeated
