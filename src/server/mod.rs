@@ -88,6 +88,7 @@ pub struct Running {
 /// [`Error`]; nothing is left running then.
 pub async fn start(config: Config) -> Result<Running, Error> {
     let material = Material::read(&config)?;
+    let key = config::log_key(&config)?;
     let tls = Arc::new(RwLock::new(Arc::new(tls::server(&material.tls)?)));
     let (listener, address) = listen(config.listen).await?;
     let (pages, operations) = listen(config.operations).await?;
@@ -100,7 +101,7 @@ pub async fn start(config: Config) -> Result<Running, Error> {
         contents,
         guard,
         clock: Arc::new(SystemClock),
-        key: config::log_key(&config)?,
+        key,
         name: config.name.clone(),
         epoch_entries: config.log.epoch_entries,
     };

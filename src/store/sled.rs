@@ -9,6 +9,8 @@
 //!    that nothing syncs.
 //! 4. One writer, one tree, no merge operators, no generated ids, no background flusher.
 //! 5. Any error while writing is final; the table above sees to that, also for panics.
+//! 6. A start that is cut short, or finds the disk full, may leave `snap.….generating`. sled takes
+//!    it for its newest snapshot and never opens again; it is removed, and the one before counts.
 //!
 //! sled locks its `db` file, so no two processes open the same map.
 //!
@@ -130,20 +132,13 @@ impl SledKv {
     fn open(path: &Path, cache_bytes: u64, durability: Durability) -> Result<Self, StoreError> {
         // Before sled sees them: its recovery may remove what it thinks nobody refers to.
         no_blobs(path)?;
-        let config = || {
-            sled::Config::new().path(path).cache_capacity(cache_bytes).flush_every_ms(None).open()
-        };
-        // Threads of a map closed a moment ago may still hold its lock; others hold it longer.
-        let mut opened = config();
-        for _ in 0..LOCK_ATTEMPTS_MAX {
-            match &opened {
-                Err(sled::Error::Io(error)) if error.to_string().contains("acquire lock") => {
-                    std::thread::sleep(Duration::from_millis(20));
-                    opened = config();
-                }
-                _ => break,
+        let opened = match open_tree(path, cache_bytes) {
+            // It had the lock: whoever holds it may be writing the draft.
+            Err(sled::Error::Corruption { .. }) if remove_drafts(path).map_err(medium(path))? => {
+                open_tree(path, cache_bytes)
             }
-        }
+            opened => opened,
+        };
         let tree = opened.map_err(failed)?;
         let db = path.join("db");
         let file = OpenOptions::new().read(true).write(true).open(&db).map_err(medium(&db))?;
@@ -169,6 +164,34 @@ impl SledKv {
         };
         sync().map_err(medium(path))
     }
+}
+
+fn open_tree(path: &Path, cache_bytes: u64) -> sled::Result<sled::Db> {
+    let config =
+        || sled::Config::new().path(path).cache_capacity(cache_bytes).flush_every_ms(None).open();
+    // Threads of a map closed a moment ago may still hold its lock; others hold it longer.
+    let mut opened = config();
+    for _ in 0..LOCK_ATTEMPTS_MAX {
+        match &opened {
+            Err(sled::Error::Io(error)) if error.to_string().contains("acquire lock") => {
+                std::thread::sleep(Duration::from_millis(20));
+                opened = config();
+            }
+            _ => break,
+        }
+    }
+    opened
+}
+
+/// Rule 6; says whether there was any.
+fn remove_drafts(path: &Path) -> std::io::Result<bool> {
+    let mut names = disk::names_in(path)?;
+    names.retain(|name| name.starts_with("snap.") && name.ends_with(".generating"));
+    for name in &names {
+        tracing::warn!(name, "removing what an interrupted start left");
+        std::fs::remove_file(path.join(name))?;
+    }
+    Ok(!names.is_empty())
 }
 
 /// Rule 3: a spilled page was never synced.
@@ -236,4 +259,26 @@ pub fn rebuild(root: &Path, cache_bytes: u64, contents: &Path) -> Result<(), Sto
     let mut bodies = Vec::new();
     super::content::ContentStore::scan(contents, |digest, place| bodies.push((digest, place)))?;
     store.rebuild(bodies)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_snapshot_that_was_cut_short_does_not_lock_the_store_out() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("map");
+        let open = || SledKv::open(&path, 1024 * 1024, Durability::Synced);
+        for draft in [&b""[..], b"cut", &[7; 100]] {
+            let kv = open().expect("opens");
+            kv.apply(vec![Write { key: draft.to_vec(), value: Some(vec![1]) }]).expect("writes");
+            drop(kv);
+            let newest = path.join("snap.00000000FFFFFFFF.generating");
+            std::fs::write(&newest, draft).expect("writes");
+            let kv = open().expect("opens all the same");
+            assert_eq!(kv.get(draft), Ok(Some(vec![1])), "{draft:?}");
+            assert!(!newest.exists());
+        }
+    }
 }
