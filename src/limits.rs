@@ -33,6 +33,10 @@ pub const CHUNK_DEADLINE: Duration = Duration::from_secs(30);
 pub const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(10);
 /// Connections at once; each costs a file descriptor and about 50 KiB.
 pub const CONNECTIONS_MAX: usize = 8_192;
+/// Watches that one system may have open: a province's system hosts a few hundred communes.
+pub const WATCHES_PER_SYSTEM_MAX: usize = 1_024;
+/// Calls at once on one connection: all watches of a system and as many other calls.
+pub const STREAMS_PER_CONNECTION_MAX: u32 = 2_048;
 /// Items in one page of a list.
 pub const PAGE_SIZE_MAX: usize = 500;
 /// Time given to calls in flight after SIGTERM.

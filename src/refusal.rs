@@ -98,6 +98,9 @@ catalogue! {
     EnvelopeMalformed Invalid "ENVELOPE_MALFORMED",
         "the envelope bytes cannot be read", "không đọc được phong bì văn bản",
         "send the serialized vanthu.v1.Envelope";
+    MessageMalformed Invalid "MESSAGE_MALFORMED",
+        "the message of the call cannot be read", "không đọc được thông điệp",
+        "generate the client from the protos of this version";
     FieldMissing Invalid "FIELD_MISSING",
         "a required field is empty", "thiếu trường bắt buộc",
         "fill in the field";
@@ -173,7 +176,7 @@ catalogue! {
         "sign the document again; it was changed or badly signed";
     SignatureRefused Invalid "SIGNATURE_REFUSED",
         "a signature cannot be accepted under this gateway's policy", "chữ ký số không được chấp nhận theo chính sách",
-        "sign with a certificate that is valid and not revoked";
+        "sign the final document, with a certificate that is valid and not revoked";
 
     RecipientUnknown Missing "RECIPIENT_UNKNOWN",
         "a recipient is not in the directory", "nơi nhận không có trong danh mục cơ quan",

@@ -17,7 +17,7 @@ use crate::clock::SystemClock;
 use crate::config::{self, Config, Material};
 use crate::gateway::ports::{HeadGuard, Store};
 use crate::gateway::{Gateway, Setup, StartError};
-use crate::limits::{CONNECTIONS_MAX, DRAIN_DEADLINE};
+use crate::limits::{CONNECTIONS_MAX, DRAIN_DEADLINE, STREAMS_PER_CONNECTION_MAX};
 use crate::proto::DESCRIPTORS;
 use crate::service::{Admission, AdmissionLayer, DeadlineLayer, Door};
 use crate::store;
@@ -28,8 +28,6 @@ use crate::telemetry::{Metrics, MetricsLayer};
 /// HTTP/2 windows: one full-size chunk per stream, several streams per connection.
 const STREAM_WINDOW: u32 = 1024 * 1024;
 const CONNECTION_WINDOW: u32 = 4 * 1024 * 1024;
-/// Calls at once on one connection.
-const STREAMS_PER_CONNECTION_MAX: u32 = 256;
 /// Dead peers are noticed within half a minute and ten seconds.
 const KEEPALIVE: Duration = Duration::from_secs(30);
 const KEEPALIVE_ANSWER: Duration = Duration::from_secs(10);

@@ -64,7 +64,7 @@ where
                     }
                 },
             };
-            Ok(oversized(&response).unwrap_or(response))
+            Ok(undecoded(&response).unwrap_or(response))
         })
     }
 }
@@ -96,12 +96,19 @@ fn timeout(value: &str) -> Option<Duration> {
     })
 }
 
-fn oversized(response: &Response<Body>) -> Option<Response<Body>> {
+/// What tonic answers to a message that it could not take, in our words.
+fn undecoded(response: &Response<Body>) -> Option<Response<Body>> {
     let status = tonic::Status::from_header_map(response.headers())?;
-    let too_large = status.code() == tonic::Code::OutOfRange
-        && status.message().contains("message length too large");
-    let refusal = || Refusal::new(Reason::MessageTooLarge).with("limit", MESSAGE_SIZE_MAX);
-    too_large.then(|| to_status(refusal()).into_http())
+    let refusal = match status.code() {
+        tonic::Code::OutOfRange if status.message().contains("message length too large") => {
+            Refusal::new(Reason::MessageTooLarge).with("limit", MESSAGE_SIZE_MAX)
+        }
+        tonic::Code::Internal if status.message().contains("failed to decode Protobuf") => {
+            Refusal::new(Reason::MessageMalformed)
+        }
+        _ => return None,
+    };
+    Some(to_status(refusal).into_http())
 }
 
 #[cfg(test)]

@@ -42,7 +42,8 @@ impl MailboxService for Door {
             request.extensions().get::<Option<Arc<ClientCertificate>>>().cloned().flatten();
         let agency = self.own(&peer, &request.get_ref().agency).map_err(to_status)?;
         let cursor = paging::cursor(&request.get_ref().cursor).map_err(to_status)?;
-        let stream = watch::start(self.clone(), agency, certificate, cursor);
+        let stream = watch::start(self.clone(), &peer.system, agency, certificate, cursor)
+            .map_err(to_status)?;
         Ok(Response::new(Box::pin(stream)))
     }
 

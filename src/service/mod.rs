@@ -30,6 +30,7 @@ pub struct Door {
     gateway: Arc<Gateway>,
     admission: Arc<Admission>,
     closing: tokio::sync::watch::Receiver<bool>,
+    watches: Arc<watch::Places>,
 }
 
 impl Door {
@@ -39,7 +40,7 @@ impl Door {
         admission: Arc<Admission>,
         closing: tokio::sync::watch::Receiver<bool>,
     ) -> Self {
-        Self { gateway, admission, closing }
+        Self { gateway, admission, closing, watches: Arc::default() }
     }
 
     /// All services, to be served behind [`Admission`].

@@ -1,10 +1,11 @@
 //! One watcher: documents by urgency, then notices, then a wait for the bell.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use prost::bytes::Bytes;
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
 use uuid::Uuid;
@@ -14,13 +15,14 @@ use super::admission::ClientCertificate;
 use super::convert;
 use super::status::to_status;
 use crate::delivery::{Cursor, Holder};
-use crate::directory::Code;
+use crate::directory::{Code, SystemId};
 use crate::gateway::ports::LeaseRequest;
 use crate::gateway::{Error, Fault, note_text};
-use crate::limits::{LEASE, LEASED_ITEMS_MAX};
+use crate::limits::{LEASE, LEASED_ITEMS_MAX, WATCHES_PER_SYSTEM_MAX};
 use crate::log::{Entry, EntryId};
 use crate::proto::v1;
 use crate::proto::v1::watch_response::Event;
+use crate::refusal::{Reason, Refusal};
 
 /// Without news: a sign of life, and another look for leases that ran out.
 const HEARTBEAT: Duration = Duration::from_secs(15);
@@ -38,6 +40,7 @@ struct Watcher {
     cursor: Cursor,
     holder: Holder,
     sender: Sender,
+    _place: OwnedSemaphorePermit,
 }
 
 /// Why a watch ends.
@@ -54,18 +57,38 @@ impl<E: Into<Error>> From<E> for End {
     }
 }
 
+/// How many watches each system may still open.
+#[derive(Debug, Default)]
+pub(super) struct Places(Mutex<HashMap<SystemId, Arc<Semaphore>>>);
+
+impl Places {
+    fn take(&self, system: &SystemId) -> Result<OwnedSemaphorePermit, Refusal> {
+        let mut places = self.0.lock().expect("no panic while counting");
+        let of_system = places.entry(system.clone());
+        let places = of_system.or_insert_with(|| Arc::new(Semaphore::new(WATCHES_PER_SYSTEM_MAX)));
+        places.clone().try_acquire_owned().map_err(|_| {
+            Refusal::new(Reason::WatchersTooMany).with("limit", WATCHES_PER_SYSTEM_MAX)
+        })
+    }
+}
+
 /// Starts a watch; dropping the stream ends it and frees what it held.
+///
+/// # Errors
+/// [`Reason::WatchersTooMany`].
 pub(super) fn start(
     door: Door,
+    system: &SystemId,
     agency: Code,
     certificate: Option<Arc<ClientCertificate>>,
     cursor: Cursor,
-) -> ReceiverStream<Result<v1::WatchResponse, Status>> {
+) -> Result<ReceiverStream<Result<v1::WatchResponse, Status>>, Refusal> {
+    let place = door.watches.take(system)?;
     let (sender, receiver) = mpsc::channel(EVENTS_AHEAD);
     let holder = Holder(Uuid::new_v4());
-    let watcher = Watcher { door, agency, certificate, cursor, holder, sender };
+    let watcher = Watcher { door, agency, certificate, cursor, holder, sender, _place: place };
     tokio::spawn(watcher.run());
-    ReceiverStream::new(receiver)
+    Ok(ReceiverStream::new(receiver))
 }
 
 impl Watcher {
