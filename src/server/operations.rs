@@ -39,6 +39,10 @@ fn readiness(gateway: &Gateway, closing: bool) -> (StatusCode, String) {
     if let Some(cause) = gateway.broken().borrow().clone() {
         return not_ready(format!("the log cannot be written to: {cause}"));
     }
+    // A content writer that has failed says so here; otherwise there is little left to sync.
+    if let Err(error) = gateway.contents().settle() {
+        return not_ready(error.to_string());
+    }
     match gateway.store().head() {
         Ok(head) => (StatusCode::OK, format!("ready: log at {}/{}\n", head.epoch, head.size)),
         Err(error) => not_ready(error.to_string()),

@@ -50,14 +50,13 @@ fn numbers(folder: &Path) -> io::Result<Vec<u32>> {
     Ok(numbers)
 }
 
-/// The volume that grows. Held by one thread.
+/// The volume that grows. Held by one thread; others sync it.
 pub struct Appender {
     folder: PathBuf,
     size_max: u64,
     number: u32,
-    file: File,
+    file: Arc<File>,
     end: u64,
-    synced: bool,
 }
 
 impl Appender {
@@ -65,19 +64,17 @@ impl Appender {
     pub fn open(folder: &Path, size_max: u64) -> io::Result<Self> {
         let number = numbers(folder)?.last().copied().unwrap_or(1);
         let (file, end) = create(folder, number)?;
-        Ok(Self { folder: folder.to_owned(), size_max, number, file, end, synced: true })
+        Ok(Self { folder: folder.to_owned(), size_max, number, file, end })
     }
 
-    /// Appends a body; durable after the next [`Appender::sync`].
+    /// Appends a body; durable once [`Appender::file`] has been synced.
     pub fn append(&mut self, digest: &Sha256, body: &[u8]) -> io::Result<Place> {
         let size = body.len() as u64;
         assert!(size <= VOLUME_BLOB_SIZE_MAX, "a body of {size} bytes gets a file of its own");
         if self.end > 0 && self.end + HEADER_SIZE + size > self.size_max {
-            self.sync()?;
             self.number += 1;
             (self.file, self.end) = create(&self.folder, self.number)?;
         }
-        self.synced = false;
         self.file.write_all_at(&header(digest, size), self.end)?;
         let offset = self.end + HEADER_SIZE;
         self.file.write_all_at(body, offset)?;
@@ -85,22 +82,18 @@ impl Appender {
         Ok(Place::Volume { volume: self.number, offset, size })
     }
 
-    /// Makes everything appended so far durable.
-    pub fn sync(&mut self) -> io::Result<()> {
-        if !self.synced {
-            self.file.sync_data()?;
-            self.synced = true;
-        }
-        Ok(())
+    /// The volume that holds what was appended last.
+    pub fn file(&self) -> &Arc<File> {
+        &self.file
     }
 }
 
-fn create(folder: &Path, number: u32) -> io::Result<(File, u64)> {
+fn create(folder: &Path, number: u32) -> io::Result<(Arc<File>, u64)> {
     let path = path_of(folder, number);
     let file = OpenOptions::new().create(true).truncate(false).write(true).open(path)?;
     let end = file.metadata()?.len();
     disk::sync_folder(folder)?;
-    Ok((file, end))
+    Ok((Arc::new(file), end))
 }
 
 /// Volumes for reading.
@@ -221,7 +214,7 @@ mod tests {
                 let mut appender = Appender::open(folder.path(), 1 << 30).expect("opens");
                 let digest = Sha256::of(&body(round));
                 kept.push((digest, appender.append(&digest, &body(round)).expect("appends")));
-                appender.sync().expect("syncs");
+                appender.file().sync_data().expect("syncs");
                 appender.file.write_all_at(&tail, appender.end).expect("tears");
             }
             assert_eq!(scanned(folder.path()), kept);
@@ -237,7 +230,7 @@ mod tests {
             let digest = Sha256::of(&[seed; 900]);
             kept.push((digest, appender.append(&digest, &[seed; 900]).expect("appends")));
         }
-        appender.sync().expect("syncs");
+        appender.file().sync_data().expect("syncs");
         assert_eq!(scanned(folder.path()), kept);
         assert_eq!(numbers(folder.path()).expect("reads"), vec![1, 2, 3]);
         let volumes = Volumes::new(folder.path());

@@ -1,11 +1,12 @@
-//! The one thread that writes bodies. It syncs when the sequencer asks: once for a whole batch.
+//! The one thread that writes bodies. The sequencer syncs them, once for a whole batch, while it
+//! writes on.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::mpsc::Receiver;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::oneshot;
 
@@ -18,21 +19,77 @@ use crate::limits::{RECENT_CONTENTS_MAX, VOLUME_BLOB_SIZE_MAX};
 
 type Kept = Vec<(Sha256, Place)>;
 
-/// What the thread is asked, and who waits for it.
+/// Pieces to be written, and who waits for it.
 #[derive(Debug)]
-pub enum Request {
-    /// Write these pieces; they need not be durable yet.
-    Keep {
-        /// The pieces.
-        pieces: Vec<Piece>,
-        /// Where their places go.
-        answer: oneshot::Sender<Result<Kept, String>>,
-    },
-    /// Make everything durable that was kept before.
-    Settle {
-        /// Who waits.
-        answer: oneshot::Sender<Result<(), String>>,
-    },
+pub struct Request {
+    /// The pieces.
+    pub pieces: Vec<Piece>,
+    /// Where their places go.
+    pub answer: oneshot::Sender<Result<Kept, String>>,
+}
+
+/// What was written and is not durable yet. The writer adds to it after each write; whoever settles
+/// takes it, so that writing goes on during a sync.
+#[derive(Debug, Default)]
+pub struct Unsettled {
+    /// Held for as long as a sync lasts: nobody may believe that another's sync is over.
+    settling: Mutex<()>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    volumes: Vec<Arc<File>>,
+    /// Directories with new names.
+    folders: BTreeSet<PathBuf>,
+    /// Why nothing can be promised any more: after a failure it is unknown what the kernel holds.
+    broken: Option<String>,
+}
+
+impl Unsettled {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// # Errors
+    /// Why nothing can be promised any more.
+    fn check(&self) -> Result<(), String> {
+        self.state().broken.clone().map_or(Ok(()), Err)
+    }
+
+    fn fail(&self, what: &str, error: &io::Error) -> String {
+        let why = format!("{what} content failed: {error}");
+        self.state().broken.get_or_insert(why).clone()
+    }
+
+    fn wrote(&self, volume: &Arc<File>) {
+        let volumes = &mut self.state().volumes;
+        if !volumes.iter().any(|known| Arc::ptr_eq(known, volume)) {
+            volumes.push(Arc::clone(volume));
+        }
+    }
+
+    fn named(&self, folder: PathBuf) {
+        self.state().folders.insert(folder);
+    }
+
+    /// Makes everything durable that was written before.
+    ///
+    /// # Errors
+    /// Why it is not, now and ever after.
+    pub fn settle(&self) -> Result<(), String> {
+        let _settling = self.settling.lock().unwrap_or_else(PoisonError::into_inner);
+        self.check()?;
+        let (volumes, folders) = {
+            let mut state = self.state();
+            (std::mem::take(&mut state.volumes), std::mem::take(&mut state.folders))
+        };
+        let synced = volumes
+            .iter()
+            .try_for_each(|volume| volume.sync_data())
+            .and_then(|()| folders.iter().try_for_each(|folder| disk::sync_folder(folder)));
+        synced.map_err(|error| self.fail("syncing", &error))
+    }
 }
 
 /// Why a piece was not kept.
@@ -52,28 +109,13 @@ impl From<io::Error> for Failure {
 /// Serves requests until nobody can make any. Whoever does not wait any more has given up; a body
 /// that nobody commits is an orphan and harmless.
 pub fn run(mut writer: Writer, requests: &Receiver<Request>) {
-    let mut broken: Option<String> = None;
-    while let Ok(request) = requests.recv() {
-        match request {
-            Request::Keep { pieces, answer } => {
-                let kept = match &broken {
-                    Some(why) => Err(why.clone()),
-                    None => writer.keep_all(&pieces).unwrap_or_else(|error| {
-                        Err(broken.insert(format!("keeping content failed: {error}")).clone())
-                    }),
-                };
-                let _ = answer.send(kept);
-            }
-            Request::Settle { answer } => {
-                let settled = match &broken {
-                    Some(why) => Err(why.clone()),
-                    None => writer.settle().map_err(|error| {
-                        broken.insert(format!("syncing content failed: {error}")).clone()
-                    }),
-                };
-                let _ = answer.send(settled);
-            }
-        }
+    while let Ok(Request { pieces, answer }) = requests.recv() {
+        let unsettled = Arc::clone(&writer.unsettled);
+        let kept = unsettled.check().and_then(|()| {
+            let kept = writer.keep_all(&pieces);
+            kept.unwrap_or_else(|error| Err(unsettled.fail("keeping", &error)))
+        });
+        let _ = answer.send(kept);
     }
 }
 
@@ -82,15 +124,13 @@ pub struct Writer {
     folders: Arc<Folders>,
     appender: Appender,
     recent: Recent,
-    /// Directories whose names must be synced when things are settled.
-    named_in: BTreeSet<PathBuf>,
+    unsettled: Arc<Unsettled>,
 }
 
 impl Writer {
     /// A writer that goes on where `appender` stands.
-    pub fn new(folders: Arc<Folders>, appender: Appender) -> Self {
-        let recent = Recent::default();
-        Self { folders, appender, recent, named_in: BTreeSet::new() }
+    pub fn new(folders: Arc<Folders>, appender: Appender, unsettled: Arc<Unsettled>) -> Self {
+        Self { folders, appender, recent: Recent::default(), unsettled }
     }
 
     /// Writes pieces. An error is the medium's; a piece that is not there is in the answer.
@@ -106,13 +146,11 @@ impl Writer {
         Ok(Ok(kept))
     }
 
-    /// One sync for all that was kept since the last.
-    fn settle(&mut self) -> io::Result<()> {
-        self.appender.sync()?;
-        for folder in std::mem::take(&mut self.named_in) {
-            disk::sync_folder(&folder)?;
-        }
-        Ok(())
+    fn append(&mut self, digest: &Sha256, bytes: &[u8]) -> io::Result<Place> {
+        let place = self.appender.append(digest, bytes)?;
+        // Only now: a sync that began before the write does not count.
+        self.unsettled.wrote(self.appender.file());
+        Ok(place)
     }
 
     fn keep(&mut self, piece: &Piece) -> Result<(Sha256, Place), Failure> {
@@ -122,7 +160,7 @@ impl Writer {
         }
         let place = match piece {
             Piece::Bytes(digest, bytes) if bytes.len() as u64 <= VOLUME_BLOB_SIZE_MAX => {
-                self.appender.append(digest, bytes)?
+                self.append(digest, bytes)?
             }
             Piece::Bytes(digest, bytes) => self.write_file(digest, bytes)?,
             Piece::Staged(system, digest) => {
@@ -147,44 +185,48 @@ impl Writer {
             if Sha256::of(&bytes) != *digest {
                 return Err(Failure::Absent(format!("the upload {digest} was damaged")));
             }
-            return Ok(self.appender.append(digest, &bytes)?);
+            return Ok(self.append(digest, &bytes)?);
         }
-        let target = self.target(digest)?;
+        let (target, folder) = self.target(digest)?;
         // A second name, not another: until the commit the upload must stand, too.
         match fs::hard_link(path, &target) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             linked => linked?,
         }
         File::open(&target)?.sync_all()?;
+        self.unsettled.named(folder);
         Ok(Place::File { size })
     }
 
     /// The same upload was kept, committed and discarded a moment ago, for another submission.
     fn kept_before(&mut self, digest: &Sha256) -> Result<Place, Failure> {
-        let target = self.target(digest)?;
+        let (target, folder) = self.target(digest)?;
         match target.metadata() {
-            Ok(metadata) => Ok(Place::File { size: metadata.len() }),
+            Ok(metadata) => {
+                self.unsettled.named(folder);
+                Ok(Place::File { size: metadata.len() })
+            }
             Err(_) => Err(Failure::Absent(format!("the upload {digest} is not complete"))),
         }
     }
 
     fn write_file(&mut self, digest: &Sha256, bytes: &[u8]) -> io::Result<Place> {
-        let target = self.target(digest)?;
+        let (target, folder) = self.target(digest)?;
         let draft = target.with_extension("tmp");
         let mut file = File::create(&draft)?;
         file.write_all(bytes)?;
         file.sync_all()?;
         fs::rename(&draft, &target)?;
+        self.unsettled.named(folder);
         Ok(Place::File { size: bytes.len() as u64 })
     }
 
-    /// Where a large body goes; the name will be synced when things are settled.
-    fn target(&mut self, digest: &Sha256) -> io::Result<PathBuf> {
+    /// Where a large body goes, and the directory whose sync makes its name durable.
+    fn target(&self, digest: &Sha256) -> io::Result<(PathBuf, PathBuf)> {
         let target = self.folders.file(digest);
         let folder = target.parent().ok_or(io::ErrorKind::InvalidInput)?.to_owned();
         disk::create_folder(&folder)?;
-        self.named_in.insert(folder);
-        Ok(target)
+        Ok((target, folder))
     }
 }
 
