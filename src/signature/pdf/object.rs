@@ -382,16 +382,10 @@ impl<'a> Lexer<'a> {
             self.rest().iter().position(|&byte| byte == b'>').ok_or(SyntaxError::Truncated)?;
         let digits = self.rest().get(..size).unwrap_or_default();
         self.position += size + 1;
-        let mut bytes = Vec::with_capacity(size / 2 + 1);
-        let mut high = None;
-        for &digit in digits.iter().filter(|&&digit| !is_space(digit)) {
-            let value = nibble(digit).ok_or(SyntaxError::Malformed)?;
-            match high.take() {
-                None => high = Some(value),
-                Some(high) => bytes.push(high << 4 | value),
-            }
-        }
-        bytes.extend(high.map(|high| high << 4));
+        let bytes = match dense_hexadecimal(digits) {
+            Some(bytes) => bytes,
+            None => sparse_hexadecimal(digits)?,
+        };
         Ok(Text { bytes, is_hexadecimal: true, start, end: self.offset() })
     }
 
@@ -443,6 +437,48 @@ fn nibble(digit: u8) -> Option<u8> {
         b'A'..=b'F' => Some(digit - b'A' + 10),
         _ => None,
     }
+}
+
+/// Value of each hexadecimal digit; 0xFF for other bytes.
+const NIBBLES: [u8; 256] = {
+    let mut table = [0xFF; 256];
+    let mut value = 0;
+    while value < 16 {
+        table[b"0123456789abcdef"[value] as usize] = value as u8;
+        table[b"0123456789ABCDEF"[value] as usize] = value as u8;
+        value += 1;
+    }
+    table
+};
+
+/// Digits without white space, as signatures have them by the ten thousand.
+fn dense_hexadecimal(digits: &[u8]) -> Option<Vec<u8>> {
+    let (pairs, rest) = digits.as_chunks::<2>();
+    let mut wrong = 0;
+    let bytes = pairs
+        .iter()
+        .map(|[high, low]| {
+            let (high, low) = (NIBBLES[usize::from(*high)], NIBBLES[usize::from(*low)]);
+            wrong |= high | low;
+            high << 4 | low & 15
+        })
+        .collect();
+    (rest.is_empty() && wrong < 16).then_some(bytes)
+}
+
+/// Digits with white space between them, or an odd number of them.
+fn sparse_hexadecimal(digits: &[u8]) -> Result<Vec<u8>, SyntaxError> {
+    let mut bytes = Vec::with_capacity(digits.len() / 2 + 1);
+    let mut high = None;
+    for &digit in digits.iter().filter(|&&digit| !is_space(digit)) {
+        let value = nibble(digit).ok_or(SyntaxError::Malformed)?;
+        match high.take() {
+            None => high = Some(value),
+            Some(high) => bytes.push(high << 4 | value),
+        }
+    }
+    bytes.extend(high.map(|high| high << 4));
+    Ok(bytes)
 }
 
 #[cfg(test)]
