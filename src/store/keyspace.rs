@@ -16,7 +16,7 @@
 //! | `d` | consignment, recipient | `Delivery` |
 //! | `w` | agency `0`, lane, epoch, index | `Waiting` |
 //! | `n` | agency `0`, epoch, index | empty |
-//! | `i` | kind, SHA-256 of the term, epoch, index | empty |
+//! | `i` | kind, SHA-256 of the term or consignment id, epoch, index | empty |
 //! | `p` | content digest | `ContentPlace` |
 //!
 //! `l`, `r` and `c` belong to the open epoch. The tags from `d` on, except those three, are
@@ -122,11 +122,12 @@ pub fn notice(agency: &Code, id: EntryId) -> Vec<u8> {
     join(b'n', &[agency.as_str().as_bytes(), &[0], &entry(id)])
 }
 
-/// The prefix of the entries under a term. Terms are hashed: they are of any length and may
-/// contain any character.
+/// The prefix of the entries under a term. Texts are hashed: they are of any length and may contain
+/// any character. Ids are not: they begin with the time, and neighbours in time are written together
+/// (log survey §3.3: 1.4 times faster).
 pub fn term(term: &Term) -> Vec<u8> {
     let (kind, digest) = match term {
-        Term::Consignment(id) => (b'c', Sha256::of(id.0.as_bytes())),
+        Term::Consignment(id) => return join(b'i', &[b"c", id.0.as_bytes()]),
         Term::Document(text) => (b'd', Sha256::of(text.as_bytes())),
         Term::Number(text) => (b'n', Sha256::of(text.as_bytes())),
         Term::Dossier(code) => (b's', Sha256::of(code.as_str().as_bytes())),

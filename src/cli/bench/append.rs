@@ -31,8 +31,6 @@ const MEASURED: u64 = 4_096;
 const AT_ONCE: usize = 64;
 /// Reports under way at once while the log is filled.
 const FILLING_AT_ONCE: usize = 512;
-/// Cache of the store, as the default configuration has it.
-const CACHE: u64 = 64 * 1024 * 1024;
 
 /// Fills a log in this process and measures submissions in it when it is short and when it is long;
 /// then audits it.
@@ -40,7 +38,7 @@ pub(super) async fn run(folder: &Path, entries: u64, output: Output) -> Result<E
     let pki = folder.join("pki");
     crate::cli::certs::make(&Profile::built_in().with_p256_keys(), &pki)?;
     let config = Config::read(&pki.join("vanthu.toml"))?;
-    let store = Arc::new(sled::open(&config.data, CACHE).map_err(Failure::other)?);
+    let store = Arc::new(sled::open(&config.data, config.cache_mib << 20).map_err(Failure::other)?);
     let now = crate::clock::Clock::now(&SystemClock);
     let contents = ContentStore::open(&config.data.join("content"), now).map_err(Failure::other)?;
     let setup = Setup {
