@@ -18,7 +18,7 @@ const WITHOUT_DEFAULT_DEADLINE: &[&str] = &["/vanthu.v1.SubmissionService/Upload
 /// tonic's own timer runs beside ours and must not be first.
 const AHEAD_OF_TONIC: Duration = Duration::from_millis(2);
 
-/// Puts [`Deadline`] around a service.
+/// Puts a deadline around every call of a service.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct DeadlineLayer;
 
