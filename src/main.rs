@@ -1,8 +1,5 @@
 //! The `vanthu` command.
 
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> std::process::ExitCode {
     vanthu::cli::run()
 }
