@@ -31,7 +31,7 @@ pub const CALL_DEADLINE: Duration = Duration::from_secs(60);
 pub const CHUNK_DEADLINE: Duration = Duration::from_secs(30);
 /// TLS handshake; a slow one holds a socket and nothing else.
 pub const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(10);
-/// Connections at once; each costs a file descriptor and about 50 KiB.
+/// Connections at once; each costs a file descriptor and its buffers.
 pub const CONNECTIONS_MAX: usize = 8_192;
 /// Watches that one system may have open: a province's system hosts a few hundred communes.
 pub const WATCHES_PER_SYSTEM_MAX: usize = 1_024;

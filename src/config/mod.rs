@@ -82,8 +82,8 @@ fn yes() -> bool {
     true
 }
 
-/// A third of what a small server can spare (log survey §3.6 rule 6); with 64 MiB a log of a million
-/// entries already reads its own pages back while it writes.
+/// A third of what a small server can spare (log survey §3.6 rule 6). In `vanthu bench --append` a
+/// million entries cost less per append with this than with 64 MiB.
 fn cache_mib() -> u64 {
     256
 }

@@ -31,8 +31,8 @@ use crate::log::{
 const LEADERSHIP: Duration = Duration::from_secs(30);
 /// When it is renewed.
 const LEADERSHIP_RENEWAL: Duration = Duration::from_secs(10);
-/// Under load the writer waits this long for more to come: about one sync of the disk, and 2 % of the
-/// latency that load makes anyway (measured with `vanthu bench`).
+/// Under load the writer waits this long for more to come. Of the order of one sync of the disk, and
+/// small against the latency under load (p50 above 40 ms with 64 clients in `vanthu bench`).
 const GATHERING: Duration = Duration::from_millis(2);
 /// A batch of so many commands is a sign of load; below it, nobody waits.
 const GATHERING_FROM: usize = 4;
