@@ -169,8 +169,10 @@ fn number<T: std::str::FromStr + ToString>(text: &str) -> Option<T> {
 /// one.
 ///
 /// ```compile_fail
-/// # let (entry, id, checkpoint) = todo!();
-/// vanthu::evidence::ProvenEntry { entry, id, checkpoint, _proven: () };
+/// use vanthu::{evidence::ProvenEntry, log};
+/// fn forge(entry: log::Entry, id: log::EntryId, checkpoint: log::SignedCheckpoint) -> ProvenEntry {
+///     ProvenEntry { entry, id, checkpoint, _proven: () }
+/// }
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProvenEntry {

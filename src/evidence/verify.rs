@@ -37,8 +37,10 @@ pub fn verify(
 /// An evidence file that holds. Only [`verify()`] makes one.
 ///
 /// ```compile_fail
-/// # let findings = todo!();
-/// vanthu::evidence::Verified { findings, _proven: () };
+/// use vanthu::evidence::{Findings, Verified};
+/// fn forge(findings: Findings) -> Verified {
+///     Verified { findings, _proven: () }
+/// }
 /// ```
 #[derive(Debug, Clone)]
 pub struct Verified {

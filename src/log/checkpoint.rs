@@ -191,8 +191,10 @@ impl LogPublicKey {
 /// A checkpoint whose signature was checked. Only [`LogPublicKey::open`] makes one.
 ///
 /// ```compile_fail
-/// # let checkpoint = todo!();
-/// vanthu::log::SignedCheckpoint { checkpoint, _proven: () };
+/// use vanthu::log::{Checkpoint, SignedCheckpoint};
+/// fn forge(checkpoint: Checkpoint) -> SignedCheckpoint {
+///     SignedCheckpoint { checkpoint, _proven: () }
+/// }
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SignedCheckpoint {
