@@ -105,6 +105,11 @@ impl Hasher {
         self.0.update(piece);
     }
 
+    /// ring's state, to go on with other pieces.
+    pub(crate) fn into_context(self) -> Context {
+        self.0
+    }
+
     /// The digest of all pieces so far.
     pub fn finish(self) -> Sha256 {
         let digest = self.0.finish();

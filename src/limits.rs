@@ -131,6 +131,9 @@ pub const PDF_OBJECT_SIZE_MAX: usize = 2 * CMS_SIZE_MAX + 64 * 1024;
 pub const PDF_MEMORY_MAX: u64 = 8 * 1024 * 1024;
 /// Bytes hashed at a time when the content is not in memory (fits the second-level cache).
 pub const HASH_WINDOW_SIZE: usize = 256 * 1024;
+/// Bytes between two states of SHA-256 that are kept of content in memory: some 200 bytes each, and half
+/// of this is hashed again, 2 us, for each signature.
+pub const HASH_STATE_EVERY: usize = 8 * 1024;
 /// Signed bytes of a CMS without signed attributes; ring verifies only over the whole message.
 pub const PLAIN_MESSAGE_SIZE_MAX: u64 = 64 * 1024 * 1024;
 /// One certificate; real ones have 1–4 KiB, post-quantum ones up to 50 KiB.

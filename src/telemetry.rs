@@ -7,6 +7,7 @@ use std::sync::{Arc, LazyLock};
 use std::task::{Context, Poll};
 use std::time::Instant;
 
+use bytes::Bytes;
 use http::{HeaderMap, Request, Response};
 use http_body::Frame;
 use prometheus_client::encoding::EncodeLabelSet;
@@ -17,7 +18,6 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 use prost::Message as _;
-use prost::bytes::Bytes;
 use tonic::body::Body;
 use tower::{Layer, Service};
 

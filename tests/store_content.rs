@@ -7,9 +7,9 @@ mod ledger;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use vanthu::clock::{Clock as _, SystemClock, Time};
 use vanthu::digest::Sha256;
 use vanthu::directory::SystemId;
@@ -71,7 +71,7 @@ fn keep(store: &ContentStore, pieces: Vec<Piece>) -> Result<Vec<(Sha256, Place)>
 }
 
 fn piece(bytes: &[u8]) -> Piece {
-    Piece::Bytes(Sha256::of(bytes), bytes.into())
+    Piece::Bytes(Sha256::of(bytes), Bytes::copy_from_slice(bytes))
 }
 
 fn read(store: &ContentStore, digest: &Sha256, place: Place) -> Vec<u8> {
@@ -311,7 +311,7 @@ fn rebuilding_gives_the_projections_byte_for_byte() {
     for number in 0..400u128 {
         let large = VOLUME_BLOB_SIZE_MAX + 1;
         let size = if number == 7 { large } else { 100 + number as u64 };
-        let bytes: Arc<[u8]> = body(number as u64, size).into();
+        let bytes = Bytes::from(body(number as u64, size));
         let kept = keep(&contents, vec![Piece::Bytes(Sha256::of(&bytes), bytes)]).expect("kept");
         let extras = Extras { contents: kept, ..Extras::default() };
         let lane = Urgency::of_lane((number % 4) as u8).expect("a lane");

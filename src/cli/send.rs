@@ -4,8 +4,8 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
+use bytes::Bytes;
 use prost::Message as _;
-use prost::bytes::Bytes;
 use serde_json::json;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Channel;

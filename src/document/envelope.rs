@@ -1,7 +1,7 @@
 //! The envelope: who sends what to whom.
 
+use bytes::Bytes;
 use std::fmt;
-use std::sync::Arc;
 
 use uuid::Uuid;
 
@@ -193,7 +193,7 @@ pub struct PartDraft {
 /// An envelope that was read and whose every field holds what it may hold.
 #[derive(Debug, Clone)]
 pub struct Envelope {
-    bytes: Arc<[u8]>,
+    bytes: Bytes,
     digest: Sha256,
     /// Identifier of the document (mã định danh văn bản): opaque, not unique in practice.
     pub document_id: String,
@@ -240,7 +240,7 @@ impl Envelope {
     ///
     /// # Errors
     /// The first rule broken, in the order of the fields, with the field's path.
-    pub fn read(bytes: Arc<[u8]>, draft: Draft, today: Date) -> Result<Self, Refusal> {
+    pub fn read(bytes: Bytes, draft: Draft, today: Date) -> Result<Self, Refusal> {
         let check = Checker { today };
         check.not_secret(&draft)?;
         check.texts(&draft)?;
@@ -271,7 +271,7 @@ impl Envelope {
     }
 
     /// The bytes as they came.
-    pub fn bytes(&self) -> &Arc<[u8]> {
+    pub fn bytes(&self) -> &Bytes {
         &self.bytes
     }
 

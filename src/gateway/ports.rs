@@ -1,7 +1,7 @@
 //! What the hall asks of the plant. Every call is synchronous and states what is durable when it
 //! returns; time is always a parameter.
 
-use std::sync::Arc;
+use bytes::Bytes;
 
 use tokio::sync::oneshot;
 
@@ -317,7 +317,7 @@ impl<T: LogStore + LogReader + Registry + Mailboxes> Store for T {}
 #[derive(Debug, Clone)]
 pub enum Piece {
     /// In memory.
-    Bytes(Sha256, Arc<[u8]>),
+    Bytes(Sha256, Bytes),
     /// Uploaded in full by this system and checked.
     Staged(SystemId, Sha256),
 }

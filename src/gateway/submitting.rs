@@ -6,6 +6,8 @@
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
 
+use bytes::Bytes;
+
 use super::command::{self, Acceptance, Command, Facts, Rejection};
 use super::judging::Judgement;
 use super::peer::Peer;
@@ -21,7 +23,7 @@ use crate::evidence::Receipt;
 use crate::log::EntryId;
 use crate::refusal::{Reason, Refusal};
 use crate::routing::{Route, route};
-use crate::source::Source;
+use crate::source::{Hashed, Source};
 
 /// Digests of certificates and lists that are known to be kept; beyond it the store is asked.
 const KEPT_MAX: usize = 10_000;
@@ -44,7 +46,7 @@ pub struct Submission {
 #[derive(Debug)]
 pub enum Bodies {
     /// In the call, in the order of the envelope.
-    Inline(Vec<Arc<[u8]>>),
+    Inline(Vec<Bytes>),
     /// Uploaded before.
     Staged,
 }
@@ -117,14 +119,14 @@ struct Routed {
 }
 
 enum Body {
-    Bytes(Arc<[u8]>),
+    Inline(Hashed<Bytes>),
     Staged(Box<dyn Source + Send + Sync>),
 }
 
 impl Body {
     fn source(&self) -> &dyn Source {
         match self {
-            Self::Bytes(bytes) => bytes,
+            Self::Inline(bytes) => bytes,
             Self::Staged(source) => &**source,
         }
     }
@@ -307,7 +309,7 @@ impl Gateway {
         ];
         for (part, body) in envelope.parts.iter().zip(&gathered.bodies) {
             pieces.push(match body {
-                Body::Bytes(bytes) => Piece::Bytes(part.digest, bytes.clone()),
+                Body::Inline(hashed) => Piece::Bytes(part.digest, hashed.bytes.clone()),
                 Body::Staged(_) => Piece::Staged(peer.system.clone(), part.digest),
             });
         }
@@ -328,7 +330,7 @@ impl Gateway {
             self.kept.note(digest);
             return Ok(None);
         }
-        Ok(Some(Piece::Bytes(digest, bytes.into())))
+        Ok(Some(Piece::Bytes(digest, Bytes::copy_from_slice(bytes))))
     }
 
     pub(super) async fn keep_pieces(
@@ -455,10 +457,10 @@ fn facts(sender: &Code, envelope: &Envelope) -> Facts {
 }
 
 fn piece(bytes: &[u8]) -> Piece {
-    Piece::Bytes(Sha256::of(bytes), bytes.into())
+    Piece::Bytes(Sha256::of(bytes), Bytes::copy_from_slice(bytes))
 }
 
-fn inline(envelope: &Envelope, parts: Vec<Arc<[u8]>>) -> Result<Vec<Body>, Refusal> {
+fn inline(envelope: &Envelope, parts: Vec<Bytes>) -> Result<Vec<Body>, Refusal> {
     if parts.len() != envelope.parts.len() {
         let refusal = Refusal::of_field(Reason::PartsDoNotMatch, "parts");
         return Err(refusal.with("listed", envelope.parts.len()).with("sent", parts.len()));
@@ -472,12 +474,12 @@ fn inline(envelope: &Envelope, parts: Vec<Arc<[u8]>>) -> Result<Vec<Body>, Refus
             let refusal = refusal(Reason::SizeMismatch).with("announced", listed.size);
             return Err(refusal.with("received", bytes.len()));
         }
-        let digest = Sha256::of(&bytes);
-        if digest != listed.digest {
+        let hashed = Hashed::new(bytes);
+        if hashed.digest != listed.digest {
             let refusal = refusal(Reason::DigestMismatch).with("announced", listed.digest);
-            return Err(refusal.with("received", digest));
+            return Err(refusal.with("received", hashed.digest));
         }
-        bodies.push(Body::Bytes(bytes));
+        bodies.push(Body::Inline(hashed));
     }
     Ok(bodies)
 }

@@ -1,9 +1,7 @@
 //! Wire types to the rooms' types and back, by hand.
 
-use std::sync::Arc;
-
+use bytes::Bytes;
 use prost::Message as _;
-use prost::bytes::Bytes;
 use uuid::Uuid;
 
 use crate::clock::{Date, Time};
@@ -24,7 +22,7 @@ use crate::signature::Indication;
 ///
 /// # Errors
 /// The first rule that it breaks.
-pub fn envelope(bytes: &[u8], today: Date) -> Result<Envelope, Refusal> {
+pub fn envelope(bytes: &Bytes, today: Date) -> Result<Envelope, Refusal> {
     if bytes.len() > ENVELOPE_SIZE_MAX {
         let refusal = Refusal::of_field(Reason::EnvelopeTooLarge, "envelope");
         return Err(refusal.with("size", bytes.len()).with("limit", ENVELOPE_SIZE_MAX));
@@ -32,9 +30,9 @@ pub fn envelope(bytes: &[u8], today: Date) -> Result<Envelope, Refusal> {
     if bytes.is_empty() {
         return Err(Refusal::of_field(Reason::FieldMissing, "envelope"));
     }
-    let wire = v1::Envelope::decode(bytes)
+    let wire = v1::Envelope::decode(bytes.clone())
         .map_err(|_| Refusal::of_field(Reason::EnvelopeMalformed, "envelope"))?;
-    Envelope::read(Arc::from(bytes), draft(wire), today)
+    Envelope::read(bytes.clone(), draft(wire), today)
 }
 
 fn draft(wire: v1::Envelope) -> Draft {

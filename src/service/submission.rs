@@ -1,8 +1,6 @@
 //! Sending documents.
 
-use std::sync::Arc;
-
-use prost::bytes::Bytes;
+use bytes::Bytes;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::status::to_status;
@@ -74,8 +72,7 @@ impl SubmissionService for Door {
     ) -> Result<Response<v1::SubmitDocumentResponse>, Status> {
         let peer = self.peer(&request)?;
         let request = request.into_inner();
-        let parts = request.parts.iter().map(|part| Arc::from(&part[..])).collect();
-        let bodies = Bodies::Inline(parts);
+        let bodies = Bodies::Inline(request.parts);
         let result = self
             .take(&peer, &request.request_id, &request.envelope, bodies, request.validate_only)
             .await?;
@@ -88,7 +85,7 @@ impl Door {
         &self,
         peer: &Peer,
         request_id: &str,
-        envelope: &[u8],
+        envelope: &Bytes,
         bodies: Bodies,
         validate_only: bool,
     ) -> Result<v1::SubmissionResult, Status> {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use prost::bytes::Bytes;
+use bytes::Bytes;
 use tonic::{Request, Response, Status};
 
 use super::status::to_status;

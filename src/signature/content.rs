@@ -1,6 +1,7 @@
 //! The bytes that a signature is about: ranges of a source, hashed once per algorithm.
 
 use std::borrow::Cow;
+use std::cell::RefCell;
 use std::ops::Range;
 
 use ring::digest::Context;
@@ -9,18 +10,39 @@ use super::algorithm::Hash;
 use crate::limits::{HASH_WINDOW_SIZE, PLAIN_MESSAGE_SIZE_MAX};
 use crate::source::{Source, Unreadable};
 
+/// The longest beginning of a source that was hashed. Signatures of one document share nearly all
+/// of it: in the order of signing, each goes on where the one before left off.
+#[derive(Default)]
+pub(super) struct Beginning(RefCell<Option<(Hash, u64, Context)>>);
+
+impl Beginning {
+    fn before(&self, hash: &Hash, end: u64) -> Option<(u64, Context)> {
+        let known = self.0.borrow();
+        let (_, size, context) = known.as_ref().filter(|(h, size, _)| h == hash && *size <= end)?;
+        Some((*size, context.clone()))
+    }
+
+    fn keep(&self, hash: &Hash, size: u64, context: &Context) {
+        *self.0.borrow_mut() = Some((hash.clone(), size, context.clone()));
+    }
+}
+
 /// Ranges of a source, one after the other.
 pub(super) struct Content<'a> {
     source: &'a dyn Source,
-    /// The whole source, if it is in memory anyway.
-    memory: Option<&'a [u8]>,
+    /// What other contents of the same source have hashed.
+    beginning: Option<&'a Beginning>,
     ranges: Vec<Range<u64>>,
     digests: Vec<(Hash, Vec<u8>)>,
 }
 
 impl<'a> Content<'a> {
-    pub fn new(source: &'a dyn Source, memory: Option<&'a [u8]>, ranges: Vec<Range<u64>>) -> Self {
-        Self { source, memory, ranges, digests: Vec::new() }
+    pub fn new(
+        source: &'a dyn Source,
+        beginning: Option<&'a Beginning>,
+        ranges: Vec<Range<u64>>,
+    ) -> Self {
+        Self { source, beginning, ranges, digests: Vec::new() }
     }
 
     /// All bytes of `source`.
@@ -35,25 +57,47 @@ impl<'a> Content<'a> {
         }
         let Some(algorithm) = hash.ring() else { return Ok(None) };
         let mut context = Context::new(algorithm);
-        let mut window = Vec::new();
-        for range in &self.ranges {
-            if let Some(bytes) = self.memory {
-                context.update(slice(bytes, range)?);
-                continue;
-            }
-            let mut offset = range.start;
-            while offset < range.end {
-                let size = usize::try_from(range.end - offset)
-                    .map_or(HASH_WINDOW_SIZE, |left| left.min(HASH_WINDOW_SIZE));
-                window.resize(size, 0);
-                self.source.read_at(offset, &mut window)?;
-                context.update(&window);
-                offset = offset.saturating_add(size.try_into().map_err(|_| Unreadable)?);
+        for (position, range) in self.ranges.iter().enumerate() {
+            let mut start = range.start;
+            if position == 0 && start == 0 {
+                if let Some((size, known)) = self.known(hash, range.end) {
+                    (start, context) = (size, known);
+                }
+                self.update(&mut context, start..range.end)?;
+                self.beginning.inspect(|beginning| beginning.keep(hash, range.end, &context));
+            } else {
+                self.update(&mut context, start..range.end)?;
             }
         }
         let digest = context.finish().as_ref().to_vec();
         self.digests.push((hash.clone(), digest.clone()));
         Ok(Some(digest))
+    }
+
+    /// The longest beginning up to `end` that was hashed before.
+    fn known(&self, hash: &Hash, end: u64) -> Option<(u64, Context)> {
+        let by_others = self.beginning.and_then(|beginning| beginning.before(hash, end));
+        let by_source = self.source.hashed(end).filter(|_| *hash == Hash::Sha256);
+        let by_source = by_source.map(|(size, hasher)| (size, hasher.into_context()));
+        by_others.into_iter().chain(by_source).max_by_key(|(size, _)| *size)
+    }
+
+    fn update(&self, context: &mut Context, range: Range<u64>) -> Result<(), Unreadable> {
+        if let Some(bytes) = self.source.in_memory() {
+            context.update(slice(bytes, &range)?);
+            return Ok(());
+        }
+        let mut window = Vec::new();
+        let mut offset = range.start;
+        while offset < range.end {
+            let size = usize::try_from(range.end - offset)
+                .map_or(HASH_WINDOW_SIZE, |left| left.min(HASH_WINDOW_SIZE));
+            window.resize(size, 0);
+            self.source.read_at(offset, &mut window)?;
+            context.update(&window);
+            offset = offset.saturating_add(size.try_into().map_err(|_| Unreadable)?);
+        }
+        Ok(())
     }
 
     /// The bytes themselves; `None` if they are more than one should hold in memory.
@@ -63,7 +107,7 @@ impl<'a> Content<'a> {
         if size > PLAIN_MESSAGE_SIZE_MAX {
             return Ok(None);
         }
-        if let (Some(bytes), [range]) = (self.memory, &self.ranges[..]) {
+        if let (Some(bytes), [range]) = (self.source.in_memory(), &self.ranges[..]) {
             return Ok(Some(Cow::Borrowed(slice(bytes, range)?)));
         }
         let mut joined = Vec::new();
@@ -88,24 +132,66 @@ fn slice<'a>(bytes: &'a [u8], range: &Range<u64>) -> Result<&'a [u8], Unreadable
 mod tests {
     use super::*;
     use crate::digest::Sha256;
+    use crate::source::OnDisk;
 
     #[test]
     fn windows_and_memory_hash_alike() {
         let bytes: Vec<u8> = (0..1_000_000_u32).map(|n| u8::try_from(n % 251).unwrap()).collect();
         let ranges = vec![0..10, 300_000..999_999];
         let expected = Sha256::of_parts(&[&bytes[..10], &bytes[300_000..999_999]]);
-        for memory in [None, Some(&bytes[..])] {
-            let mut content = Content::new(&bytes, memory, ranges.clone());
+        for source in [&bytes as &dyn Source, &OnDisk(&bytes)] {
+            let mut content = Content::new(source, None, ranges.clone());
             assert_eq!(content.digest(&Hash::Sha256).unwrap().unwrap(), expected.0);
             assert_eq!(Sha256::of(&content.bytes().unwrap().unwrap()), expected);
         }
+    }
+
+    /// Reads nothing before `from`: what was hashed once is not read again.
+    struct OnlyFrom<'a> {
+        bytes: &'a [u8],
+        from: std::cell::Cell<u64>,
+    }
+
+    impl Source for OnlyFrom<'_> {
+        fn size(&self) -> u64 {
+            self.bytes.size()
+        }
+
+        fn read_at(&self, offset: u64, into: &mut [u8]) -> Result<(), Unreadable> {
+            if offset < self.from.get() {
+                Err(Unreadable)
+            } else {
+                self.bytes.read_at(offset, into)
+            }
+        }
+    }
+
+    #[test]
+    fn each_signature_goes_on_where_the_one_before_left_off() {
+        let bytes: Vec<u8> = (0..9_000_u32).map(|n| u8::try_from(n % 241).unwrap()).collect();
+        let source = OnlyFrom { bytes: &bytes, from: 0.into() };
+        let beginning = Beginning::default();
+        let digest = |hash: &Hash, first: u64, second: u64, end: u64| {
+            let ranges = vec![0..first, second..end];
+            Content::new(&source, Some(&beginning), ranges).digest(hash)
+        };
+        let expected = |first: usize, second: usize, end: usize| {
+            Ok(Some(Sha256::of_parts(&[&bytes[..first], &bytes[second..end]]).0.to_vec()))
+        };
+        assert_eq!(digest(&Hash::Sha256, 3_000, 4_000, 5_000), expected(3_000, 4_000, 5_000));
+        source.from.set(3_000);
+        assert_eq!(digest(&Hash::Sha256, 6_000, 7_000, 9_000), expected(6_000, 7_000, 9_000));
+        assert_eq!(digest(&Hash::Sha256, 5_999, 7_000, 9_000), Err(Unreadable));
+        assert_eq!(digest(&Hash::Sha384, 8_000, 8_500, 9_000), Err(Unreadable));
     }
 
     #[test]
     fn a_range_outside_is_unreadable() {
         let bytes = vec![1, 2, 3];
         let outside: Vec<_> = std::iter::once(1..9).collect();
-        assert!(Content::new(&bytes, None, outside.clone()).digest(&Hash::Sha256).is_err());
-        assert!(Content::new(&bytes, Some(&bytes), outside).digest(&Hash::Sha256).is_err());
+        assert!(
+            Content::new(&OnDisk(&bytes), None, outside.clone()).digest(&Hash::Sha256).is_err()
+        );
+        assert!(Content::new(&bytes, None, outside).digest(&Hash::Sha256).is_err());
     }
 }

@@ -8,6 +8,8 @@ use serde_json::json;
 
 use super::super::log::audit_folder;
 use super::process::peak_memory;
+use bytes::Bytes;
+
 use crate::cli::{Exit, Failure, Output};
 use crate::clock::SystemClock;
 use crate::config::{Config, Material, log_key};
@@ -146,7 +148,7 @@ async fn measure(gateway: &Arc<Gateway>, first: u64) -> Result<f64, Failure> {
 }
 
 async fn submit(gateway: &Gateway, number: u64) -> Result<ConsignmentId, Failure> {
-    let body: Arc<[u8]> = Arc::from(format!("document {number}").into_bytes());
+    let body = Bytes::from(format!("document {number}"));
     let wire = v1::Envelope {
         document_id: format!("bench,{number}"),
         number: number.to_string(),
@@ -162,13 +164,13 @@ async fn submit(gateway: &Gateway, number: u64) -> Result<ConsignmentId, Failure
             name: "a.txt".to_owned(),
             media_type: "text/plain".to_owned(),
             size: body.len() as u64,
-            sha256: prost::bytes::Bytes::copy_from_slice(&Sha256::of(&body).0),
+            sha256: Bytes::copy_from_slice(&Sha256::of(&body).0),
             role: v1::PartRole::Main.into(),
             signs: String::new(),
         }],
         ..v1::Envelope::default()
     };
-    let bytes = crate::service::envelope_bytes(&wire);
+    let bytes = Bytes::from(crate::service::envelope_bytes(&wire));
     let today = gateway.now().date_in_vietnam();
     let submission = Submission {
         request: RequestId(uuid::Uuid::new_v4()),

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use prost::bytes::Bytes;
+use bytes::Bytes;
 use tonic::transport::Channel;
 
 use crate::cli::Failure;

@@ -90,8 +90,8 @@ async fn submissions(
     let gateway = Gateway::start(&pki_folder, &["serve", "--config"])?;
     let duration = Duration::from_secs(options.seconds);
     let figures = load.run(gateway.address(), duration).await?;
+    let used = Used { memory: gateway.peak_memory(), cpu: gateway.cpu_time() };
     let batches = gateway.batches(&pki).await?;
-    let peak_memory = gateway.peak_memory();
     gateway.stop()?;
 
     let empty = Gateway::start(&pki_folder, &["bench", "--serve-empty"])?;
@@ -108,18 +108,25 @@ async fn submissions(
         ("append + fdatasync, same batches", disk),
         ("empty handler, same calls over mTLS", empty_figures.rate()),
     ];
-    print(&figures, &limits, per_batch, peak_memory, output);
+    print(&figures, &limits, per_batch, used, output);
     Ok(Exit::Ok)
+}
+
+/// What the gateway used for all submissions.
+struct Used {
+    memory: u64,
+    cpu: Duration,
 }
 
 fn print(
     figures: &Figures,
     limits: &[(&str, f64); 3],
     per_batch: usize,
-    peak_memory: u64,
+    used: Used,
     output: Output,
 ) {
     let rate = figures.rate();
+    let cpu_ms = used.cpu.as_secs_f64() * 1e3 / figures.count().max(1) as f64;
     let lowest = limits.iter().map(|(_, rate)| *rate).fold(f64::INFINITY, f64::min);
     let (first, last) = figures.edges(EDGE);
     let [p50, p99, max] = figures.latencies();
@@ -133,7 +140,8 @@ fn print(
             "last_10_s_per_second": last,
             "last_to_first": last / first,
             "submissions_per_batch": per_batch,
-            "peak_memory_bytes": peak_memory,
+            "peak_memory_bytes": used.memory,
+            "cpu_ms_per_submission": cpu_ms,
             "limits_per_second": limits,
             "ratio_to_lowest_limit": rate / lowest,
         });
@@ -144,7 +152,8 @@ fn print(
     println!("durable receipt, ms      p50 {p50:.2}  p99 {p99:.2}  max {max:.2}");
     println!("first and last 10 s      {first:>10.0} {last:.0}  (ratio {:.2})", last / first);
     println!("submissions per batch    {per_batch:>10}");
-    println!("gateway peak memory      {:>10.0} MiB", peak_memory as f64 / (1024.0 * 1024.0));
+    println!("gateway peak memory      {:>10.0} MiB", used.memory as f64 / (1024.0 * 1024.0));
+    println!("gateway processor time   {cpu_ms:>10.3} ms per submission");
     for (name, limit) in limits {
         println!("limit: {name:<36} {limit:>8.0}/s  ratio {:.2}", rate / limit);
     }

@@ -4,6 +4,7 @@ use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use crate::cli::Failure;
 use crate::proto::v1;
@@ -49,6 +50,11 @@ impl Gateway {
         peak_memory(&format!("/proc/{}/status", self.child.id()))
     }
 
+    /// Processor time that it has used.
+    pub(super) fn cpu_time(&self) -> Duration {
+        cpu_time(&format!("/proc/{}/stat", self.child.id()))
+    }
+
     /// How many batches the log was written in: one checkpoint each.
     pub(super) async fn batches(&self, pki: &DevPki) -> Result<usize, Failure> {
         let channel = super::load::connect(pki, "auditor", self.address).await?;
@@ -77,6 +83,16 @@ impl Drop for Gateway {
         let _ended = self.child.kill();
         let _reaped = self.child.wait();
     }
+}
+
+/// User and system time of a stat file of procfs (fields 14 and 15, hundredths of a second whatever
+/// the kernel's own tick is); zero where there is none.
+fn cpu_time(stat: &str) -> Duration {
+    let text = std::fs::read_to_string(stat).unwrap_or_default();
+    // The second field is a name in brackets and may hold blanks.
+    let fields = text.rsplit(") ").next().unwrap_or_default().split(' ').skip(11).take(2);
+    let ticks: u64 = fields.filter_map(|field| field.parse::<u64>().ok()).sum();
+    Duration::from_millis(ticks * 10)
 }
 
 /// `VmHWM` of a status file of procfs, in bytes; 0 where there is none.

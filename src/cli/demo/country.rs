@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use prost::bytes::Bytes;
+use bytes::Bytes;
 use tonic::transport::Channel;
 
 use crate::cli::Failure;

@@ -2,7 +2,9 @@
 
 use std::borrow::Cow;
 
+use super::super::content::Beginning;
 use super::object::{Lexer, SyntaxError, ValueBudget};
+use crate::digest::Hasher;
 use crate::limits::{PDF_MEMORY_MAX, PDF_OBJECT_SIZE_MAX};
 use crate::source::{Source, Unreadable};
 
@@ -25,9 +27,11 @@ impl From<Unreadable> for Fault {
 /// The bytes of a PDF up to `size`.
 pub(super) struct File<'a> {
     source: &'a dyn Source,
-    memory: Option<Vec<u8>>,
+    memory: Option<Cow<'a, [u8]>>,
     pub size: u64,
     pub values: ValueBudget,
+    /// What the signatures have hashed.
+    pub beginning: Beginning,
 }
 
 /// First read of an object in a large file; most objects are smaller.
@@ -36,23 +40,17 @@ const FIRST_READ: usize = 4 * 1024;
 impl<'a> File<'a> {
     pub fn open(source: &'a dyn Source) -> Result<Self, Fault> {
         let size = source.size();
-        let memory = match usize::try_from(size) {
-            Ok(length) if size <= PDF_MEMORY_MAX => {
+        let memory = match (source.in_memory(), usize::try_from(size)) {
+            (Some(bytes), _) => Some(Cow::Borrowed(bytes)),
+            (None, Ok(length)) if size <= PDF_MEMORY_MAX => {
                 let mut bytes = vec![0; length];
                 source.read_at(0, &mut bytes)?;
-                Some(bytes)
+                Some(Cow::Owned(bytes))
             }
             _ => None,
         };
-        Ok(Self { source, memory, size, values: ValueBudget::default() })
-    }
-
-    pub fn source(&self) -> &'a dyn Source {
-        self.source
-    }
-
-    pub fn memory(&self) -> Option<&[u8]> {
-        self.memory.as_deref()
+        let (values, beginning) = (ValueBudget::default(), Beginning::default());
+        Ok(Self { source, memory, size, values, beginning })
     }
 
     /// The bytes of `start..end`, cut at the end of the file.
@@ -131,9 +129,28 @@ impl<'a> File<'a> {
     }
 }
 
+impl Source for File<'_> {
+    fn size(&self) -> u64 {
+        self.size
+    }
+
+    fn read_at(&self, offset: u64, into: &mut [u8]) -> Result<(), Unreadable> {
+        self.source.read_at(offset, into)
+    }
+
+    fn in_memory(&self) -> Option<&[u8]> {
+        self.memory.as_deref()
+    }
+
+    fn hashed(&self, size: u64) -> Option<(u64, Hasher)> {
+        self.source.hashed(size)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::source::OnDisk;
 
     #[test]
     fn patterns_are_found_across_windows() {
@@ -150,8 +167,9 @@ mod tests {
         let mut bytes = vec![b' '; 9 * 1024 * 1024];
         let array = format!("[{}]", "1 ".repeat(50_000));
         bytes[1000..1000 + array.len()].copy_from_slice(array.as_bytes());
-        let file = File::open(&bytes).unwrap();
-        assert!(file.memory().is_none());
+        let source = OnDisk(&bytes);
+        let file = File::open(&source).unwrap();
+        assert!(file.in_memory().is_none());
         assert!(file.parse(1000, u64::MAX, |lexer| lexer.object()).is_ok());
         assert_eq!(file.parse(1000, 1100, |lexer| lexer.object()), Err(Fault::Broken(1000)));
     }

@@ -107,7 +107,7 @@ impl Judge<'_> {
         };
         let ranges = vec![0..value.gap_start, value.gap_end..value.end];
         let file = &self.document.file;
-        let mut content = Content::new(file.source(), file.memory(), ranges);
+        let mut content = Content::new(file, Some(&file.beginning), ranges);
         signer::judge(&context, info, &mut content)
     }
 
