@@ -62,7 +62,8 @@ pub enum Change {
 /// What an entry can be found by.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Term {
-    /// All entries of a consignment.
+    /// All entries of a consignment. Those of its acceptance are not indexed one by one: they stand
+    /// together, where the consignment says.
     Consignment(ConsignmentId),
     /// Acceptances and rejections of a document identifier.
     Document(String),
@@ -106,17 +107,14 @@ pub fn project<P: Prior + ?Sized>(
     prior: &P,
 ) -> Result<Vec<Change>, P::Error> {
     let mut changes = Vec::new();
-    if let Some(consignment) = entry.consignment {
-        changes.push(Change::Index { term: Term::Consignment(consignment), entry: id });
-    }
     match entry.event {
         Event::SubmissionAcceptance => accepted(id, entry, &mut changes),
         Event::SubmissionRejection => rejected(id, entry, &mut changes),
         Event::ContentConsignment => consigned(id, entry, &mut changes),
         Event::ContentHandover | Event::ConsignmentRejection | Event::StatusReport => {
-            let (Some(consignment), Some(to)) = (entry.consignment, &entry.to) else {
-                return Ok(changes);
-            };
+            let Some(consignment) = entry.consignment else { return Ok(changes) };
+            changes.push(Change::Index { term: Term::Consignment(consignment), entry: id });
+            let Some(to) = &entry.to else { return Ok(changes) };
             if let Some(delivery) = prior.delivery(consignment, to)? {
                 answered(id, entry, &delivery, &mut changes);
             }

@@ -55,6 +55,15 @@ pub struct Consignment {
     pub verdict: VerdictMark,
 }
 
+impl Consignment {
+    /// The entries of its acceptance: one for the sender, and one for each recipient behind it.
+    pub fn entries(&self) -> impl Iterator<Item = EntryId> {
+        let EntryId { epoch, index } = self.accepted;
+        (index..=index + u64::from(self.recipients.count))
+            .map(move |index| EntryId { epoch, index })
+    }
+}
+
 /// One consignment at one recipient.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Delivery {

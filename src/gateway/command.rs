@@ -24,7 +24,10 @@ pub(super) struct Acceptance {
     pub(super) verdict: VerdictMark,
     /// Registered codes in ascending order.
     pub(super) recipients: Vec<Code>,
+    /// Content that many share.
     pub(super) contents: Vec<(Sha256, Place)>,
+    /// Its own content.
+    pub(super) bodies: Vec<(Sha256, Place)>,
 }
 
 /// What entries say about a document.
@@ -69,6 +72,22 @@ pub(super) enum Command {
     Answer(Answer),
 }
 
+/// Content that entries refer to.
+#[derive(Debug, Default)]
+pub(super) struct Referred {
+    /// That many share.
+    pub(super) contents: Vec<(Sha256, Place)>,
+    /// Of one consignment each.
+    pub(super) bodies: Vec<(ConsignmentId, Vec<(Sha256, Place)>)>,
+}
+
+impl Referred {
+    pub(super) fn extend(&mut self, other: Self) {
+        self.contents.extend(other.contents);
+        self.bodies.extend(other.bodies);
+    }
+}
+
 /// What was decided: a new entry in this batch, or one that stood there before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Decided {
@@ -93,12 +112,16 @@ impl Command {
         }
     }
 
-    pub(super) fn take_contents(&mut self) -> Vec<(Sha256, Place)> {
-        std::mem::take(match self {
-            Self::Accept(acceptance) => &mut acceptance.contents,
-            Self::Reject(rejection) => &mut rejection.contents,
-            Self::Answer(answer) => &mut answer.contents,
-        })
+    pub(super) fn take_referred(&mut self) -> Referred {
+        let (contents, bodies) = match self {
+            Self::Accept(acceptance) => {
+                let bodies = std::mem::take(&mut acceptance.bodies);
+                (&mut acceptance.contents, vec![(acceptance.consignment, bodies)])
+            }
+            Self::Reject(rejection) => (&mut rejection.contents, Vec::new()),
+            Self::Answer(answer) => (&mut answer.contents, Vec::new()),
+        };
+        Referred { contents: std::mem::take(contents), bodies }
     }
 
     /// Decides; on success the entries are on the stage.

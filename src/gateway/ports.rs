@@ -127,6 +127,9 @@ pub struct Batch {
     pub changes: Vec<Change>,
     /// Content that is durable already and that the entries refer to.
     pub contents: Vec<(Sha256, Place)>,
+    /// The same for content of one consignment: kept with it as far as it fits, because what is
+    /// found together is cheaper to keep together.
+    pub bodies: Vec<(ConsignmentId, Vec<(Sha256, Place)>)>,
     /// Items whose leases must still hold.
     pub settled: Vec<Settled>,
 }
@@ -211,11 +214,15 @@ pub trait Registry: Send + Sync {
     /// Medium and damage.
     fn find(&self, term: &Term, after: EntryId, max: usize) -> Result<Vec<EntryId>, StoreError>;
 
-    /// Where content lies.
+    /// Where content lies: that of consignment `of`, or what many share.
     ///
     /// # Errors
     /// Medium and damage.
-    fn place(&self, digest: &Sha256) -> Result<Option<Place>, StoreError>;
+    fn place(
+        &self,
+        digest: &Sha256,
+        of: Option<ConsignmentId>,
+    ) -> Result<Option<Place>, StoreError>;
 }
 
 /// Which deliveries of a consignment.

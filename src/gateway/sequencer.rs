@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::command::{Command, Context, Decided};
+use super::command::{Command, Context, Decided, Referred};
 use super::dispatcher::Dispatcher;
 use super::ports::{Batch, Contents, Head, HeadGuard, LeaderTerm, Settled, Store, StoreError};
 use super::reading::Reading;
@@ -228,13 +228,13 @@ impl Writer {
         let mut stage = Stage::new(&*store, next);
         let check_lease = |settled: &Settled| store.check_lease(settled, now);
         let context = Context { now, gateway: &self.actor, check_lease: &check_lease };
-        let mut contents = Vec::new();
+        let mut referred = Referred::default();
         let mut decided = Vec::with_capacity(jobs.len());
         for mut job in jobs {
-            let refers_to = job.command.take_contents();
+            let refers_to = job.command.take_referred();
             let decision = job.command.decide(&mut stage, &context);
             if decision.is_ok() {
-                contents.extend(refers_to);
+                referred.extend(refers_to);
             }
             decided.push((job.reply, decision));
         }
@@ -245,7 +245,7 @@ impl Writer {
             });
             return Ok(Published { note: Vec::new(), replies: replies.collect(), touched });
         }
-        match self.commit(now, leaves, changes, contents, settled) {
+        match self.commit(now, leaves, changes, referred, settled) {
             Ok(committed) => {
                 let replies = decided.into_iter().map(|(reply, decision)| {
                     (reply, decision.map(|decided| committed.answer(decided)))
@@ -266,10 +266,11 @@ impl Writer {
         now: Time,
         leaves: Vec<Vec<u8>>,
         changes: Vec<crate::delivery::Change>,
-        contents: Vec<(crate::digest::Sha256, super::ports::Place)>,
+        referred: Referred,
         settled: Vec<Settled>,
     ) -> Result<Committed, StoreError> {
-        if !contents.is_empty() {
+        let Referred { contents, bodies } = referred;
+        if !(contents.is_empty() && bodies.is_empty()) {
             self.contents.settle()?;
         }
         let size_before = self.tree.size();
@@ -287,6 +288,7 @@ impl Writer {
             checkpoint: note.clone(),
             changes,
             contents,
+            bodies,
             settled,
         })?;
         self.last_time = now;
@@ -340,6 +342,7 @@ impl Writer {
             checkpoint,
             changes: Vec::new(),
             contents: Vec::new(),
+            bodies: Vec::new(),
             settled: Vec::new(),
         })
     }

@@ -154,9 +154,9 @@ impl Gateway {
             Err(stopped) => return Err(self.reject(peer, key, facts, stopped).await),
         };
         let warnings = self.warnings(&routed, now)?;
-        let contents = self.keep(peer, &routed).await?;
+        let kept = self.keep(peer, &routed).await?;
         let uploads = routed.verified.gathered.uploads();
-        let (acceptance, validated) = routed.prepare(peer, now, key, facts, contents, warnings);
+        let (acceptance, validated) = routed.prepare(peer, now, key, facts, kept, warnings);
         match self.sequencer.write(Command::Accept(acceptance)).await? {
             Answered::New(receipt) => {
                 self.contents.discard(&peer.system, &uploads);
@@ -300,7 +300,7 @@ impl Gateway {
     }
 
     /// Makes everything durable that the entries will refer to.
-    async fn keep(&self, peer: &Peer, routed: &Routed) -> Result<Vec<(Sha256, Place)>, Error> {
+    async fn keep(&self, peer: &Peer, routed: &Routed) -> Result<KeptFor, Error> {
         let Verified { gathered, judgement } = &routed.verified;
         let envelope = &gathered.envelope;
         let mut pieces = vec![
@@ -313,11 +313,14 @@ impl Gateway {
                 Body::Staged(_) => Piece::Staged(peer.system.clone(), part.digest),
             });
         }
+        let own = pieces.len();
         for der in &judgement.material {
             pieces.extend(self.shared(Sha256::of(der), der)?);
         }
         pieces.extend(self.shared(peer.certificate, &peer.der)?);
-        self.keep_pieces(pieces).await
+        let mut own_and_shared = self.keep_pieces(pieces).await?;
+        let shared = own_and_shared.split_off(own);
+        Ok(KeptFor { own: own_and_shared, shared })
     }
 
     /// A piece that many documents share, unless it is known to be kept.
@@ -325,7 +328,7 @@ impl Gateway {
         if self.kept.holds(&digest) {
             return Ok(None);
         }
-        if self.store.place(&digest)?.is_some() {
+        if self.store.place(&digest, None)?.is_some() {
             // Indexed by a commit, so it is durable for good.
             self.kept.note(digest);
             return Ok(None);
@@ -365,6 +368,14 @@ impl Gateway {
             Err(error) => error,
         }
     }
+}
+
+/// Where the content of a document was kept.
+struct KeptFor {
+    /// Envelope, report and parts.
+    own: Vec<(Sha256, Place)>,
+    /// Certificates and lists that are new.
+    shared: Vec<(Sha256, Place)>,
 }
 
 /// Why the walk ended early, with the judgement if there was one.
@@ -411,7 +422,7 @@ impl Routed {
         now: Time,
         request: Sha256,
         facts: Facts,
-        contents: Vec<(Sha256, Place)>,
+        kept: KeptFor,
         warnings: Vec<Warning>,
     ) -> (Acceptance, Validated) {
         let recipients: Vec<Code> =
@@ -428,7 +439,8 @@ impl Routed {
             facts,
             verdict: validated.judgement.mark(),
             recipients,
-            contents,
+            contents: kept.shared,
+            bodies: kept.own,
         };
         (acceptance, validated)
     }

@@ -14,6 +14,7 @@ use super::{Door, convert};
 use crate::delivery::{Consignment, Term};
 use crate::digest::Sha256;
 use crate::directory::{Code, Role};
+use crate::document::ConsignmentId;
 use crate::evidence::{Evidence, EvidencePart, PartInfo, Receipt, verify};
 use crate::gateway::{Error, Fault, Peer};
 use crate::limits::{CHUNK_DEADLINE, CHUNK_SIZE, EVIDENCE_PARTS_SIZE_MAX, PAGE_SIZE_MAX};
@@ -105,14 +106,15 @@ impl Door {
         if receipts.len() < 2 {
             return Err(Refusal::of_field(Reason::RecipientUnknown, "recipient").into());
         }
-        let envelope = self.content(&consignment.envelope)?;
-        let report = self.content(&consignment.verdict.report)?;
+        let of = Some(consignment.id);
+        let envelope = self.content(&consignment.envelope, of)?;
+        let report = self.content(&consignment.verdict.report, of)?;
         let (mut certificates, mut crls) = named_in(&report);
         let mut notes = Vec::new();
         for receipt in &receipts {
             let Ok(entry) = Entry::from_leaf(&receipt.leaf) else { continue };
             certificates.push(entry.actor.certificate);
-            if let Some(bytes) = entry.note.and_then(|digest| self.content(&digest).ok()) {
+            if let Some(bytes) = entry.note.and_then(|digest| self.content(&digest, None).ok()) {
                 notes.push((receipt.id, bytes));
             }
         }
@@ -120,9 +122,13 @@ impl Door {
             digests.sort();
             digests.dedup();
             // What was never kept or has been erased is named as absent by the verifier.
-            digests.iter().filter_map(|digest| self.content(digest).ok()).collect()
+            digests.iter().filter_map(|digest| self.content(digest, None).ok()).collect()
         };
-        let parts = if include_parts { self.enclosed_parts(&envelope)? } else { Vec::new() };
+        let parts = if include_parts {
+            self.enclosed_parts(consignment.id, &envelope)?
+        } else {
+            Vec::new()
+        };
         Ok(Evidence {
             consignment: consignment.id,
             recipient,
@@ -171,7 +177,11 @@ impl Door {
         }
     }
 
-    fn enclosed_parts(&self, envelope: &[u8]) -> Result<Vec<EvidencePart>, Error> {
+    fn enclosed_parts(
+        &self,
+        of: ConsignmentId,
+        envelope: &[u8],
+    ) -> Result<Vec<EvidencePart>, Error> {
         let listed = convert::part_listing(envelope).unwrap_or_default();
         let mut left = EVIDENCE_PARTS_SIZE_MAX;
         let mut parts = Vec::new();
@@ -180,7 +190,7 @@ impl Door {
                 continue;
             }
             left -= size;
-            let source = self.open(&digest)?;
+            let source = self.open(&digest, Some(of))?;
             let mut bytes = vec![0; usize::try_from(size).unwrap_or(0)];
             source.read_at(0, &mut bytes).map_err(|error| Fault::Content(error.to_string()))?;
             parts.push(EvidencePart { index, name, bytes });

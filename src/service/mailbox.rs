@@ -13,6 +13,7 @@ use super::admission::ClientCertificate;
 use super::status::to_status;
 use super::{Door, convert, paging, watch};
 use crate::delivery::{Consignment, Delivery};
+use crate::digest::Sha256;
 use crate::directory::Code;
 use crate::document::ConsignmentId;
 use crate::gateway::ports::{Item, Leased, Which};
@@ -78,8 +79,9 @@ impl MailboxService for Door {
         let request = request.into_inner();
         let found = self.party(&peer, &request.agency, &request.consignment_id);
         let (consignment, delivery) = found.map_err(to_status)?;
-        let envelope = self.content(&consignment.envelope).map_err(to_status)?;
-        let report = self.content(&consignment.verdict.report).map_err(to_status)?;
+        let content = |digest| self.content(digest, Some(consignment.id)).map_err(to_status);
+        let envelope = content(&consignment.envelope)?;
+        let report = content(&consignment.verdict.report)?;
         let receipt = self.gateway.reading().receipt(consignment.accepted).map_err(to_status)?;
         Ok(Response::new(v1::GetDocumentResponse {
             envelope: envelope.into(),
@@ -201,9 +203,13 @@ impl Door {
         Ok(self.gateway.store().consignment(id)?.ok_or_else(unknown)?)
     }
 
-    /// Kept content that fits into memory: envelopes, reports, notes.
-    pub(super) fn content(&self, digest: &crate::digest::Sha256) -> Result<Vec<u8>, Error> {
-        let source = self.open(digest)?;
+    /// Kept content that fits into memory: envelopes and reports of a consignment, or what many share.
+    pub(super) fn content(
+        &self,
+        digest: &Sha256,
+        of: Option<ConsignmentId>,
+    ) -> Result<Vec<u8>, Error> {
+        let source = self.open(digest, of)?;
         let size = usize::try_from(source.size()).unwrap_or(usize::MAX);
         let mut bytes = vec![0; size.min(crate::limits::MESSAGE_SIZE_MAX)];
         let read = source.read_at(0, &mut bytes);
@@ -213,10 +219,11 @@ impl Door {
 
     pub(super) fn open(
         &self,
-        digest: &crate::digest::Sha256,
+        digest: &Sha256,
+        of: Option<ConsignmentId>,
     ) -> Result<Box<dyn Source + Send + Sync>, Error> {
         let missing = || Fault::Content(format!("no content {digest}"));
-        let place = self.gateway.store().place(digest)?.ok_or_else(missing)?;
+        let place = self.gateway.store().place(digest, of)?.ok_or_else(missing)?;
         Ok(self.gateway.contents().read(digest, place)?)
     }
 
@@ -226,7 +233,8 @@ impl Door {
         request: &v1::FetchPartRequest,
     ) -> Result<(Box<dyn Source + Send + Sync>, u64, u64), Error> {
         let (consignment, _) = self.party(peer, &request.agency, &request.consignment_id)?;
-        let envelope = self.content(&consignment.envelope)?;
+        let of = Some(consignment.id);
+        let envelope = self.content(&consignment.envelope, of)?;
         let parts = convert::part_listing(&envelope).unwrap_or_default();
         let unknown = || Refusal::of_field(Reason::PartUnknown, "part_name");
         let (_, size, digest) =
@@ -239,7 +247,7 @@ impl Door {
             let refusal = refusal.with("offset", request.offset).with("length", request.length);
             return Err(refusal.with("size", size).into());
         };
-        Ok((self.open(&digest)?, request.offset, end))
+        Ok((self.open(&digest, of)?, request.offset, end))
     }
 
     /// What an item says.

@@ -165,7 +165,7 @@ impl Watcher {
             crate::gateway::ports::StoreError::Damaged(format!("entry {id}: {error}"))
         })?;
         // An erased note leaves its digest in the entry and nothing here.
-        let note = entry.note.and_then(|digest| self.door.content(&digest).ok());
+        let note = entry.note.and_then(|digest| self.door.content(&digest, None).ok());
         let status = entry.status.map_or(v1::BusinessStatus::Unspecified, convert::status_to_wire);
         Ok(v1::Notice {
             consignment_id: entry.consignment.map(|id| id.to_string()).unwrap_or_default(),

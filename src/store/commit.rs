@@ -1,5 +1,7 @@
 //! Writing: leadership, batches, and the step from one epoch to the next.
 
+use std::collections::HashMap;
+
 use super::archive;
 use super::keyspace as key;
 use super::kv::{Kv, Medium, Write};
@@ -188,10 +190,17 @@ fn writes_of(batch: &Batch) -> Vec<Write> {
         assert!(whole && !row.hashes.is_empty(), "row {}/{} is not a row", row.level, row.index);
         writes.push(Write::put(key::row(batch.epoch, row.level, row.index), row.hashes.clone()));
     }
-    writes.extend(batch.changes.iter().map(record::write_of));
-    for (digest, place) in &batch.contents {
-        writes.push(Write::put(key::place(digest), record::place(*place)));
+    let bodies: HashMap<_, _> = batch.bodies.iter().map(|(id, bodies)| (*id, bodies)).collect();
+    for change in &batch.changes {
+        match change {
+            Change::Consignment(consignment) => {
+                let own = bodies.get(&consignment.id).map_or(&[][..], |own| own);
+                writes.extend(record::consignment_with(consignment, own));
+            }
+            _ => writes.push(record::write_of(change)),
+        }
     }
+    writes.extend(batch.contents.iter().map(record::content_write));
     last_of_each(writes)
 }
 

@@ -17,7 +17,7 @@
 //! | `w` | agency `0`, lane, epoch, index | `Waiting` |
 //! | `n` | agency `0`, epoch, index | empty |
 //! | `i` | kind, SHA-256 of the term or consignment id, epoch, index | empty |
-//! | `p` | content digest | `ContentPlace` |
+//! | `p` | content digest | `ContentPlace`, of content that no consignment has in its record |
 //!
 //! `l`, `r` and `c` belong to the open epoch. The tags from `d` on, except those three, are
 //! projections: they are carried into the next epoch and can be derived again from the entries and

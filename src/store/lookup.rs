@@ -74,12 +74,33 @@ impl<M: Medium> Registry for Table<M> {
     }
 
     fn find(&self, term: &Term, after: EntryId, max: usize) -> Result<Vec<EntryId>, StoreError> {
+        let mut found = match term {
+            Term::Consignment(id) => {
+                let consignment = self.consignment(*id)?;
+                consignment.iter().flat_map(Consignment::entries).collect()
+            }
+            _ => Vec::new(),
+        };
+        found.retain(|id| *id > after);
+        found.truncate(max);
         let from = key::next(key::index(term, after));
-        self.entries(&from, &key::end_of(&key::term(term)), max)
+        found.extend(self.entries(&from, &key::end_of(&key::term(term)), max - found.len())?);
+        Ok(found)
     }
 
-    fn place(&self, digest: &Sha256) -> Result<Option<Place>, StoreError> {
-        let found = self.reading()?.kv.get(&key::place(digest))?;
+    fn place(
+        &self,
+        digest: &Sha256,
+        of: Option<ConsignmentId>,
+    ) -> Result<Option<Place>, StoreError> {
+        let open = self.reading()?;
+        if let Some(id) = of
+            && let Some(bytes) = open.kv.get(&key::consignment(id))?
+            && let Some(place) = record::read_body(&bytes, digest)?
+        {
+            return Ok(Some(place));
+        }
+        let found = open.kv.get(&key::place(digest))?;
         found.map(|bytes| record::read_place(&bytes)).transpose()
     }
 }

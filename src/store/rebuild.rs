@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use super::commit::{copy, last_of_each};
 use super::keyspace as key;
-use super::kv::{Kv, Medium, Pair, Write};
+use super::kv::{Kv, Medium, Pair};
 use super::record;
 use super::table::{Table, damaged, each, name_of, parse_name};
 use crate::delivery::{Change, Delivery, Prior, project};
@@ -55,8 +55,8 @@ impl<M: Medium> Table<M> {
             self.derive_epoch(next.as_ref(), epoch)?;
         }
         let mut writes = Vec::new();
-        for (digest, place) in contents {
-            writes.push(Write::put(key::place(&digest), record::place(place)));
+        for content in contents {
+            writes.push(record::content_write(&content));
             if writes.len() == SCAN_PAGE {
                 next.apply(last_of_each(std::mem::take(&mut writes)))?;
             }

@@ -11,6 +11,7 @@ use crate::digest::Sha256;
 use crate::directory::Code;
 use crate::document::{ConsignmentId, DossierCode, Urgency};
 use crate::gateway::ports::{LeaderTerm, Place, StoreError};
+use crate::limits::STORED_VALUE_SIZE_MAX;
 use crate::log::{EntryId, RecipientSet, Status, VerdictMark};
 use crate::proto::storage;
 
@@ -34,7 +35,9 @@ pub fn write_of(change: &Change) -> Write {
         Change::Request { key, envelope, accepted } => {
             Write::put(key::request(key), request(envelope, *accepted))
         }
-        Change::Consignment(record) => Write::put(key::consignment(record.id), consignment(record)),
+        Change::Consignment(record) => {
+            Write::put(key::consignment(record.id), consignment(record, &[]))
+        }
         Change::Delivery(record) => {
             Write::put(key::delivery(record.consignment, &record.recipient), delivery(record))
         }
@@ -116,7 +119,28 @@ pub fn read_request(bytes: &[u8]) -> Result<(Sha256, EntryId), StoreError> {
     read().ok_or_else(|| unreadable("request"))
 }
 
-fn consignment(record: &Consignment) -> Vec<u8> {
+/// What a consignment writes with its bodies: one record, or one for each if they are too many for
+/// one value.
+pub fn consignment_with(record: &Consignment, bodies: &[(Sha256, Place)]) -> Vec<Write> {
+    let value = consignment(record, bodies);
+    let key = key::consignment(record.id);
+    if value.len() <= STORED_VALUE_SIZE_MAX {
+        return vec![Write::put(key, value)];
+    }
+    let alone = Write::put(key, consignment(record, &[]));
+    bodies.iter().map(content_write).chain([alone]).collect()
+}
+
+/// What a piece of content writes that has a record of its own.
+pub fn content_write((digest, found): &(Sha256, Place)) -> Write {
+    Write::put(key::place(digest), place(*found))
+}
+
+fn consignment(record: &Consignment, bodies: &[(Sha256, Place)]) -> Vec<u8> {
+    let body = |(digest, place): &(Sha256, Place)| storage::Body {
+        sha256: digest.0.to_vec(),
+        place: Some(content_place(*place)),
+    };
     storage::Consignment {
         version: VERSION,
         id: record.id.0.as_bytes().to_vec(),
@@ -133,6 +157,7 @@ fn consignment(record: &Consignment) -> Vec<u8> {
         indication: record.verdict.indication.clone(),
         legal_value: record.verdict.legal_value.clone(),
         report: record.verdict.report.0.to_vec(),
+        bodies: bodies.iter().map(body).collect(),
     }
     .encode_to_vec()
 }
@@ -221,18 +246,34 @@ pub fn read_waiting(bytes: &[u8]) -> Result<ConsignmentId, StoreError> {
     read_id(&record.consignment).ok_or_else(|| unreadable("waiting item"))
 }
 
+/// Reads where a body of a consignment lies.
+pub fn read_body(bytes: &[u8], digest: &Sha256) -> Result<Option<Place>, StoreError> {
+    let record: storage::Consignment = decode("consignment", bytes)?;
+    known("consignment", record.version)?;
+    let body = record.bodies.iter().find(|body| body.sha256 == digest.0);
+    let place = body.map(|body| body.place.as_ref().ok_or_else(|| unreadable("body")));
+    place.transpose()?.map(place_of).transpose()
+}
+
 /// The record of a content's place.
 pub fn place(place: Place) -> Vec<u8> {
+    content_place(place).encode_to_vec()
+}
+
+fn content_place(place: Place) -> storage::ContentPlace {
     let (volume, offset) = match place {
         Place::Volume { volume, offset, .. } => (volume, offset),
         Place::File { .. } => (0, 0),
     };
-    storage::ContentPlace { version: VERSION, size: place.size(), volume, offset }.encode_to_vec()
+    storage::ContentPlace { version: VERSION, size: place.size(), volume, offset }
 }
 
 /// Reads a content's place.
 pub fn read_place(bytes: &[u8]) -> Result<Place, StoreError> {
-    let record: storage::ContentPlace = decode("content place", bytes)?;
+    place_of(&decode("content place", bytes)?)
+}
+
+fn place_of(record: &storage::ContentPlace) -> Result<Place, StoreError> {
     known("content place", record.version)?;
     let size = record.size;
     Ok(match record.volume {

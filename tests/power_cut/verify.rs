@@ -58,7 +58,8 @@ fn check_body(
     contents: &impl Contents,
     digest: &Sha256,
 ) -> Result<(), Box<dyn std::error::Error>> {
-    let place = store.place(digest)?.ok_or_else(|| format!("the body {digest} has no place"))?;
+    let place =
+        store.place(digest, None)?.ok_or_else(|| format!("the body {digest} has no place"))?;
     let source = contents.read(digest, place)?;
     let mut bytes = vec![0; usize::try_from(source.size())?];
     source.read_at(0, &mut bytes)?;

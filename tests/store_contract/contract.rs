@@ -104,6 +104,7 @@ const CASES: &[Case] = &[
     ("deliveries are listed in the order of codes", deliveries_in_order),
     ("notices are listed in order, after a cursor", notices_in_order),
     ("content has one place, the last committed", content_places),
+    ("few or many bodies of a consignment are found", bodies_of_a_consignment),
     ("the first checkpoint that covers an entry is found", covering_checkpoint),
     ("a closed epoch stays readable and projections go along", epochs),
     ("an epoch opens only after the present one", epochs_in_sequence),
@@ -205,7 +206,8 @@ fn refused_commit_leaves_nothing(desk: &mut Desk) {
     let settled = vec![Settled { agency: code("H49.11"), position, token: None }];
     let contents = vec![(digest, Place::File { size: 4 })];
     let store = desk.store.as_deref().expect("open");
-    let refused = desk.ledger.commit_with(store, &entries, Extras { settled, contents });
+    let refused =
+        desk.ledger.commit_with(store, &entries, Extras { settled, contents, ..Extras::default() });
     assert!(matches!(refused, Err(StoreError::Lease(_))), "{refused:?}");
     for _ in 0..2 {
         let store = desk.store();
@@ -213,7 +215,7 @@ fn refused_commit_leaves_nothing(desk: &mut Desk) {
         assert_eq!(store.leaves(at(1, 0), 10).expect("reads").len(), 2);
         assert_eq!(store.request(&request(2)), Ok(None));
         assert_eq!(store.consignment(consignment(2)), Ok(None));
-        assert_eq!(store.place(&digest), Ok(None));
+        assert_eq!(store.place(&digest, None), Ok(None));
         assert_eq!(store.find(&Term::Consignment(consignment(2)), EntryId::ZERO, 9), Ok(vec![]));
         assert_eq!(desk.positions("H49.11"), vec![position]);
         if held.len() == 1 {
@@ -356,6 +358,9 @@ fn index_order(desk: &mut Desk) {
         assert_eq!(find(expected[29], 5), expected[30..]);
         assert_eq!(find(expected[30], 5), vec![]);
         assert_eq!(find(at(1, expected[3].index - 1), 1), expected[3..4]);
+        let whole = Term::Consignment(consignment(1000));
+        assert_eq!(desk.store().find(&whole, EntryId::ZERO, 9), Ok(vec![at(1, 0), at(1, 1)]));
+        assert_eq!(desk.store().find(&whole, at(1, 0), 9), Ok(vec![at(1, 1)]));
         let document = Term::Document("H49,2026/11/22,1000/UBND".into());
         assert_eq!(desk.store().find(&document, EntryId::ZERO, 9), Ok(vec![at(1, 0)]));
         assert_eq!(
@@ -407,13 +412,42 @@ fn notices_in_order(desk: &mut Desk) {
 fn content_places(desk: &mut Desk) {
     let digest = Sha256::of(b"body");
     let places = [Place::File { size: 4 }, Place::Volume { volume: 2, offset: 1 << 33, size: 4 }];
-    for place in places {
+    for (number, place) in (1..).zip(places) {
         let extras = Extras { contents: vec![(digest, place)], ..Extras::default() };
         let store = desk.store.as_deref().expect("open");
-        desk.ledger.commit_with(store, &[handed_over(1, "H49")], extras).expect("commits");
+        desk.ledger.commit_with(store, &[handed_over(number, "H49")], extras).expect("commits");
         desk.reopen();
-        assert_eq!(desk.store().place(&digest), Ok(Some(place)));
-        assert_eq!(desk.store().place(&Sha256::of(b"other")), Ok(None));
+        assert_eq!(desk.store().place(&digest, None), Ok(Some(place)));
+        assert_eq!(desk.store().place(&digest, Some(consignment(number))), Ok(Some(place)));
+        assert_eq!(desk.store().place(&Sha256::of(b"other"), None), Ok(None));
+    }
+}
+
+/// A few bodies are in the record of their consignment, many are not; all are found.
+fn bodies_of_a_consignment(desk: &mut Desk) {
+    let body = |number: u128, index: u64| {
+        let digest = Sha256::of(format!("{number} {index}").as_bytes());
+        (digest, Place::Volume { volume: 1, offset: index, size: 1 + index })
+    };
+    let counts = [(1u128, 3u64), (2, 200), (3, 0)];
+    for (number, count) in counts {
+        let bodies = vec![(consignment(number), (0..count).map(|at| body(number, at)).collect())];
+        let entries =
+            [accepted(number, Urgency::Normal), consigned(number, "H49.11", Urgency::Normal)];
+        let store = desk.store.as_deref().expect("open");
+        let extras = Extras { bodies, ..Extras::default() };
+        desk.ledger.commit_with(store, &entries, extras).expect("commits");
+    }
+    for _ in 0..2 {
+        for (number, count) in counts {
+            for (digest, place) in (0..count).map(|index| body(number, index)) {
+                let found = desk.store().place(&digest, Some(consignment(number)));
+                assert_eq!(found, Ok(Some(place)), "{number} of {count}");
+            }
+            assert!(desk.store().consignment(consignment(number)).expect("reads").is_some());
+        }
+        assert_eq!(desk.store().place(&body(1, 0).0, Some(consignment(2))), Ok(None));
+        desk.reopen();
     }
 }
 

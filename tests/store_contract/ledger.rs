@@ -114,6 +114,7 @@ pub struct Ledger {
 pub struct Extras {
     pub settled: Vec<Settled>,
     pub contents: Vec<(Sha256, Place)>,
+    pub bodies: Vec<(ConsignmentId, Vec<(Sha256, Place)>)>,
 }
 
 impl Ledger {
@@ -154,7 +155,7 @@ impl Ledger {
             prior.take(&made);
             changes.extend(made);
         }
-        let Extras { settled, contents } = extras;
+        let Extras { settled, contents, bodies } = extras;
         let checkpoint = key().sign(&checkpoint);
         let batch = Batch {
             term,
@@ -166,6 +167,7 @@ impl Ledger {
             checkpoint,
             changes,
             contents,
+            bodies,
             settled,
         };
         (batch, tree)

@@ -265,8 +265,12 @@ impl Registry for Mutant {
         Ok(found)
     }
 
-    fn place(&self, digest: &Sha256) -> Result<Option<Place>, StoreError> {
-        self.inner.place(digest)
+    fn place(
+        &self,
+        digest: &Sha256,
+        of: Option<ConsignmentId>,
+    ) -> Result<Option<Place>, StoreError> {
+        self.inner.place(digest, of)
     }
 }
 
