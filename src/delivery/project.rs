@@ -75,6 +75,20 @@ pub enum Term {
     Envelope(Sha256),
 }
 
+impl Term {
+    /// Whether the entry bears this term; the index may offer others by a chance in 2⁶⁴, or by
+    /// somebody's effort.
+    pub fn is_of(&self, entry: &Entry) -> bool {
+        match self {
+            Self::Consignment(id) => entry.consignment == Some(*id),
+            Self::Document(text) => entry.document.as_ref() == Some(text),
+            Self::Number(text) => entry.number.as_deref().map(fold_number).as_ref() == Some(text),
+            Self::Dossier(code) => entry.dossier.as_ref() == Some(code),
+            Self::Envelope(digest) => entry.envelope == Some(*digest),
+        }
+    }
+}
+
 /// A number as it is compared: without spaces, in upper case.
 pub fn fold_number(number: &str) -> String {
     number.chars().filter(|c| !c.is_whitespace()).flat_map(char::to_uppercase).collect()
@@ -185,4 +199,38 @@ fn answered(id: EntryId, entry: &Entry, delivery: &Delivery, changes: &mut Vec<C
     }
     changes.push(Change::Notice { agency: delivery.sender.clone(), entry: id });
     changes.push(Change::Delivery(next));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Time;
+    use crate::directory::SystemId;
+    use crate::log::Actor;
+
+    #[test]
+    fn an_entry_bears_its_own_terms_only() {
+        let system = SystemId::parse("gateway").expect("an id");
+        let actor = Actor { system, certificate: Sha256::of(b"certificate") };
+        let envelope = Sha256::of(b"envelope");
+        let entry = Entry {
+            document: Some("H49,1".into()),
+            number: Some("12/ubnd".into()),
+            envelope: Some(envelope),
+            ..Entry::new(Event::SubmissionAcceptance, Time::from_millis(0), actor)
+        };
+        let own = [
+            Term::Document("H49,1".into()),
+            Term::Number(fold_number("12 /UBND")),
+            Term::Envelope(envelope),
+        ];
+        let others = [
+            Term::Document("H49,2".into()),
+            Term::Number("13/UBND".into()),
+            Term::Envelope(Sha256::of(b"another")),
+            Term::Consignment(ConsignmentId(uuid::Uuid::nil())),
+        ];
+        assert!(own.iter().all(|term| term.is_of(&entry)));
+        assert!(!others.iter().any(|term| term.is_of(&entry)));
+    }
 }

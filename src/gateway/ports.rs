@@ -208,7 +208,7 @@ pub trait Registry: Send + Sync {
     /// Medium and damage.
     fn deliveries(&self, id: ConsignmentId, which: Which<'_>) -> Result<Vec<Delivery>, StoreError>;
 
-    /// Entries under a term, after `after`, in order.
+    /// Entries under a term, after `after`, in order; [`Term::is_of`] tells whether they bear it.
     ///
     /// # Errors
     /// Medium and damage.

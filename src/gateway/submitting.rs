@@ -292,7 +292,8 @@ impl Gateway {
         const LOOKED_AT_MAX: usize = 16;
         for id in self.store.find(term, EntryId::ZERO, LOOKED_AT_MAX)? {
             let entry = self.reading.entry(id)?;
-            if entry.event == crate::log::Event::SubmissionAcceptance && fits(&entry) {
+            let accepted = entry.event == crate::log::Event::SubmissionAcceptance;
+            if accepted && term.is_of(&entry) && fits(&entry) {
                 return Ok(Some(id));
             }
         }

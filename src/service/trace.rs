@@ -107,7 +107,15 @@ impl Door {
             }
         };
         let page = PAGE_SIZE_MAX.max(size + 1);
-        Ok(store.find(&term, after, page)?.into_iter().collect())
+        let mut entries = BTreeSet::new();
+        for id in store.find(&term, after, page)? {
+            if matches!(term, Term::Consignment(_))
+                || term.is_of(&self.gateway.reading().entry(id)?)
+            {
+                entries.insert(id);
+            }
+        }
+        Ok(entries)
     }
 
     fn of_dossier(
@@ -117,10 +125,12 @@ impl Door {
         size: usize,
     ) -> Result<BTreeSet<EntryId>, Error> {
         let store = self.gateway.store();
-        let documents = store.find(&Term::Dossier(code), EntryId::ZERO, DOSSIER_DOCUMENTS_MAX)?;
+        let term = Term::Dossier(code);
+        let documents = store.find(&term, EntryId::ZERO, DOSSIER_DOCUMENTS_MAX)?;
         let mut entries = BTreeSet::new();
         for accepted in documents {
-            if let Some(id) = self.gateway.reading().entry(accepted)?.consignment {
+            let entry = self.gateway.reading().entry(accepted)?;
+            if let Some(id) = entry.consignment.filter(|_| term.is_of(&entry)) {
                 entries.extend(store.find(&Term::Consignment(id), after, size + 1)?);
             }
         }

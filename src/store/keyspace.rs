@@ -11,13 +11,17 @@
 //! | `l` | epoch, index | leaf bytes |
 //! | `r` | epoch, level, index | hashes of the row |
 //! | `c` | epoch, size | signed checkpoint over that size |
-//! | `k` | idempotency key | `Request` |
+//! | `k` | idempotency key, 21 bytes | `Request` |
 //! | `s` | consignment | `Consignment` |
 //! | `d` | consignment, recipient | `Delivery` |
 //! | `w` | agency `0`, lane, epoch, index | `Waiting` |
 //! | `n` | agency `0`, epoch, index | empty |
-//! | `i` | kind, SHA-256 of the term or consignment id, epoch, index | empty |
-//! | `p` | content digest | `ContentPlace`, of content that no consignment has in its record |
+//! | `i` | kind, 8 bytes of the SHA-256 of the term or consignment id, epoch, index | empty |
+//! | `p` | content digest, 21 bytes | `ContentPlace`, of content that no consignment has in its record |
+//!
+//! Digests are cut so that a key has 22 bytes: sled keeps such keys in place, longer ones each in an
+//! allocation of their own. 21 bytes are beyond collision; 8 are not, so whoever finds an entry under
+//! a term looks whether it bears it.
 //!
 //! `l`, `r` and `c` belong to the open epoch. The tags from `d` on, except those three, are
 //! projections: they are carried into the next epoch and can be derived again from the entries and
@@ -31,6 +35,11 @@ use crate::log::EntryId;
 
 /// Tags of the projections, in ascending order.
 pub const PROJECTIONS: [u8; 7] = *b"diknpsw";
+
+/// How much of a digest is in a key that nothing follows.
+const DIGEST_IN_KEY: usize = 21;
+/// How much of a digest is in a key of the index, before the entry.
+const DIGEST_IN_INDEX: usize = 8;
 
 /// Key of the format record.
 pub const FORMAT: &[u8] = b"V";
@@ -84,7 +93,7 @@ pub fn of_epoch(tag: u8, epoch: u32) -> Vec<u8> {
 
 /// Key of an idempotency key.
 pub fn request(key: &Sha256) -> Vec<u8> {
-    join(b'k', &[&key.0])
+    join(b'k', &[&key.0[..DIGEST_IN_KEY]])
 }
 
 /// Key of a consignment.
@@ -133,7 +142,7 @@ pub fn term(term: &Term) -> Vec<u8> {
         Term::Dossier(code) => (b's', Sha256::of(code.as_str().as_bytes())),
         Term::Envelope(digest) => (b'e', *digest),
     };
-    join(b'i', &[&[kind], &digest.0])
+    join(b'i', &[&[kind], &digest.0[..DIGEST_IN_INDEX]])
 }
 
 /// Key of an entry under a term.
@@ -145,7 +154,7 @@ pub fn index(under: &Term, id: EntryId) -> Vec<u8> {
 
 /// Key of a piece of content.
 pub fn place(digest: &Sha256) -> Vec<u8> {
-    join(b'p', &[&digest.0])
+    join(b'p', &[&digest.0[..DIGEST_IN_KEY]])
 }
 
 /// The entry at the end of a key.

@@ -16,6 +16,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::cli::{Exit, Failure, Output};
+use crate::config::Config;
 use crate::workshop::pki::DevPki;
 use crate::workshop::profile::Profile;
 use load::{Figures, Load};
@@ -49,7 +50,8 @@ pub(in crate::cli) struct Options {
     serve_empty: Option<PathBuf>,
 }
 
-/// How long each limit is measured.
+/// How long the limits of the processor are measured. That of the disk is measured over as many
+/// bytes as the gateway wrote: disks take the first seconds into a cache and are slower after.
 const LIMIT_SECONDS: Duration = Duration::from_secs(5);
 /// First and last seconds of a run that are compared.
 const EDGE: Duration = Duration::from_secs(10);
@@ -93,6 +95,8 @@ async fn submissions(
     let used = Used { memory: gateway.peak_memory(), cpu: gateway.cpu_time() };
     let batches = gateway.batches(&pki).await?;
     gateway.stop()?;
+    let data = Config::read(&pki_folder.join("bench.toml"))?.data;
+    std::fs::remove_dir_all(&data).map_err(|error| Failure::file(&data, error))?;
 
     let empty = Gateway::start(&pki_folder, &["bench", "--serve-empty"])?;
     let empty_figures = load.run(empty.address(), LIMIT_SECONDS).await?;
@@ -102,7 +106,7 @@ async fn submissions(
     let document = load.document().to_vec();
     let verify = limits::verify(&trust, document.clone(), LIMIT_SECONDS)?;
     let per_batch = (figures.count() as f64 / batches.max(1) as f64).round().max(1.0) as usize;
-    let disk = limits::append(&folder.join("limit"), &document, per_batch, LIMIT_SECONDS)?;
+    let disk = limits::append(&folder.join("limit"), &document, per_batch, figures.count())?;
     let limits = [
         ("sha256 + verification, all cores", verify),
         ("append + fdatasync, same batches", disk),
