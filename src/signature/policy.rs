@@ -1,0 +1,380 @@
+//! Certificate policies along a path (RFC 5280 §6.1 as RFC 9618 amends it).
+//!
+//! The valid policy tree of RFC 5280 grows exponentially with hostile mappings. Here each policy
+//! stands once per certificate, and only the newest level is kept: what a node needs to know of its
+//! ancestors is the policies of the anchor's domain that it stands for.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use super::asn1::{self, Malformed, Reader, dotted, only, tag};
+use super::name::text;
+use crate::limits::POLICIES_MAX;
+
+/// A certificate policy, by its object identifier.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PolicyId(Box<[u8]>);
+
+/// Not an object identifier in dots.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not an object identifier such as 2.16.704.1.1")]
+pub struct PolicyIdError;
+
+impl PolicyId {
+    const ANY: &[u8] = &[0x55, 0x1d, 0x20, 0x00];
+
+    /// anyPolicy, which stands for every policy.
+    pub fn any() -> Self {
+        Self(Self::ANY.into())
+    }
+
+    fn is_any(&self) -> bool {
+        *self.0 == *Self::ANY
+    }
+}
+
+impl fmt::Display for PolicyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&dotted(&self.0))
+    }
+}
+
+impl FromStr for PolicyId {
+    type Err = PolicyIdError;
+
+    fn from_str(text: &str) -> Result<Self, PolicyIdError> {
+        let arcs = text.split('.').map(|arc| arc.parse::<u32>().map(u64::from));
+        let arcs = arcs.collect::<Result<Vec<_>, _>>().map_err(|_| PolicyIdError)?;
+        let [root @ 0..=2, second, rest @ ..] = arcs.as_slice() else {
+            return Err(PolicyIdError);
+        };
+        if *root < 2 && *second >= 40 {
+            return Err(PolicyIdError);
+        }
+        let low = |arc: u64| u8::try_from(arc & 0x7f).unwrap_or(0);
+        let mut bytes = Vec::new();
+        for arc in std::iter::once(root * 40 + second).chain(rest.iter().copied()) {
+            let groups = (1..10).rev().filter(|group| arc >> (7 * group) != 0);
+            bytes.extend(groups.map(|group| 0x80 | low(arc >> (7 * group))));
+            bytes.push(low(arc));
+        }
+        Ok(Self(bytes.into()))
+    }
+}
+
+/// What the one who relies on a path asks of its policies: the inputs (c) and (e) to (g) of
+/// RFC 5280 §6.1.1. The default asks nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct InitialPolicies {
+    /// user-initial-policy-set; `None` is any-policy.
+    pub acceptable: Option<BTreeSet<PolicyId>>,
+    /// initial-explicit-policy: one acceptable policy must hold along the whole path.
+    pub explicit_policy: bool,
+    /// initial-policy-mapping-inhibit: no authority may translate policies.
+    pub mapping_inhibited: bool,
+    /// initial-any-policy-inhibit: anyPolicy in a certificate stands for nothing.
+    pub any_policy_inhibited: bool,
+}
+
+/// A policy under which a path is valid: one of the user-constrained-policy-set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ValidPolicy {
+    /// The policy as the target certificate names it.
+    pub policy: PolicyId,
+    /// The policies of the trust anchor's domain that it stands for; empty for anyPolicy.
+    pub domains: Vec<PolicyId>,
+    /// User notices that the relying party is to be shown.
+    pub notices: Vec<String>,
+    /// Addresses of certification practice statements.
+    pub statements: Vec<String>,
+}
+
+/// PolicyQualifierInfos of one policy that say something to people.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Qualifiers {
+    notices: Vec<String>,
+    statements: Vec<String>,
+}
+
+/// The extensions of one certificate that concern policies.
+#[derive(Debug, Default)]
+pub(super) struct Policies {
+    /// certificatePolicies; `None` if absent.
+    pub asserted: Option<Vec<(PolicyId, Arc<Qualifiers>)>>,
+    /// policyMappings: issuerDomainPolicy and the subjectDomainPolicies it maps to.
+    pub mapped: BTreeMap<PolicyId, Vec<PolicyId>>,
+    pub require_explicit: Option<u32>,
+    pub inhibit_mapping: Option<u32>,
+    pub inhibit_any: Option<u32>,
+}
+
+impl Policies {
+    /// Reads a certificatePolicies extension.
+    pub fn read_asserted(&mut self, der: &[u8]) -> Result<(), Malformed> {
+        let mut reader = only(der, tag::SEQUENCE)?.children();
+        let mut asserted: Vec<(PolicyId, Arc<Qualifiers>)> = Vec::new();
+        while !reader.is_empty() {
+            let mut fields = reader.expect(tag::SEQUENCE)?.children();
+            let policy = identifier(&mut fields)?;
+            let qualifiers = fields.optional(tag::SEQUENCE)?;
+            let known = asserted.iter().any(|(other, _)| *other == policy);
+            // §4.2.1.4: a policy must not stand there twice.
+            if known || asserted.len() == POLICIES_MAX {
+                return Err(Malformed);
+            }
+            let qualifiers = qualifiers.map(|value| read_qualifiers(value.content)).transpose()?;
+            asserted.push((policy, Arc::new(qualifiers.unwrap_or_default())));
+        }
+        self.asserted = Some(asserted);
+        Ok(())
+    }
+
+    /// Reads a policyMappings extension.
+    pub fn read_mapped(&mut self, der: &[u8]) -> Result<(), Malformed> {
+        let mut reader = only(der, tag::SEQUENCE)?.children();
+        for count in 0.. {
+            if reader.is_empty() {
+                break;
+            }
+            if count == POLICIES_MAX {
+                return Err(Malformed);
+            }
+            let mut pair = reader.expect(tag::SEQUENCE)?.children();
+            let (from, to) = (identifier(&mut pair)?, identifier(&mut pair)?);
+            // §4.2.1.5: anyPolicy is mapped neither from nor to.
+            if from.is_any() || to.is_any() {
+                return Err(Malformed);
+            }
+            self.mapped.entry(from).or_default().push(to);
+        }
+        Ok(())
+    }
+
+    /// Reads a policyConstraints extension.
+    pub fn read_constraints(&mut self, der: &[u8]) -> Result<(), Malformed> {
+        let mut fields = only(der, tag::SEQUENCE)?.children();
+        while !fields.is_empty() {
+            let field = fields.read()?;
+            match field.tag {
+                0x80 => self.require_explicit = Some(asn1::count(field.content)?),
+                0x81 => self.inhibit_mapping = Some(asn1::count(field.content)?),
+                _ => return Err(Malformed),
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads an inhibitAnyPolicy extension.
+    pub fn read_inhibit_any(&mut self, der: &[u8]) -> Result<(), Malformed> {
+        self.inhibit_any = Some(asn1::count(only(der, tag::INTEGER)?.content)?);
+        Ok(())
+    }
+}
+
+fn identifier(fields: &mut Reader<'_>) -> Result<PolicyId, Malformed> {
+    Ok(PolicyId(fields.expect(tag::OBJECT_IDENTIFIER)?.content.into()))
+}
+
+fn read_qualifiers(content: &[u8]) -> Result<Qualifiers, Malformed> {
+    const STATEMENT: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 2, 1];
+    const NOTICE: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 2, 2];
+    let mut qualifiers = Qualifiers::default();
+    let mut reader = Reader::new(content);
+    while !reader.is_empty() {
+        let mut fields = reader.expect(tag::SEQUENCE)?.children();
+        let kind = fields.expect(tag::OBJECT_IDENTIFIER)?.content;
+        let value = fields.read()?;
+        if kind == STATEMENT {
+            qualifiers.statements.extend(text(value.tag, value.content));
+        } else if kind == NOTICE {
+            let mut notice = value.children();
+            notice.optional(tag::SEQUENCE)?;
+            if !notice.is_empty() {
+                let words = notice.read()?;
+                qualifiers.notices.extend(text(words.tag, words.content));
+            }
+        }
+    }
+    Ok(qualifiers)
+}
+
+/// Why no policy is left or a mapping is not allowed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct NoPolicy;
+
+/// One policy that is valid down to the newest certificate.
+struct Node {
+    policy: PolicyId,
+    /// What the next certificate must assert to continue it.
+    expected: Vec<PolicyId>,
+    /// The policies of the anchor's domain that it stands for.
+    domains: BTreeSet<PolicyId>,
+    qualifiers: Arc<Qualifiers>,
+}
+
+/// The state variables of RFC 5280 §6.1.2 that concern policies.
+pub(super) struct PolicyState {
+    /// The newest level of the valid policy graph; empty stands for NULL.
+    level: Vec<Node>,
+    explicit_policy: u32,
+    policy_mapping: u32,
+    inhibit_any: u32,
+}
+
+impl PolicyState {
+    /// The state before the first of `length` certificates.
+    pub fn new(initial: &InitialPolicies, length: usize) -> Self {
+        let length = u32::try_from(length).unwrap_or(u32::MAX);
+        let start = |now: bool| if now { 0 } else { length.saturating_add(1) };
+        let root = Node {
+            policy: PolicyId::any(),
+            expected: vec![PolicyId::any()],
+            domains: BTreeSet::new(),
+            qualifiers: Arc::default(),
+        };
+        Self {
+            level: vec![root],
+            explicit_policy: start(initial.explicit_policy),
+            policy_mapping: start(initial.mapping_inhibited),
+            inhibit_any: start(initial.any_policy_inhibited),
+        }
+    }
+
+    /// §6.1.4 (i) and (j). A trust anchor's own constraints count too (RFC 5937 §3.2).
+    pub fn constrain(&mut self, policies: &Policies) {
+        let lower =
+            |state: &mut u32, limit: Option<u32>| *state = (*state).min(limit.unwrap_or(*state));
+        lower(&mut self.explicit_policy, policies.require_explicit);
+        lower(&mut self.policy_mapping, policies.inhibit_mapping);
+        lower(&mut self.inhibit_any, policies.inhibit_any);
+    }
+
+    /// §6.1.3 (d) to (f) for any certificate but the last, then §6.1.4 (a), (b), (h) to (j).
+    pub fn pass(&mut self, policies: &Policies, self_issued: bool) -> Result<(), NoPolicy> {
+        self.process(policies, self.inhibit_any > 0 || self_issued)?;
+        self.map(policies);
+        if !self_issued {
+            for state in
+                [&mut self.explicit_policy, &mut self.policy_mapping, &mut self.inhibit_any]
+            {
+                *state = state.saturating_sub(1);
+            }
+        }
+        self.constrain(policies);
+        Ok(())
+    }
+
+    /// §6.1.3 (d) to (f) for the last certificate, then §6.1.5 (a), (b) and (g).
+    pub fn finish(
+        mut self,
+        policies: &Policies,
+        acceptable: Option<&BTreeSet<PolicyId>>,
+    ) -> Result<Vec<ValidPolicy>, NoPolicy> {
+        self.process(policies, self.inhibit_any > 0)?;
+        let mut explicit_policy = self.explicit_policy.saturating_sub(1);
+        if policies.require_explicit == Some(0) {
+            explicit_policy = 0;
+        }
+        let valid = match acceptable {
+            Some(acceptable) if !acceptable.contains(&PolicyId::any()) => {
+                self.intersect(acceptable)
+            }
+            _ => self.level.iter().map(|node| node.valid(&node.policy, &node.domains)).collect(),
+        };
+        if explicit_policy == 0 && valid.is_empty() { Err(NoPolicy) } else { Ok(valid) }
+    }
+
+    /// §6.1.3 (d) to (f).
+    fn process(&mut self, policies: &Policies, any_counts: bool) -> Result<(), NoPolicy> {
+        let above = std::mem::take(&mut self.level);
+        let mut continued: BTreeMap<&PolicyId, Vec<&Node>> = BTreeMap::new();
+        for node in &above {
+            for expected in &node.expected {
+                continued.entry(expected).or_default().push(node);
+            }
+        }
+        let has_any = above.iter().any(|node| node.policy.is_any());
+        let asserted = policies.asserted.as_deref().unwrap_or_default();
+        let mut level = Vec::new();
+        for (policy, qualifiers) in asserted.iter().filter(|(policy, _)| !policy.is_any()) {
+            let domains = match continued.remove(policy) {
+                Some(parents) => united(policy, &parents),
+                None if has_any => BTreeSet::from([policy.clone()]),
+                None => continue,
+            };
+            level.push(Node::new(policy, domains, qualifiers));
+        }
+        let any = asserted.iter().find(|(policy, _)| policy.is_any());
+        if let Some((_, qualifiers)) = any.filter(|_| any_counts) {
+            for (policy, parents) in continued {
+                level.push(Node::new(policy, united(policy, &parents), qualifiers));
+            }
+        }
+        self.level = level;
+        if self.explicit_policy == 0 && self.level.is_empty() { Err(NoPolicy) } else { Ok(()) }
+    }
+
+    /// §6.1.4 (b).
+    fn map(&mut self, policies: &Policies) {
+        for (from, to) in &policies.mapped {
+            if self.policy_mapping == 0 {
+                self.level.retain(|node| node.policy != *from);
+            } else if let Some(node) = self.level.iter_mut().find(|node| node.policy == *from) {
+                node.expected.clone_from(to);
+            } else if let Some(any) = self.level.iter().find(|node| node.policy.is_any()) {
+                let domains = BTreeSet::from([from.clone()]);
+                let mut node = Node::new(from, domains, &any.qualifiers.clone());
+                node.expected.clone_from(to);
+                self.level.push(node);
+            }
+        }
+    }
+
+    /// §6.1.5 (g)(iii): what of the newest level stands for an acceptable policy.
+    fn intersect(&self, acceptable: &BTreeSet<PolicyId>) -> Vec<ValidPolicy> {
+        let mut valid = Vec::new();
+        let mut taken = BTreeSet::new();
+        for node in self.level.iter().filter(|node| !node.policy.is_any()) {
+            let domains: BTreeSet<_> = node.domains.intersection(acceptable).cloned().collect();
+            taken.extend(node.domains.iter().cloned());
+            if !domains.is_empty() {
+                valid.push(node.valid(&node.policy, &domains));
+            }
+        }
+        if let Some(any) = self.level.iter().find(|node| node.policy.is_any()) {
+            let others = acceptable.difference(&taken);
+            valid.extend(others.map(|policy| any.valid(policy, &BTreeSet::from([policy.clone()]))));
+        }
+        valid
+    }
+}
+
+impl Node {
+    fn new(policy: &PolicyId, domains: BTreeSet<PolicyId>, qualifiers: &Arc<Qualifiers>) -> Self {
+        Self {
+            policy: policy.clone(),
+            expected: vec![policy.clone()],
+            domains,
+            qualifiers: qualifiers.clone(),
+        }
+    }
+
+    fn valid(&self, policy: &PolicyId, domains: &BTreeSet<PolicyId>) -> ValidPolicy {
+        ValidPolicy {
+            policy: policy.clone(),
+            domains: domains.iter().cloned().collect(),
+            notices: self.qualifiers.notices.clone(),
+            statements: self.qualifiers.statements.clone(),
+        }
+    }
+}
+
+/// The domains of all parents; a child of anyPolicy starts a domain of its own.
+fn united(policy: &PolicyId, parents: &[&Node]) -> BTreeSet<PolicyId> {
+    if policy.is_any() {
+        return BTreeSet::new();
+    }
+    parents.iter().flat_map(|node| node.domains.iter().cloned()).collect()
+}
