@@ -91,19 +91,38 @@ fn cases(root: &std::path::Path, file: &str) -> Vec<Value> {
     serde_json::from_str::<Value>(&text).unwrap().as_array().unwrap().clone()
 }
 
-/// Whether the case ends as it must, and for a failure what was said.
-fn holds(case: &Value, outcome: &PathOutcome) -> Result<(), String> {
-    let invalid = case["error"].is_object();
-    let objections = outcome.objection.as_ref().map_or(&[][..], |verdict| verdict.reasons());
-    let said: Vec<_> = objections.iter().map(|reason| reason.message.as_str()).collect();
+/// The codes that may decide a case that must fail: by its kind, else by its section.
+fn codes(class: &str, section: usize) -> &'static [&'static str] {
+    match (class, section) {
+        ("RevokedError", _) => &["REVOKED", "ON_HOLD"],
+        ("InsufficientRevinfoError" | "StaleRevinfoError", _) => &["CRL_MISSING"],
+        (_, 1) => &["ISSUER_KEY_DIFFERS"],
+        (_, 2) => &["NOT_YET_VALID", "EXPIRED"],
+        (_, 3) => &["ISSUER_MISSING"],
+        (_, 5) => &["NOT_AN_AUTHORITY"],
+        (_, 6) => &["NOT_AN_AUTHORITY", "PATH_LENGTH"],
+        (_, 7) => &["KEY_USAGE"],
+        // 4.10.7 and 4.10.8 map anyPolicy, which no mapping may.
+        (_, 10) => &["POLICY", "EXTENSION_NOT_JUDGED"],
+        (_, 8..=12) => &["POLICY"],
+        (_, 13) => &["NAME_CONSTRAINTS"],
+        (_, 16) => &["UNKNOWN_CRITICAL_EXTENSION"],
+        _ => &[],
+    }
+}
+
+/// Whether the case ends as it must and for the right reason; else what was said.
+fn holds(case: &Value, section: usize, outcome: &PathOutcome) -> Result<(), String> {
+    let class = case["error"]["class"].as_str();
+    let reasons = outcome.objection.as_ref().map_or(&[][..], |verdict| verdict.reasons());
+    let decisive = reasons.first().map(|reason| reason.code);
     let length = case["path_len"].as_u64().and_then(|length| usize::try_from(length).ok());
-    match (invalid, outcome.is_valid()) {
-        (false, true) if length.is_none_or(|length| length == outcome.chain.len()) => Ok(()),
-        (false, true) => Err(format!("a path of {} certificates", outcome.chain.len())),
-        (true, false) if !said.is_empty() => Ok(()),
-        (true, false) => Err("refused without a reason".to_owned()),
-        (true, true) => Err("valid, but must not be".to_owned()),
-        (false, false) => Err(said.join(" ")),
+    match (class, decisive) {
+        (None, None) if length == Some(outcome.chain.len()) => Ok(()),
+        (None, None) => Err(format!("a path of {} certificates", outcome.chain.len())),
+        (Some(class), Some(code)) if codes(class, section).contains(&code) => Ok(()),
+        (Some(_), None) => Err("valid, but must not be".to_owned()),
+        (_, Some(_)) => Err(format!("{reasons:?}")),
     }
 }
 
@@ -118,7 +137,7 @@ fn every_case_ends_as_nist_says() {
         let section: usize = id[1..3].parse().unwrap();
         let (passed, total) = table.entry(section).or_default();
         *total += 1;
-        match holds(case, &run(&root, case)) {
+        match holds(case, section, &run(&root, case)) {
             Ok(()) => *passed += 1,
             Err(why) => wrong.push(format!("{id} {}: {why}", case["name"].as_str().unwrap())),
         }
@@ -144,7 +163,7 @@ fn the_user_notices_are_shown() {
         let expected = case["notice"].as_str().unwrap();
         let notices: Vec<_> = outcome.policies.iter().flat_map(|policy| &policy.notices).collect();
         assert!(
-            notices.iter().any(|notice| notice.starts_with(expected)),
+            !notices.is_empty() && notices.iter().all(|notice| notice.starts_with(expected)),
             "{}: {notices:?}",
             case["name"]
         );

@@ -84,7 +84,9 @@ impl Certificate {
         self.subject.canonical == self.issuer.canonical
     }
 
+    /// RFC 5280 §4.1.2.5: both ends belong to it, and it counts whole seconds.
     pub fn is_valid_at(&self, now: Time) -> bool {
+        let now = Time::from_seconds(now.seconds());
         self.not_before <= now && now <= self.not_after
     }
 
@@ -117,6 +119,8 @@ impl<'a> Signed<'a> {
         let bits = parts.expect(tag::BIT_STRING)?.content;
         match bits.split_first() {
             Some((0, value)) if parts.is_empty() => Ok(Self { tbs, algorithm_raw, value }),
+            // No algorithm makes values of odd bits; such a one fits nothing (PKITS 4.1.2).
+            Some((1..8, _)) if parts.is_empty() => Ok(Self { tbs, algorithm_raw, value: &[] }),
             _ => Err(Malformed),
         }
     }

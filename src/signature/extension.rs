@@ -125,9 +125,19 @@ impl Constraints {
                 self.path_length = basic.path_len_constraint;
             }
             ParsedExtension::KeyUsage(usage) => self.key_usage = Some(usage.flags),
+            // RFC 5280 §4.2.1.1 and §4.2.1.2: never critical; one that is means something else.
+            ParsedExtension::SubjectKeyIdentifier(_)
+            | ParsedExtension::AuthorityKeyIdentifier(_)
+                if extension.critical =>
+            {
+                return Ok(false);
+            }
             ParsedExtension::SubjectKeyIdentifier(key) => self.subject_key = Some(key.0.to_vec()),
             ParsedExtension::AuthorityKeyIdentifier(authority) => {
                 self.authority_key = authority.key_identifier.as_ref().map(|k| k.0.to_vec());
+            }
+            ParsedExtension::ExtendedKeyUsage(_) if extension.value == [tag::SEQUENCE, 0] => {
+                return Err("an extended key usage");
             }
             ParsedExtension::ExtendedKeyUsage(usage) => {
                 // A document signer's certificate is not made for these alone.

@@ -56,6 +56,9 @@ impl NameConstraints {
                 _ => return Err(Malformed),
             };
             let mut subtrees = field.children();
+            if subtrees.is_empty() {
+                return Err(Malformed);
+            }
             while !subtrees.is_empty() {
                 list.push(Subtree::read(subtrees.expect(tag::SEQUENCE)?)?);
             }

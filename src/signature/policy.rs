@@ -85,7 +85,7 @@ pub struct ValidPolicy {
     pub policy: PolicyId,
     /// The policies of the trust anchor's domain that it stands for; empty for anyPolicy.
     pub domains: Vec<PolicyId>,
-    /// User notices that the relying party is to be shown.
+    /// User notices of every certificate on its way, to be shown to the relying party.
     pub notices: Vec<String>,
     /// Addresses of certification practice statements.
     pub statements: Vec<String>,
@@ -211,7 +211,8 @@ struct Node {
     expected: Vec<PolicyId>,
     /// The policies of the anchor's domain that it stands for.
     domains: BTreeSet<PolicyId>,
-    qualifiers: Arc<Qualifiers>,
+    /// Its own and those of the nodes above it.
+    qualifiers: Vec<Arc<Qualifiers>>,
 }
 
 /// The state variables of RFC 5280 §6.1.2 that concern policies.
@@ -232,7 +233,7 @@ impl PolicyState {
             policy: PolicyId::any(),
             expected: vec![PolicyId::any()],
             domains: BTreeSet::new(),
-            qualifiers: Arc::default(),
+            qualifiers: Vec::new(),
         };
         Self {
             level: vec![root],
@@ -295,21 +296,19 @@ impl PolicyState {
                 continued.entry(expected).or_default().push(node);
             }
         }
-        let has_any = above.iter().any(|node| node.policy.is_any());
+        let any_above: Vec<_> = above.iter().filter(|node| node.policy.is_any()).collect();
         let asserted = policies.asserted.as_deref().unwrap_or_default();
         let mut level = Vec::new();
         for (policy, qualifiers) in asserted.iter().filter(|(policy, _)| !policy.is_any()) {
-            let domains = match continued.remove(policy) {
-                Some(parents) => united(policy, &parents),
-                None if has_any => BTreeSet::from([policy.clone()]),
-                None => continue,
-            };
-            level.push(Node::new(policy, domains, qualifiers));
+            let parents = continued.remove(policy).unwrap_or_else(|| any_above.clone());
+            if !parents.is_empty() {
+                level.push(Node::below(policy, &parents, qualifiers));
+            }
         }
         let any = asserted.iter().find(|(policy, _)| policy.is_any());
         if let Some((_, qualifiers)) = any.filter(|_| any_counts) {
             for (policy, parents) in continued {
-                level.push(Node::new(policy, united(policy, &parents), qualifiers));
+                level.push(Node::below(policy, &parents, qualifiers));
             }
         }
         self.level = level;
@@ -324,8 +323,12 @@ impl PolicyState {
             } else if let Some(node) = self.level.iter_mut().find(|node| node.policy == *from) {
                 node.expected.clone_from(to);
             } else if let Some(any) = self.level.iter().find(|node| node.policy.is_any()) {
-                let domains = BTreeSet::from([from.clone()]);
-                let mut node = Node::new(from, domains, &any.qualifiers.clone());
+                let mut node = Node {
+                    policy: from.clone(),
+                    expected: Vec::new(),
+                    domains: BTreeSet::from([from.clone()]),
+                    qualifiers: any.qualifiers.clone(),
+                };
                 node.expected.clone_from(to);
                 self.level.push(node);
             }
@@ -352,29 +355,32 @@ impl PolicyState {
 }
 
 impl Node {
-    fn new(policy: &PolicyId, domains: BTreeSet<PolicyId>, qualifiers: &Arc<Qualifiers>) -> Self {
-        Self {
-            policy: policy.clone(),
-            expected: vec![policy.clone()],
-            domains,
-            qualifiers: qualifiers.clone(),
+    /// A node below `parents`, of which there is one if it is anyPolicy; a child of that starts a
+    /// domain of its own.
+    fn below(policy: &PolicyId, parents: &[&Self], qualifiers: &Arc<Qualifiers>) -> Self {
+        let mut domains = BTreeSet::new();
+        let mut all: Vec<Arc<Qualifiers>> = Vec::new();
+        for parent in parents {
+            domains.extend(parent.domains.iter().cloned());
+            if parent.policy.is_any() && !policy.is_any() {
+                domains.insert(policy.clone());
+            }
+            for inherited in &parent.qualifiers {
+                if !all.iter().any(|known| Arc::ptr_eq(known, inherited)) {
+                    all.push(inherited.clone());
+                }
+            }
         }
+        all.push(qualifiers.clone());
+        Self { policy: policy.clone(), expected: vec![policy.clone()], domains, qualifiers: all }
     }
 
     fn valid(&self, policy: &PolicyId, domains: &BTreeSet<PolicyId>) -> ValidPolicy {
         ValidPolicy {
             policy: policy.clone(),
             domains: domains.iter().cloned().collect(),
-            notices: self.qualifiers.notices.clone(),
-            statements: self.qualifiers.statements.clone(),
+            notices: self.qualifiers.iter().flat_map(|q| q.notices.iter().cloned()).collect(),
+            statements: self.qualifiers.iter().flat_map(|q| q.statements.iter().cloned()).collect(),
         }
     }
-}
-
-/// The domains of all parents; a child of anyPolicy starts a domain of its own.
-fn united(policy: &PolicyId, parents: &[&Node]) -> BTreeSet<PolicyId> {
-    if policy.is_any() {
-        return BTreeSet::new();
-    }
-    parents.iter().flat_map(|node| node.domains.iter().cloned()).collect()
 }
