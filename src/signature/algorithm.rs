@@ -263,6 +263,7 @@ impl Key {
             Self::Rsa { bits, .. } if *bits < RSA_BITS_MIN => {
                 Some(format!("an RSA key of {bits} bits is too short"))
             }
+            Self::Dsa(_) => Some("DSA is not accepted any more".to_owned()),
             _ => None,
         }
     }
@@ -340,7 +341,7 @@ fn verify_dsa(key: &DsaKey, hash: &Hash, message: &[u8], value: &[u8]) -> Outcom
         return Outcome::Unsupported(format!("DSA with {}", hash.name()));
     };
     match key.verifies(digest::digest(algorithm, message).as_ref(), value) {
-        Some(true) => Outcome::Valid { weakness: Some("DSA is not accepted any more".to_owned()) },
+        Some(true) => Outcome::Valid { weakness: Key::Dsa(key.clone()).weakness() },
         Some(false) => Outcome::Invalid,
         None => Outcome::Unsupported("a DSA key without usable parameters".to_owned()),
     }

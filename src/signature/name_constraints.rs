@@ -287,3 +287,113 @@ fn shown(name: &GeneralName) -> String {
         GeneralName::Other(form) => (*form).to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::signature::asn1::encode;
+
+    const MAIL: u8 = 0x81;
+    const DNS: u8 = 0x82;
+    const URI: u8 = 0x86;
+    const IP: u8 = 0x87;
+    const OTHER: u8 = 0xa0;
+
+    fn constraints(list: u8, bases: &[(u8, &[u8])]) -> Result<NameConstraints, Malformed> {
+        let subtree =
+            |(form, base): &(u8, &[u8])| encode(tag::SEQUENCE, &[&encode(*form, &[base])]);
+        let subtrees: Vec<u8> = bases.iter().flat_map(subtree).collect();
+        NameConstraints::from_der(&encode(tag::SEQUENCE, &[&encode(list, &[&subtrees])]))
+    }
+
+    fn check(constraints: &NameConstraints, form: u8, name: &[u8]) -> Result<(), Breach> {
+        let subject = Name::from_der(&[tag::SEQUENCE, 0]).unwrap();
+        let der = encode(form, &[name]);
+        let name = GeneralName::from_value(&Reader::new(&der).read().unwrap()).unwrap();
+        constraints.check(&subject, &[name], &mut 1_000)
+    }
+
+    /// Form, base, and names that lie in it or not.
+    type Row<'a> = (u8, &'a [u8], &'a [&'a [u8]], &'a [&'a [u8]]);
+
+    #[test]
+    fn names_lie_in_their_subtrees_or_not() {
+        let rows: [Row<'_>; 9] = [
+            (MAIL, b"a@x.vn", &[b"a@x.vn", b"a@X.VN"], &[b"A@x.vn", b"b@x.vn", b"a@y.x.vn"]),
+            (
+                MAIL,
+                b"x.vn",
+                &[b"a@x.vn", b"\"a@b\"@x.vn"],
+                &[b"a@y.x.vn", b"a@b@x.vn", b"@x.vn", b"x.vn"],
+            ),
+            (MAIL, b".x.vn", &[b"a@y.x.vn", b"a@z.y.x.vn"], &[b"a@x.vn", b"a@yx.vn", b"a@.x.vn"]),
+            (
+                DNS,
+                b"x.vn",
+                &[b"x.vn", b"Y.x.VN", b"*.x.vn"],
+                &[b"yx.vn", b"vn", b"*.vn", b"y..x.vn"],
+            ),
+            (DNS, b"", &[b"x.vn"], &[b"", b"x vn", b".vn"]),
+            (
+                URI,
+                b"x.vn",
+                &[b"http://x.vn/a", b"ldap://u@X.vn:389/b?c"],
+                &[b"http://y.x.vn", b"urn:x.vn", b"http://1.2.3.4/"],
+            ),
+            (URI, b".x.vn", &[b"https://y.x.vn#a"], &[b"https://x.vn", b"https://y.vn/.x.vn"]),
+            (
+                IP,
+                &[10, 1, 0, 0, 255, 255, 0, 0],
+                &[&[10, 1, 2, 3]],
+                &[&[10, 2, 2, 3], &[10, 1, 2], &[0; 16]],
+            ),
+            (IP, &[0; 32], &[&[1; 16]], &[&[10, 1, 2, 3]]),
+        ];
+        for (form, base, inside, outside) in rows {
+            let permitted = constraints(0xa0, &[(form, base)]).unwrap();
+            let excluded = constraints(0xa1, &[(form, base)]).unwrap();
+            for name in inside {
+                assert_eq!(check(&permitted, form, name), Ok(()), "{base:?} holds {name:?}");
+                assert!(check(&excluded, form, name).is_err(), "{base:?} holds {name:?}");
+            }
+            for name in outside {
+                let breach = check(&permitted, form, name);
+                assert!(matches!(breach, Err(Breach::Forbidden(_))), "{base:?} lacks {name:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_wildcard_must_not_reach_into_an_excluded_subtree() {
+        let excluded = constraints(0xa1, &[(DNS, b"secret.x.vn")]).unwrap();
+        assert_eq!(check(&excluded, DNS, b"open.x.vn"), Ok(()));
+        assert!(check(&excluded, DNS, b"*.x.vn").is_err());
+        assert_eq!(check(&excluded, DNS, b"*.open.x.vn"), Ok(()));
+    }
+
+    #[test]
+    fn other_forms_are_not_concerned_and_unjudged_ones_refused() {
+        let other = constraints(0xa0, &[(OTHER, &[0x06, 1, 0x2a]), (DNS, b"vn")]).unwrap();
+        assert_eq!(check(&other, MAIL, b"a@b.com"), Ok(()));
+        assert_eq!(check(&other, OTHER, &[0x06, 1, 0x2a]), Err(Breach::Unjudged("otherName")));
+    }
+
+    #[test]
+    fn malformed_constraints_and_too_many_are_refused() {
+        let bad: [(u8, &[u8]); 7] = [
+            (DNS, b".x.vn"),
+            (DNS, b"*.x.vn"),
+            (MAIL, b"a@b@x.vn"),
+            (URI, b"http://x.vn"),
+            (IP, &[10, 0, 0, 0]),
+            (IP, &[10, 0, 0, 0, 255, 0, 255, 0]),
+            (0x9f, b"x"),
+        ];
+        for base in bad {
+            assert!(constraints(0xa0, &[base]).is_err(), "{base:?}");
+        }
+        assert!(constraints(0xa0, &[]).is_err());
+        let many = constraints(0xa0, &[(DNS, b"vn".as_slice()); 1_001]).unwrap();
+        assert_eq!(check(&many, DNS, b"x.vn"), Err(Breach::Budget));
+    }
+}

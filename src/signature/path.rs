@@ -11,6 +11,7 @@ use std::sync::Arc;
 use super::algorithm::{Key, Outcome};
 use super::certificate::Certificate;
 use super::crl::Crl;
+use super::name::CanonicalName;
 use super::policy::{InitialPolicies, ValidPolicy};
 use super::report::{Findings, SubIndication as Sub};
 use super::trust::Trust;
@@ -253,17 +254,18 @@ impl<'a> Search<'a> {
     }
 
     /// The path of a key that made the CRL at `index`, or why that path does not hold; `None` if no
-    /// such key is known. The path must end where `chain` ends (RFC 5280 §6.3.3 (f)).
+    /// such key is known. `authority` is the path of the authority for whose certificate the list
+    /// is needed; both must end at the same anchor (RFC 5280 §6.3.3 (f)).
     pub fn crl_signer(
         &self,
         index: usize,
         crl: &Crl,
-        chain: &[Arc<Certificate>],
-    ) -> Option<Result<Vec<Arc<Certificate>>, String>> {
+        authority: &[Arc<Certificate>],
+    ) -> Option<Result<Path, String>> {
         // A list may speak about its own signer (PKITS 4.14.30): while that signer is judged, its
         // list counts, for or against it.
         if let Some((_, signer)) = self.open.iter().find(|(open, _)| *open == index) {
-            return Some(Ok(vec![signer.clone()]));
+            return Some(Ok(Path { chain: vec![signer.clone()], ..Path::default() }));
         }
         let trust = self.request.trust;
         let name = &crl.issuer.canonical;
@@ -276,7 +278,7 @@ impl<'a> Search<'a> {
                 why = Some(Err(weakness.clone()));
                 continue;
             }
-            match self.judge_signer(index, signer, chain) {
+            match self.judge_signer(index, signer, authority) {
                 Ok(path) => return Some(Ok(path)),
                 Err(reason) => why = Some(Err(reason)),
             }
@@ -288,8 +290,8 @@ impl<'a> Search<'a> {
         &self,
         index: usize,
         signer: &Arc<Certificate>,
-        chain: &[Arc<Certificate>],
-    ) -> Result<Vec<Arc<Certificate>>, String> {
+        authority: &[Arc<Certificate>],
+    ) -> Result<Path, String> {
         if self.open.len() >= CRL_PATHS_MAX || self.spent.get() >= PATH_CHECKS_MAX {
             return Err("too many lists depend on each other".to_owned());
         }
@@ -298,19 +300,31 @@ impl<'a> Search<'a> {
         let request =
             Request { purpose: Purpose::RevocationList, policies: &policies, ..*self.request };
         let mut within = Search::new(&request, self.spent);
-        within.anchor = chain.last();
+        within.anchor = authority.last();
         within.open.clone_from(&self.open);
         within.open.push((index, signer.clone()));
         let path = within.run(signer);
-        if path.holds.is_some() {
-            return Ok(path.chain);
+        if path.holds.is_none() {
+            let reason = path.findings.first().map_or("", |reason| &reason.message);
+            let reason = reason.trim_end_matches('.');
+            return Err(format!("the certificate of its signer does not hold ({reason})"));
         }
-        let reason = path.findings.first().map_or("", |reason| &reason.message);
-        Err(format!(
-            "the certificate of its signer does not hold ({})",
-            reason.trim_end_matches('.')
-        ))
+        // Some other authority below the anchor could give the authority's name to a key of its own.
+        let is_namesake = authority
+            .first()
+            .is_some_and(|authority| authority.subject.canonical == signer.subject.canonical)
+            && origin(authority) != origin(&path.chain);
+        if is_namesake {
+            return Err("its signer only has the same name as the authority".to_owned());
+        }
+        Ok(path)
     }
+}
+
+/// Who vouches for the name of the first certificate: the issuer of the first one of `path` that is
+/// not self-issued; `None` if that is the anchor's own.
+fn origin(path: &[Arc<Certificate>]) -> Option<&CanonicalName> {
+    path.iter().find(|c| !c.is_self_issued()).map(|certificate| &certificate.issuer.canonical)
 }
 
 /// Why `issuer` does not continue a path, if so.

@@ -384,3 +384,115 @@ impl Node {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(number: usize) -> PolicyId {
+        format!("2.16.704.{number}").parse().unwrap()
+    }
+
+    fn policies(asserted: &[usize], mapped: &[(usize, usize)]) -> Policies {
+        let policy = |number: &usize| if *number == 0 { PolicyId::any() } else { id(*number) };
+        let mut policies = Policies {
+            asserted: Some(asserted.iter().map(|n| (policy(n), Arc::default())).collect()),
+            ..Policies::default()
+        };
+        for (from, to) in mapped {
+            policies.mapped.entry(id(*from)).or_default().push(id(*to));
+        }
+        policies
+    }
+
+    /// What the last certificate is valid for, each with its domains.
+    fn run(
+        initial: &InitialPolicies,
+        authorities: &[Policies],
+        target: &Policies,
+    ) -> Result<Vec<(PolicyId, Vec<PolicyId>)>, NoPolicy> {
+        let mut state = PolicyState::new(initial, authorities.len() + 1);
+        authorities.iter().try_for_each(|authority| state.pass(authority, false))?;
+        let valid = state.finish(target, initial.acceptable.as_ref())?;
+        Ok(valid.into_iter().map(|valid| (valid.policy, valid.domains)).collect())
+    }
+
+    fn asks(acceptable: &[usize]) -> InitialPolicies {
+        InitialPolicies {
+            acceptable: Some(acceptable.iter().map(|number| id(*number)).collect()),
+            explicit_policy: true,
+            ..InitialPolicies::default()
+        }
+    }
+
+    #[test]
+    fn identifiers_are_read_and_written() {
+        for text in ["2.16.704.1.1", "1.2.840.113549", "0.39", "2.999.4294967295", "2.5.29.32.0"] {
+            assert_eq!(text.parse::<PolicyId>().unwrap().to_string(), text);
+        }
+        for text in ["", "1", "3.1", "1.40", "1.2.", "1.a", "1.2.4294967296", "-1.2"] {
+            assert!(text.parse::<PolicyId>().is_err(), "{text}");
+        }
+        assert!("2.5.29.32.0".parse::<PolicyId>().unwrap().is_any());
+    }
+
+    #[test]
+    fn a_policy_must_hold_along_the_whole_path() {
+        let ca = [policies(&[1, 2], &[])];
+        assert_eq!(run(&asks(&[1]), &ca, &policies(&[1], &[])), Ok(vec![(id(1), vec![id(1)])]));
+        assert_eq!(run(&asks(&[2]), &ca, &policies(&[1], &[])), Err(NoPolicy));
+        assert_eq!(run(&asks(&[3]), &ca, &policies(&[3], &[])), Err(NoPolicy));
+        assert_eq!(run(&asks(&[1]), &ca, &Policies::default()), Err(NoPolicy));
+        let nothing = InitialPolicies::default();
+        assert_eq!(run(&nothing, &ca, &Policies::default()), Ok(vec![]));
+        let explicit = Policies { require_explicit: Some(0), ..policies(&[1], &[]) };
+        assert_eq!(run(&nothing, &[explicit], &policies(&[2], &[])), Err(NoPolicy));
+    }
+
+    #[test]
+    fn a_mapped_policy_stands_for_the_first_one() {
+        let ca = [policies(&[1], &[(1, 7)])];
+        let target = policies(&[7], &[]);
+        assert_eq!(run(&asks(&[1]), &ca, &target), Ok(vec![(id(7), vec![id(1)])]));
+        assert_eq!(run(&asks(&[7]), &ca, &target), Err(NoPolicy));
+        let inhibited = InitialPolicies { mapping_inhibited: true, ..asks(&[1]) };
+        assert_eq!(run(&inhibited, &ca, &target), Err(NoPolicy));
+        let through_any = [policies(&[0], &[(1, 7)])];
+        assert_eq!(run(&asks(&[1]), &through_any, &target), Ok(vec![(id(7), vec![id(1)])]));
+    }
+
+    #[test]
+    fn any_policy_stands_for_all_unless_inhibited() {
+        let ca = [policies(&[0], &[])];
+        assert_eq!(run(&asks(&[1]), &ca, &policies(&[1], &[])), Ok(vec![(id(1), vec![id(1)])]));
+        assert_eq!(run(&asks(&[1]), &ca, &policies(&[0], &[])), Ok(vec![(id(1), vec![id(1)])]));
+        let inhibited = InitialPolicies { any_policy_inhibited: true, ..asks(&[1]) };
+        assert_eq!(run(&inhibited, &ca, &policies(&[1], &[])), Err(NoPolicy));
+    }
+
+    /// The tree of RFC 5280 would have 30⁷ leaves here (CVE-2023-0464).
+    #[test]
+    fn hostile_mappings_cost_little() {
+        let numbers: Vec<_> = (1..=POLICIES_MAX).collect();
+        let pairs: Vec<_> =
+            numbers.iter().flat_map(|from| numbers.iter().map(move |to| (*from, *to))).collect();
+        let authorities: Vec<_> = (0..7).map(|_| policies(&numbers, &pairs)).collect();
+        let valid = run(&asks(&[1]), &authorities, &policies(&numbers, &[])).unwrap();
+        assert_eq!(valid.len(), POLICIES_MAX);
+    }
+
+    #[test]
+    fn an_extension_with_too_many_or_doubled_policies_is_unreadable() {
+        use crate::signature::asn1::encode;
+        let list = |numbers: &[usize]| {
+            let info =
+                |n: &usize| encode(tag::SEQUENCE, &[&encode(tag::OBJECT_IDENTIFIER, &[&id(*n).0])]);
+            encode(tag::SEQUENCE, &[&numbers.iter().flat_map(info).collect::<Vec<_>>()])
+        };
+        let all: Vec<_> = (1..=POLICIES_MAX + 1).collect();
+        let read = |numbers: &[usize]| Policies::default().read_asserted(&list(numbers));
+        assert_eq!(read(&all[1..]), Ok(()));
+        assert_eq!(read(&all), Err(Malformed));
+        assert_eq!(read(&[1, 1]), Err(Malformed));
+    }
+}

@@ -10,7 +10,7 @@ use super::certificate::Certificate;
 use super::crl::{Crl, Revocation, State};
 use super::distribution::{DistributionPoint, PointName, Reasons};
 use super::name::CanonicalName;
-use super::path::{Search, working_key};
+use super::path::{Path, Search, working_key};
 
 /// What the lists say.
 #[derive(Debug, PartialEq, Eq)]
@@ -117,7 +117,7 @@ impl Inquiry<'_> {
                     continue;
                 }
             };
-            let revoked = self.read(certificate, (index, crl), &signer, reasons);
+            let revoked = self.read(certificate, (index, crl), signer, reasons);
             if revoked.is_some() {
                 return revoked;
             }
@@ -130,7 +130,7 @@ impl Inquiry<'_> {
         &mut self,
         certificate: &Certificate,
         (index, crl): (usize, &Crl),
-        signer: &[Arc<Certificate>],
+        signer: Path,
         reasons: Reasons,
     ) -> Option<Revocation> {
         let now = self.search.request.now;
@@ -143,7 +143,7 @@ impl Inquiry<'_> {
         let mut deltas = trust.crls_of(&crl.issuer.canonical).filter(|(at, delta)| {
             delta.continues(crl)
                 && delta.counts_at(now)
-                && self.accepts(&self.verified(*at, delta, signer)).is_ok()
+                && self.accepts(&self.verified(*at, delta, &signer.chain)).is_ok()
         });
         let delta = deltas.next();
         let mut staleness = crl.staleness(now);
@@ -157,7 +157,7 @@ impl Inquiry<'_> {
                 Some(newer) => Some(newer),
             };
         }
-        let used = std::iter::once(index).chain(delta.map(|(at, _)| at));
+        let used = [Some(index), delta.map(|(at, _)| at)].into_iter().flatten().chain(signer.crls);
         if let Some(revoked) = entry.filter(|entry| entry.state == State::Revoked) {
             self.crls.extend(used);
             return Some(revoked);
@@ -180,25 +180,24 @@ impl Inquiry<'_> {
     }
 
     /// §6.3.3 (f) and (g): the path of the key that signed a list, ending at the same anchor.
-    fn signer(&self, index: usize, crl: &Crl) -> Result<Vec<Arc<Certificate>>, String> {
+    fn signer(&self, index: usize, crl: &Crl) -> Result<Path, String> {
+        let above = self.chain.get(self.depth + 1..).unwrap_or_default();
         let mut why = None;
-        let above = self.depth + 1..self.chain.len();
-        for at in above {
-            let path = self.chain.get(at..).unwrap_or_default();
-            let named = path.first().is_some_and(|c| c.subject.canonical == crl.issuer.canonical);
-            if named {
-                match self.accepts(&self.verified(index, crl, path)) {
-                    Ok(()) => return Ok(path.to_vec()),
-                    Err(reason) => why = why.or(Some(reason)),
-                }
+        for (at, authority) in above.iter().enumerate() {
+            if authority.subject.canonical != crl.issuer.canonical {
+                continue;
+            }
+            let path = above.get(at..).unwrap_or_default();
+            match self.accepts(&self.verified(index, crl, path)) {
+                Ok(()) => return Ok(Path { chain: path.to_vec(), ..Path::default() }),
+                Err(reason) => why = why.or(Some(reason)),
             }
         }
-        match self.search.crl_signer(index, crl, self.chain) {
-            Some(found) => found,
-            None => Err(why.unwrap_or_else(|| {
-                format!("the certificate of its signer “{}” is not known here", crl.issuer.short())
-            })),
-        }
+        self.search.crl_signer(index, crl, above).unwrap_or_else(|| {
+            let name = crl.issuer.short();
+            let unknown = || format!("the certificate of its signer “{name}” is not known here");
+            Err(why.unwrap_or_else(unknown))
+        })
     }
 
     fn verified(&self, index: usize, crl: &Crl, path: &[Arc<Certificate>]) -> Outcome {

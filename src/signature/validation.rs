@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use super::algorithm::Outcome;
+use super::algorithm::{Key, Outcome};
 use super::certificate::Certificate;
 use super::crl::Revocation;
 use super::name_constraints::Breach;
@@ -95,7 +95,21 @@ impl Judge<'_> {
                 let message = format!("The key of “{name}” is not meant for revocation lists.");
                 self.doubt(Sub::ChainConstraintsFailure, "KEY_USAGE", message);
             }
-            Purpose::RevocationList | Purpose::Any => {}
+            Purpose::RevocationList => {}
+            Purpose::Any => self.key(certificate),
+        }
+    }
+
+    /// Where no signature of the target is judged, its key is.
+    fn key(&mut self, certificate: &Certificate) {
+        let name = certificate.subject.short();
+        if let Key::Other(kind) = &certificate.key {
+            let message =
+                format!("The key of “{name}” is of a kind that is not judged here: {kind}.");
+            self.doubt(Sub::CryptoConstraintsFailure, "ALGORITHM_NOT_JUDGED", message);
+        } else if let Some(weakness) = self.search.request.weakness(&certificate.key.weakness()) {
+            let message = format!("The key of “{name}” is too weak: {weakness}.");
+            self.doubt(Sub::CryptoConstraintsFailure, "CERTIFICATE_ALGORITHM", message);
         }
     }
 
@@ -233,7 +247,11 @@ impl Judge<'_> {
     fn revocation(&mut self, depth: usize, certificate: &Certificate, issuer: &Certificate) {
         let name = certificate.subject.short();
         let answer = revocation::check(self.search, self.chain, depth);
-        self.path.crls.extend(answer.crls);
+        for index in answer.crls {
+            if !self.path.crls.contains(&index) {
+                self.path.crls.push(index);
+            }
+        }
         let why = match answer.status {
             Status::Good => return,
             Status::Revoked(revocation) => return self.revoked(depth, name, revocation),
