@@ -7,6 +7,7 @@ use rcgen::{BasicConstraints, CertificateParams, CustomExtension, IsCa, SigningK
 
 use super::asn1::{encode, tag};
 use super::certificate::Certificate;
+use super::crl::Crl;
 use super::path::{Path, judge};
 use super::report::SubIndication as Sub;
 use super::testing::{Authority, NOW, time};
@@ -314,4 +315,55 @@ fn many_lists_that_need_each_other_end_soon() {
     let path = run(&root, &others, lists, &leaf);
     assert_eq!(path.findings.worst(), Some(Sub::TryLater));
     assert!(start.elapsed() < Duration::from_secs(5));
+}
+
+/// A certificate with every extension that is read here, and a list with every extension of its
+/// own: whatever single byte is changed, they are read or refused.
+#[test]
+fn every_changed_byte_is_read_or_refused() {
+    let root = Authority::root("Root");
+    let oid = encode(tag::OBJECT_IDENTIFIER, &[&[0x2a, 3, 4]]);
+    let pair = encode(tag::SEQUENCE, &[&oid, &oid]);
+    let rules: [(u64, Vec<u8>); 5] = [
+        (32, encode(tag::SEQUENCE, &[&encode(tag::SEQUENCE, &[&oid])])),
+        (33, encode(tag::SEQUENCE, &[&pair])),
+        (36, encode(tag::SEQUENCE, &[&[0x80, 1, 0, 0x81, 1, 1]])),
+        (54, vec![tag::INTEGER, 1, 1]),
+        (30, {
+            let dns = encode(tag::SEQUENCE, &[&encode(0x82, &[b"vn"])]);
+            let net = encode(tag::SEQUENCE, &[&encode(0x87, &[&[10, 0, 0, 0, 255, 0, 0, 0]])]);
+            let name = encode(tag::SEQUENCE, &[&directory(&root)]);
+            encode(tag::SEQUENCE, &[&encode(0xa0, &[&dns, &net]), &encode(0xa1, &[&name])])
+        }),
+    ];
+    let city = root.issue("City", |p| {
+        authority(p);
+        p.custom_extensions.push(points_to(&root));
+        for (arc, content) in rules {
+            p.custom_extensions.push(CustomExtension::from_oid_content(&[2, 5, 29, arc], content));
+        }
+    });
+    let name = encode(0xa0, &[&encode(0xa0, &[&directory(&root)])]);
+    let scope = [&name[..], &[0x83, 2, 7, 0x80, 0x84, 1, 0xff]].concat();
+    let list = List::new().number(2).delta_of(1).scope(&scope);
+    let list = list.revokes(1, &[certificate_issuer(&root), reason(HOLD)]).signed_by(&root);
+    let (mut read, mut refused) = (0, 0);
+    let mut count = |is_read: bool| *(if is_read { &mut read } else { &mut refused }) += 1;
+    for mask in [0x01, 0x80, 0xff] {
+        let der = city.certificate.der();
+        for at in 0..der.len() {
+            let mut changed = der.to_vec();
+            changed[at] ^= mask;
+            count(Certificate::from_der(&changed).is_ok());
+        }
+        for at in 0..list.len() {
+            let mut changed = list.clone();
+            changed[at] ^= mask;
+            count(Crl::from_der(&changed).is_ok());
+        }
+    }
+    assert!(read > 100 && refused > 100, "{read} read, {refused} refused");
+    let whole = Certificate::from_der(city.certificate.der()).unwrap().constraints;
+    assert!(whole.unreadable.is_empty() && whole.names.is_some() && !whole.points.is_empty());
+    assert!(Crl::from_der(&list).unwrap().unusable.is_none());
 }
