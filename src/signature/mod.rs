@@ -23,6 +23,8 @@ mod name_constraints;
 mod path;
 mod pdf;
 mod policy;
+#[cfg(test)]
+mod policy_tree;
 mod report;
 mod revocation;
 mod signer;
