@@ -16,6 +16,7 @@ pub(super) struct Malformed;
 
 /// Tags of the universal class, and the context-specific constructed ones CMS uses.
 pub(super) mod tag {
+    pub const BOOLEAN: u8 = 0x01;
     pub const INTEGER: u8 = 0x02;
     pub const BIT_STRING: u8 = 0x03;
     pub const OCTET_STRING: u8 = 0x04;

@@ -10,21 +10,27 @@ mod certificate;
 mod cms;
 mod content;
 mod crl;
+mod evidence;
 mod legal;
 mod message;
 mod name;
+mod ocsp;
+mod past;
 mod path;
 mod pdf;
+mod purpose;
 mod report;
 mod signer;
+mod stamps;
 #[cfg(test)]
 mod testing;
+mod timestamp;
 mod trust;
 
 pub use legal::{DocumentForm, LegalJudgement, LegalValue, Role, Rule, legal_value};
 pub use message::{judge, judge_detached};
 pub use report::{
     Coverage, Format, Indication, Kind, Passed, Reason, Report, Signature, Signer, SubIndication,
-    Verdict,
+    Timestamp, TimestampKind, Verdict,
 };
 pub use trust::{Trust, TrustError};

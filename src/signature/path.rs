@@ -1,13 +1,16 @@
 //! The way from the signing certificate to a trust anchor, and revocation along it.
 //!
-//! Everything is judged at `now`: without proofs of existence no earlier time can be assumed. What
-//! this version does not compute (name constraints, explicit policies) is never passed.
+//! Everything is judged at `now`; `past` asks the questions of time again where a proof of existence
+//! allows an earlier one. What this version does not compute (name constraints, explicit policies)
+//! is never passed.
 
 use std::sync::Arc;
 
 use super::algorithm::Outcome;
 use super::certificate::Certificate;
 use super::crl::Revocation;
+use super::past::Settled;
+use super::purpose::{Purpose, is_for_timestamps_only};
 use super::report::{Findings, SubIndication as Sub};
 use super::trust::Trust;
 use crate::clock::Time;
@@ -27,17 +30,30 @@ pub(super) struct Path {
     pub findings: Findings,
     pub quirks: Vec<String>,
     pub holds: Option<PathHolds>,
+    /// Certificates that are revoked now, by their position in the chain.
+    pub revoked: Vec<(usize, Revocation)>,
+    /// Certificates of which that is unknown.
+    pub unknown: Vec<usize>,
 }
 
-/// Finds the best path for `signer`. `candidates` come with the document and are only candidates.
+impl PathHolds {
+    /// The questions that depend on the time were answered elsewhere.
+    pub fn settled(_: &Settled) -> Self {
+        Self(())
+    }
+}
+
+/// Finds the best path for `signer`, judged at `now`. `candidates` come with the document and are
+/// only candidates.
 pub(super) fn judge(
     trust: &Trust,
     now: Time,
+    purpose: Purpose,
     signer: &Arc<Certificate>,
     candidates: &[Arc<Certificate>],
 ) -> Path {
     let mut search =
-        Search { trust, now, candidates, checks: 0, best: None, dead_ends: Vec::new() };
+        Search { trust, now, purpose, candidates, checks: 0, best: None, dead_ends: Vec::new() };
     search.extend(&mut vec![signer.clone()]);
     if let Some(best) = search.best {
         return best;
@@ -72,6 +88,7 @@ impl PartialEq for DeadEnd {
 struct Search<'a> {
     trust: &'a Trust,
     now: Time,
+    purpose: Purpose,
     candidates: &'a [Arc<Certificate>],
     checks: usize,
     best: Option<Path>,
@@ -158,7 +175,8 @@ impl Search<'_> {
 
     fn complete(&mut self, chain: &[Arc<Certificate>]) {
         let mut path = Path { chain: chain.to_vec(), ..Path::default() };
-        let mut judge = Judge { trust: self.trust, now: self.now, chain, path: &mut path };
+        let (trust, now, purpose) = (self.trust, self.now, self.purpose);
+        let mut judge = Judge { trust, now, purpose, chain, path: &mut path };
         judge.all();
         if path.findings.is_empty() {
             path.holds = Some(PathHolds(()));
@@ -193,6 +211,7 @@ fn no_issuer(last: &Certificate) -> DeadEnd {
 struct Judge<'a> {
     trust: &'a Trust,
     now: Time,
+    purpose: Purpose,
     chain: &'a [Arc<Certificate>],
     path: &'a mut Path,
 }
@@ -260,6 +279,15 @@ impl Judge<'_> {
             let message =
                 format!("The certificate of “{name}” is not meant for signing documents.");
             self.doubt(Sub::ChainConstraintsFailure, "KEY_USAGE", message);
+        }
+        if self.purpose == Purpose::Timestamp {
+            if !is_for_timestamps_only(certificate) {
+                let message = format!(
+                    "The certificate of “{name}” is not made for time-stamps and for nothing else."
+                );
+                self.doubt(Sub::ChainConstraintsFailure, "TSA_PURPOSE", message);
+            }
+            return;
         }
         match certificate.constraints.foreign_purpose {
             Some(true) => {
@@ -347,10 +375,12 @@ impl Judge<'_> {
             "Whether the certificate of “{name}” was revoked is unknown: the revocation list of \
              “{authority}” is needed, and {detail}."
         );
+        self.path.unknown.push(depth);
         self.doubt(Sub::TryLater, "CRL_MISSING", message);
     }
 
     fn revoked(&mut self, depth: usize, name: &str, revocation: Revocation) {
+        self.path.revoked.push((depth, revocation));
         let at = revocation.at.in_vietnam();
         if revocation.on_hold {
             let message = format!("The certificate of “{name}” is suspended since {at}.");
@@ -396,7 +426,7 @@ mod tests {
             |list: &[&Authority]| list.iter().map(|a| a.certificate.der().to_vec()).collect();
         let trust = Trust::new(ders(anchors), ders(middles), crls).unwrap();
         let signer = Arc::new(Certificate::from_der(leaf.certificate.der()).unwrap());
-        let path = judge(&trust, time(now), &signer, &[]);
+        let path = judge(&trust, time(now), Purpose::Document, &signer, &[]);
         (path.findings.worst(), path)
     }
 
