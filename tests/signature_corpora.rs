@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use vanthu::clock::Time;
-use vanthu::signature::{Indication, Report, SubIndication as Sub, Trust, judge, judge_detached};
+use vanthu::signature::{
+    Indication, Report, SubIndication as Sub, TimestampKind, Trust, judge, judge_detached,
+};
 
 /// 2026-11-22T04:00:00Z.
 const NOW: i64 = 1_795_320_000;
@@ -48,6 +50,11 @@ fn describe(path: &Path, report: &Report, took: Duration) {
             signature.coverage,
             signature.quirks
         );
+        for stamp in &signature.timestamps {
+            let code = stamp.verdict.reasons().first().map_or("-", |reason| reason.code);
+            let sub = stamp.verdict.sub_indication().map_or("-", |sub| sub.as_str());
+            println!("        {} {:?} {sub} {code} {:?}", stamp.kind, stamp.time, stamp.quirks);
+        }
     }
 }
 
@@ -199,4 +206,94 @@ fn pyhanko_files_pass_up_to_revocation_with_their_root() {
         }
     }
     assert!(found >= 10, "{found} signatures");
+}
+
+/// Time-stamps of others, each with its kind and what is first against it. Without their roots an
+/// honest one lacks nothing but a chain.
+#[test]
+fn time_stamps_of_others_are_judged() {
+    use TimestampKind::{Content, Document, Signature};
+    const ROOT: (Sub, &str) = (Sub::NoCertificateChainFound, "ROOT_NOT_TRUSTED");
+    const ISSUER: (Sub, &str) = (Sub::NoCertificateChainFound, "ISSUER_MISSING");
+    const IMPRINT: (Sub, &str) = (Sub::HashFailure, "IMPRINT_DIFFERS");
+    let cades = "dss/dss-cades/validation";
+    let pades = "dss/dss-pades/validation";
+    for (path, expected) in [
+        (format!("{cades}/Signature-C-CZ_SIX-1.p7m"), &[(Signature, ROOT)][..]),
+        (format!("{cades}/Signature-C-DE_CRY-4.p7m"), &[(Signature, ROOT)]),
+        (format!("{cades}/cades-b-copied-cnttst.p7m"), &[(Content, ROOT), (Content, ROOT)]),
+        (format!("{cades}/cades-t-duplicated-sigtst.p7m"), &[(Signature, ROOT), (Signature, ROOT)]),
+        (format!("{cades}/cades-two-sig-copied-tst.p7m"), &[(Content, ROOT), (Content, ROOT)]),
+        // OpenSSL agrees: the value in this token does not fit its signer's key.
+        (
+            format!("{cades}/cms-wrong-sign-cert-ref.p7m"),
+            &[(Signature, (Sub::SigCryptoFailure, "SIGNATURE_VALUE"))],
+        ),
+        (
+            format!("{cades}/dss-1220/CAdES-BpT_modified_ts_hash.p7m"),
+            &[(Signature, (Sub::HashFailure, "DIGEST_DIFFERS"))],
+        ),
+        (format!("{pades}/DSS-1983.pdf"), &[(Signature, ISSUER), (Document, ISSUER)]),
+        (format!("{pades}/Signature-P-BG_BOR-2.pdf"), &[(Signature, ISSUER), (Document, ISSUER)]),
+        (format!("{pades}/Signature-P-HU_POL-3.pdf"), &[(Signature, ROOT), (Document, ISSUER)]),
+        (format!("{pades}/pades-lta-copied-doctst.pdf"), &[(Signature, ROOT), (Document, IMPRINT)]),
+        (
+            format!("{pades}/pades-t-duplicated-doctst.pdf"),
+            &[(Document, ROOT), (Document, IMPRINT)],
+        ),
+        (
+            "pyhanko/pdf/pades-lta-dss-indirect-arrs-test.pdf".to_owned(),
+            &[(Signature, ROOT), (Document, ROOT)],
+        ),
+    ] {
+        let Some(report) = report(&path) else { continue };
+        let stamps = report.signatures.iter().flat_map(|signature| &signature.timestamps);
+        let found: Vec<_> = stamps
+            .map(|stamp| {
+                let first = stamp.verdict.reasons().first().map_or("", |reason| reason.code);
+                (stamp.kind, (stamp.verdict.sub_indication().unwrap(), first))
+            })
+            .collect();
+        assert_eq!(found, expected, "{path}");
+        assert!(report.signatures.iter().all(|signature| signature.best_time.is_none()));
+    }
+}
+
+#[test]
+fn a_doubled_time_stamp_is_named() {
+    for name in ["cades-t-duplicated-sigtst.p7m", "cades-b-copied-cnttst.p7m"] {
+        let Some(report) = report(&format!("dss/dss-cades/validation/{name}")) else { continue };
+        let stamps = &report.signatures[0].timestamps;
+        let codes = stamps.iter().map(|stamp| {
+            stamp.verdict.reasons().iter().any(|reason| reason.code == "TIMESTAMP_DOUBLED")
+        });
+        assert!(codes.eq([false, true]), "{name}");
+    }
+}
+
+/// Of all tokens on the signatures of DSS and pyHanko, those that fail are named here.
+#[test]
+fn imprints_and_values_of_others_fit() {
+    let trust = Trust::new(vec![], vec![], vec![]).unwrap();
+    let mut failed = Vec::new();
+    let mut count = 0;
+    for corpus in ["pyhanko", "dss"] {
+        for path in files(corpus).unwrap_or_default() {
+            let report = judge(&std::fs::read(&path).unwrap(), &trust, Time::from_seconds(NOW));
+            for stamp in report.signatures.iter().flat_map(|signature| &signature.timestamps) {
+                count += 1;
+                if stamp.verdict.indication() == Indication::TotalFailed {
+                    failed.push(path.file_name().unwrap().to_string_lossy().into_owned());
+                }
+            }
+        }
+    }
+    let expected = [
+        "cms-wrong-sign-cert-ref.p7m",
+        "CAdES-BpT_modified_ts_hash.p7m",
+        "pades-lta-copied-doctst.pdf",
+        "pades-t-duplicated-doctst.pdf",
+    ];
+    println!("{count} tokens, {failed:?} failed");
+    assert!(failed.iter().eq(expected.iter().filter(|_| count > 0)), "{failed:?}");
 }

@@ -13,8 +13,8 @@ use crate::signature::evidence::{Material, Packing, Proofs};
 use crate::signature::past::{Made, Occasion, settle};
 use crate::signature::path;
 use crate::signature::purpose::Purpose;
-use crate::signature::testing::{Authority, DAY, NOW, time, timestamping};
-use crate::signature::{SubIndication as Sub, judge};
+use crate::signature::testing::{Authority, DAY, NOW, time, timestamping, with_unsigned};
+use crate::signature::{SubIndication as Sub, judge, judge_detached};
 use crate::workshop::page;
 use crate::workshop::sign::{self, Options};
 
@@ -150,6 +150,45 @@ fn a_response_in_the_document_counts_if_its_signer_may_answer_now() {
         let found = verdict.sub_indication().zip(first.map(|reason| reason.code));
         assert_eq!(found, expected, "{name}: {verdict:?}");
         assert!(first.is_none_or(|first| first.message.contains(why)), "{name}: {first:?}");
+        assert_eq!(report.signatures[0].passed().is_some(), expected.is_none(), "{name}");
+    }
+}
+
+/// revocation-values of CAdES, and the revocation data of SignedData itself.
+#[test]
+fn a_response_in_the_signature_counts_like_one_in_the_document() {
+    let root = Authority::root("Root");
+    let signer = root.issue("Signer", |_| {});
+    let trust = Trust::new(vec![root.certificate.der().to_vec()], vec![], vec![]).unwrap();
+    let cms = sign::detached(b"x", &signer.identity(), time(NOW - DAY)).unwrap();
+    let draft = |status| Draft {
+        responder: &root,
+        issuer: &root,
+        subject: &signer,
+        status,
+        this_update: -1,
+        next_update: Some(1),
+    };
+    let values = |tag_of_list: u8, item: &[u8]| {
+        let list = encode(tag_of_list, &[&encode(tag::SEQUENCE, &[item])]);
+        with_unsigned(&cms, &[(cms::oid::REVOCATION_VALUES, encode(tag::SEQUENCE, &[&list]))])
+    };
+    let gone = revoked(NOW - DAY);
+    for (name, cms, expected) in [
+        ("nothing", cms.clone(), Some(Sub::TryLater)),
+        ("a response", values(tag::CONTEXT_1, &draft(GOOD).basic()), None),
+        ("unknown", values(tag::CONTEXT_1, &draft(UNKNOWN).basic()), Some(Sub::TryLater)),
+        ("revoked", values(tag::CONTEXT_1, &draft(&gone).basic()), Some(Sub::RevokedNoPoe)),
+        ("a list", values(tag::CONTEXT_0, &root.crl(&[])), None),
+        (
+            "a list of another",
+            values(tag::CONTEXT_0, &Authority::root("Root").crl(&[])),
+            Some(Sub::TryLater),
+        ),
+        ("nonsense", values(tag::CONTEXT_1, &[0x30, 1, 7]), Some(Sub::TryLater)),
+    ] {
+        let report = judge_detached(&cms, b"x", &trust, time(NOW));
+        assert_eq!(report.signatures[0].verdict.sub_indication(), expected, "{name}");
         assert_eq!(report.signatures[0].passed().is_some(), expected.is_none(), "{name}");
     }
 }

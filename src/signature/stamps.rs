@@ -3,10 +3,11 @@
 //! A time-stamp that does not hold is left out and reported; those that hold must not contradict
 //! each other (C5).
 
+use super::asn1::tag;
 use super::cms::{SignerInfo, oid};
 use super::content::Content;
 use super::past::{Made, Occasion};
-use super::report::{Reason, SubIndication as Sub, TimestampKind, Verdict};
+use super::report::{Findings, SubIndication as Sub, TimestampKind};
 use super::signer::{Judged, Place};
 use super::timestamp::{self, Existed, Stamp, Token};
 use crate::limits::TIMESTAMPS_MAX;
@@ -35,7 +36,9 @@ pub(super) fn judge(
     let mut seen: Vec<Vec<u8>> = Vec::new();
     let mut is_ordered = true;
     for (kind, value) in tokens.into_iter().take(TIMESTAMPS_MAX) {
-        let token = Token { kind, bytes: value.raw, place };
+        // Some signers pack the token once more.
+        let is_packed = value.tag == tag::OCTET_STRING;
+        let token = Token { kind, bytes: if is_packed { value.content } else { value.raw }, place };
         let mut stamp = match kind {
             TimestampKind::Content => timestamp::judge(occasion, token, content),
             _ => {
@@ -43,7 +46,7 @@ pub(super) fn judge(
                 timestamp::judge(occasion, token, &mut Content::whole_of(&value))
             }
         };
-        if seen.contains(&stamp.info) {
+        if seen.contains(&stamp.info) && !stamp.info.is_empty() {
             doubled(&mut stamp);
         }
         if let Some(existed) = stamp.existed {
@@ -63,6 +66,9 @@ pub(super) fn judge(
             let sub = stamp.report.verdict.sub_indication().map_or("not judged", Sub::as_str);
             judged.quirks.push(format!("a time-stamp on the {kind} proves nothing: {sub}"));
         }
+        if is_packed {
+            stamp.report.quirks.push("the time-stamp is packed into an octet string".to_owned());
+        }
         seen.push(stamp.info);
         judged.timestamps.push(stamp.report);
     }
@@ -81,16 +87,13 @@ pub(super) fn judge(
 
 /// The same token twice proves nothing twice.
 fn doubled(stamp: &mut Stamp) {
-    let reason = Reason {
-        code: "TIMESTAMP_DOUBLED",
-        message: "The same time-stamp stands on the signature twice.".to_owned(),
-        offset: None,
-    };
-    let verdict = &stamp.report.verdict;
-    if verdict.is_passed() {
-        let sub = Some(Sub::SigConstraintsFailure);
-        stamp.report.verdict = Verdict::indeterminate(sub, vec![reason]);
-    }
+    let mut findings = Findings::from(&stamp.report.verdict);
+    findings.doubt(
+        Sub::SigConstraintsFailure,
+        "TIMESTAMP_DOUBLED",
+        "The same time-stamp stands on the signature twice.",
+    );
+    stamp.report.verdict = findings.conclude(None);
     stamp.existed = None;
 }
 

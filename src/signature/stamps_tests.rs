@@ -4,9 +4,8 @@ use rcgen::{BasicConstraints, ExtendedKeyUsagePurpose, IsCa};
 
 use crate::clock::Time;
 use crate::digest::Sha256;
-use crate::signature::asn1::{Reader, encode, tag};
 use crate::signature::cms::{SignedData, oid};
-use crate::signature::testing::{Authority, DAY, NOW, time, timestamping, valid};
+use crate::signature::testing::{Authority, DAY, NOW, time, timestamping, valid, with_unsigned};
 use crate::signature::{
     Indication as I, Report, Signature, SubIndication as Sub, Trust, Verdict, judge, judge_detached,
 };
@@ -80,26 +79,9 @@ fn token_over(signature: &[u8], tsa: &Authority, at: Time) -> Vec<u8> {
 
 /// The CMS with these tokens as unsigned attributes of its only signer.
 fn with_tokens(cms: &[u8], tokens: &[Vec<u8>]) -> Vec<u8> {
-    let mut info = Reader::new(cms).expect(tag::SEQUENCE).unwrap().children();
-    let kind = info.read().unwrap().raw;
-    let data = info.read().unwrap().children().read().unwrap();
-    let mut fields = Vec::new();
-    let mut reader = data.children();
-    while !reader.is_empty() {
-        fields.push(reader.read().unwrap());
-    }
-    let signers = fields.pop().unwrap();
-    let signer = signers.children().read().unwrap();
-    let attribute = |token: &Vec<u8>| {
-        let kind = encode(tag::OBJECT_IDENTIFIER, &[oid::TIMESTAMP_TOKEN]);
-        encode(tag::SEQUENCE, &[&kind, &encode(tag::SET, &[token])])
-    };
-    let attributes: Vec<u8> = tokens.iter().flat_map(attribute).collect();
-    let unsigned = encode(tag::CONTEXT_1, &[&attributes]);
-    let signer = encode(tag::SEQUENCE, &[signer.content, &unsigned]);
-    let before: Vec<u8> = fields.iter().flat_map(|field| field.raw.to_vec()).collect();
-    let data = encode(tag::SEQUENCE, &[&before, &encode(tag::SET, &[&signer])]);
-    encode(tag::SEQUENCE, &[kind, &encode(tag::CONTEXT_0, &[&data])])
+    let attributes: Vec<_> =
+        tokens.iter().map(|token| (oid::TIMESTAMP_TOKEN, token.clone())).collect();
+    with_unsigned(cms, &attributes)
 }
 
 #[test]

@@ -129,3 +129,28 @@ impl Authority {
         encode(tag::SEQUENCE, &[parsed.issuer().as_raw(), &serial])
     }
 }
+
+/// The CMS with these unsigned attributes (kind and value) of its only signer.
+pub(crate) fn with_unsigned(cms: &[u8], attributes: &[(&[u8], Vec<u8>)]) -> Vec<u8> {
+    use super::asn1::{Reader, encode, tag};
+    let mut info = Reader::new(cms).expect(tag::SEQUENCE).unwrap().children();
+    let kind = info.read().unwrap().raw;
+    let data = info.read().unwrap().children().read().unwrap();
+    let mut fields = Vec::new();
+    let mut reader = data.children();
+    while !reader.is_empty() {
+        fields.push(reader.read().unwrap());
+    }
+    let signers = fields.pop().unwrap();
+    let signer = signers.children().read().unwrap();
+    let attribute = |(kind, value): &(&[u8], Vec<u8>)| {
+        let kind = encode(tag::OBJECT_IDENTIFIER, &[kind]);
+        encode(tag::SEQUENCE, &[&kind, &encode(tag::SET, &[value])])
+    };
+    let attributes: Vec<u8> = attributes.iter().flat_map(attribute).collect();
+    let unsigned = encode(tag::CONTEXT_1, &[&attributes]);
+    let signer = encode(tag::SEQUENCE, &[signer.content, &unsigned]);
+    let before: Vec<u8> = fields.iter().flat_map(|field| field.raw.to_vec()).collect();
+    let data = encode(tag::SEQUENCE, &[&before, &encode(tag::SET, &[&signer])]);
+    encode(tag::SEQUENCE, &[kind, &encode(tag::CONTEXT_0, &[&data])])
+}
