@@ -169,3 +169,15 @@ pub const OCSP_AGE_MAX: Duration = Duration::from_secs(24 * 3600);
 pub const CLOCK_SKEW_MAX: Duration = Duration::from_secs(5 * 60);
 /// Slack around seven hours that still looks like local time written as UTC.
 pub const LOCAL_TIME_SLACK: Duration = Duration::from_secs(15 * 60);
+/// Names or mappings in one policy extension; real certificates have up to ten.
+pub const POLICIES_MAX: usize = 32;
+/// Distribution points of one certificate; real ones have up to four, PKITS up to two.
+pub const DISTRIBUTION_POINTS_MAX: usize = 32;
+/// Comparisons of names with name constraints on one path (webpki's budget).
+pub const NAME_COMPARISONS_MAX: usize = 250_000;
+/// Paths within paths: the signer of a CRL has a path, whose CRLs have signers. Two are usual.
+pub const CRL_PATHS_MAX: usize = 3;
+/// One CRL: 4 million entries of 37 bytes.
+pub const CRL_SIZE_MAX: usize = 160 * 1024 * 1024;
+/// DSA parameters above this are not read (FIPS 186-4 §4.2 ends at 3072).
+pub const DSA_BITS_MAX: usize = 3_072;

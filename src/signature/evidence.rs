@@ -28,8 +28,8 @@ pub(super) enum Packing {
 /// A piece of revocation data, read.
 #[derive(Debug)]
 pub(super) enum Revocations {
-    List(Crl),
-    Response(Response),
+    List(Box<Crl>),
+    Response(Box<Response>),
 }
 
 /// A piece of revocation data from a document.
@@ -45,12 +45,13 @@ pub(super) struct Piece {
 impl Piece {
     /// What it says; `None` if it cannot be read.
     pub fn read(&self) -> Option<&Revocations> {
+        let answer = |read: Result<Response, Malformed>| {
+            read.ok().map(Box::new).map(Revocations::Response)
+        };
         let read = || match self.packing {
-            Packing::List => Crl::from_der(&self.der).ok().map(Revocations::List),
-            Packing::Response => Response::from_der(&self.der).ok().map(Revocations::Response),
-            Packing::BasicResponse => {
-                Response::from_basic(&self.der).ok().map(Revocations::Response)
-            }
+            Packing::List => Crl::from_der(&self.der).ok().map(Box::new).map(Revocations::List),
+            Packing::Response => answer(Response::from_der(&self.der)),
+            Packing::BasicResponse => answer(Response::from_basic(&self.der)),
         };
         self.read.get_or_init(read).as_ref()
     }

@@ -11,7 +11,7 @@ use super::algorithm::{Algorithm, Hash, Outcome, verify};
 use super::asn1::{self, Malformed, Value, dotted, tag, trimmed};
 use super::certificate::Certificate;
 use super::cms;
-use super::crl::Revocation;
+use super::crl::{Revocation, State};
 use super::name::{CanonicalName, Name};
 use super::purpose::{issuer_raw, key_bits, may_answer_for_authority, one};
 use super::trust::Trust;
@@ -307,7 +307,8 @@ fn status(value: Value<'_>) -> Result<Status, Malformed> {
                 Some(wrapper) => wrapper.children().expect(ENUMERATED)?.content.last().copied(),
                 None => None,
             };
-            Ok(Status::Revoked(Revocation { at, on_hold: reason == Some(HOLD) }))
+            let state = if reason == Some(HOLD) { State::OnHold } else { State::Revoked };
+            Ok(Status::Revoked(Revocation { at, state }))
         }
         _ => Err(Malformed),
     }

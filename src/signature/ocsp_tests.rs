@@ -11,8 +11,7 @@ use super::*;
 use crate::signature::asn1::encode;
 use crate::signature::evidence::{Material, Packing, Proofs};
 use crate::signature::past::{Made, Occasion, settle};
-use crate::signature::path;
-use crate::signature::purpose::Purpose;
+use crate::signature::path::{self, Purpose};
 use crate::signature::testing::{Authority, DAY, NOW, time, timestamping, with_unsigned};
 use crate::signature::{SubIndication as Sub, judge, judge_detached};
 use crate::workshop::page;
@@ -309,22 +308,27 @@ fn openssl_responses_are_judged_by_their_names() {
     }
 }
 
-/// Responses made for pyHanko's tests of sliding time: Alice was revoked on 1 December 2020. Each
-/// speaks for ten minutes; her authority is the anchor, because only responses are asked here.
+/// Made for pyHanko's tests of sliding time: Alice was revoked on 1 December 2020, and so was another
+/// certificate of her authority. A response speaks for ten minutes, a list of the root for ten days.
 #[test]
 fn pyhanko_time_slides_as_its_data_say() {
     let Some(folder) = folder("ades/time-slide") else { return };
     let read = |name: &str| std::fs::read(folder.join(name)).unwrap();
-    let trust = Trust::new(vec![read("certs/interm.crt")], vec![], vec![]).unwrap();
-    let alice = trust.certificate(&read("certs/alice.crt")).unwrap();
+    let trust = Trust::new(vec![read("certs/root.crt")], vec![], vec![]).unwrap();
+    let read_certificate = |name: &str| trust.certificate(&read(name)).unwrap();
+    let alice = read_certificate("certs/alice.crt");
     let moment = |text: &str| format!("2020-{text}:00.000Z").parse::<Time>().unwrap();
-    let judged = |now: &str, made: Option<&str>, responses: &[&str]| {
+    let judged = |authority: &str, now: &str, made: Option<&str>, known: &[&str]| {
         let mut material = Material::default();
-        for day in responses {
-            material.add(Packing::Response, &read(&format!("alice-2020-{day}.ors")), None);
+        for name in known {
+            let packing = if name.ends_with("ors") { Packing::Response } else { Packing::List };
+            let (who, ending) = name.split_once(' ').unwrap();
+            let (day, kind) = ending.split_once('.').unwrap();
+            material.add(packing, &read(&format!("{who}-2020-{day}.{kind}")), None);
         }
+        let candidates = [read_certificate(authority)];
         let now = moment(now);
-        let mut path = path::judge(&trust, now, Purpose::Document, &alice, &[]);
+        let mut path = path::judge(&trust, now, Purpose::Document, &alice, &candidates);
         let proofs = Proofs::default();
         let occasion = Occasion { trust: &trust, now, material: &material, proofs: &proofs };
         settle(occasion, Made { by: made.map(moment), after: None }, &mut path);
@@ -332,20 +336,29 @@ fn pyhanko_time_slides_as_its_data_say() {
         path.findings.worst()
     };
     let (gone, late) = (Some(Sub::RevokedNoPoe), Some(Sub::TryLater));
-    for (now, made, responses, expected) in [
-        ("10-01T00:05", None, &["10-01"][..], None),
-        ("10-01T00:15", None, &["10-01"], late),
-        ("10-01T00:05", None, &[], late),
-        ("11-29T00:05", None, &["10-01"], late),
-        ("11-29T00:05", None, &["10-01", "11-29"], None),
-        ("11-29T00:05", None, &["12-10"], late),
-        ("12-10T00:05", None, &["12-10"], gone),
-        ("12-10T00:05", None, &["11-29", "12-10"], gone),
-        ("12-10T00:05", Some("11-29T00:00"), &["12-10"], None),
-        ("12-10T00:05", Some("11-29T00:00"), &["11-29"], None),
-        ("12-10T00:05", Some("11-29T00:11"), &["11-29"], late),
-        ("12-10T00:05", Some("12-05T00:00"), &["11-29", "12-10"], gone),
+    let october = &["alice 10-01.ors", "root 10-01.crl"];
+    let november = &["alice 11-29.ors", "root 11-29.crl"];
+    let december = &["alice 12-10.ors", "root 12-10.crl"];
+    let good = "certs/interm.crt";
+    for (authority, now, made, known, expected) in [
+        (good, "10-01T00:05", None, &october[..], None),
+        (good, "10-01T00:15", None, october, late),
+        (good, "10-01T00:05", None, &october[..1], late),
+        (good, "10-01T00:05", None, &october[1..], late),
+        (good, "11-29T00:05", None, november, None),
+        (good, "11-29T00:05", None, october, late),
+        (good, "11-29T00:05", None, december, late),
+        (good, "12-10T00:05", None, december, gone),
+        (good, "12-10T00:05", None, &["alice 11-29.ors", december[0], december[1]], gone),
+        (good, "12-10T00:05", Some("11-29T00:00"), december, None),
+        (good, "12-10T00:05", Some("11-29T00:00"), &[november[0], december[1]], None),
+        (good, "12-10T00:05", Some("11-29T00:11"), &[november[0], december[1]], late),
+        (good, "12-10T00:05", Some("12-05T00:00"), december, gone),
+        // Its authority was revoked, and nothing proves that Alice's response is older than that.
+        ("certs/interm-revoked.crt", "12-10T00:05", None, december, Some(Sub::RevokedNoPoe)),
+        ("certs/interm-revoked.crt", "12-10T00:05", Some("11-29T00:00"), december, late),
     ] {
-        assert_eq!(judged(now, made, responses), expected, "{now} {made:?} {responses:?}");
+        let found = judged(authority, now, made, known);
+        assert_eq!(found, expected, "{authority} {now} {made:?} {known:?}");
     }
 }

@@ -9,7 +9,8 @@ use std::sync::Arc;
 
 use super::algorithm::Outcome;
 use super::certificate::Certificate;
-use super::crl::{Crl, Revocation};
+use super::crl::{Crl, Revocation, State};
+use super::distribution::{DistributionPoint, Reasons};
 use super::evidence::{Material, Proofs, Revocations};
 use super::ocsp::{Responder, Response, Status};
 use super::path::{Path, PathHolds};
@@ -192,7 +193,7 @@ impl Sliding<'_> {
         let name = certificate.subject.short();
         let at = revocation.at.in_vietnam();
         let findings = &mut self.path.findings;
-        if revocation.on_hold {
+        if revocation.state != State::Revoked {
             let message = format!("The certificate of “{name}” is suspended since {at}.");
             return findings.doubt(Sub::TryLater, "ON_HOLD", message);
         }
@@ -223,7 +224,7 @@ impl Sliding<'_> {
         let Occasion { trust, material, .. } = self.occasion;
         let mut statements = Vec::new();
         for (index, crl) in trust.crls_of(&certificate.issuer.canonical) {
-            let outcome = trust.crl_link(index, crl, issuer);
+            let outcome = trust.crl_link(index, crl, issuer, &issuer.key);
             if let Some(mut said) = listed(crl, outcome, certificate, why) {
                 said.crl = Some(index);
                 statements.extend(self.usable(said, None, why));
@@ -234,7 +235,7 @@ impl Sliding<'_> {
                 Some(Revocations::List(crl))
                     if crl.issuer.canonical == certificate.issuer.canonical =>
                 {
-                    listed(crl, crl.verified_by(issuer), certificate, why)
+                    listed(crl, crl.verified_by(issuer, &issuer.key), certificate, why)
                 }
                 Some(Revocations::Response(response)) => {
                     self.answered(response, piece.end, certificate, issuer, why)
@@ -324,9 +325,9 @@ impl Sliding<'_> {
         let Occasion { trust, material, .. } = self.occasion;
         let known = trust
             .crls_of(&responder.issuer.canonical)
-            .map(|(index, crl)| (crl, trust.crl_link(index, crl, issuer)));
+            .map(|(index, crl)| (crl, trust.crl_link(index, crl, issuer, &issuer.key)));
         let embedded = material.pieces.iter().filter_map(|piece| match piece.read() {
-            Some(Revocations::List(crl)) => Some((crl, crl.verified_by(issuer))),
+            Some(Revocations::List(crl)) => Some((&**crl, crl.verified_by(issuer, &issuer.key))),
             _ => None,
         });
         let mut is_good = false;
@@ -357,13 +358,32 @@ fn listed(
         Outcome::Invalid => Some("its signature is not that of the authority".to_owned()),
         Outcome::Unsupported(name) => Some(format!("it is signed with {name}")),
     };
+    let problem = problem.or_else(|| {
+        let speaks = covers(crl, certificate);
+        (!speaks).then(|| "it does not speak about this certificate for every reason".to_owned())
+    });
     let Some(until) = crl.next_update.filter(|_| problem.is_none()) else {
         let silent = || "it does not say when the next one is due".to_owned();
         why.push(problem.unwrap_or_else(silent));
         return None;
     };
-    let revocation = crl.revocation(&certificate.serial);
+    let revocation = crl.entry(&certificate.issuer.canonical, &certificate.signed_serial);
+    let revocation = revocation.filter(|entry| entry.state != State::Removed);
+    // Whom a delta list does not name is only as good as the list that it continues says.
+    if crl.is_delta() && revocation.is_none() {
+        return None;
+    }
     Some(Statement { this_update: crl.this_update, until, revocation, crl: None })
+}
+
+/// Lists for some reasons only are not put together for the past.
+fn covers(crl: &Crl, certificate: &Certificate) -> bool {
+    let is_authority = certificate.constraints.is_authority;
+    let implied = DistributionPoint::implied(&certificate.issuer.canonical);
+    let points = certificate.constraints.points.iter().filter(|point| point.issuers.is_empty());
+    points
+        .chain([&implied])
+        .any(|point| !Reasons::ALL.adds_to(crl.scope.covers(point, is_authority)))
 }
 
 fn proof_words(by: Option<Time>) -> String {

@@ -6,15 +6,6 @@
 use super::asn1::{Malformed, Reader, tag};
 use super::certificate::Certificate;
 
-/// What a path is judged for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Purpose {
-    /// Signing documents.
-    Document,
-    /// Signing time-stamps (RFC 3161 §2.3).
-    Timestamp,
-}
-
 const EXTENDED_KEY_USAGE: &[u8] = &[0x55, 0x1d, 0x25];
 const NO_CHECK: &[u8] = &[0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x30, 0x01, 0x05];
 const TIME_STAMPING: &[u8] = &[0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x03, 0x08];

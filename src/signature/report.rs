@@ -234,6 +234,11 @@ impl Findings {
         self.0.retain(|(_, sub, _)| !sub.is_some_and(|sub| subs.contains(&sub)));
     }
 
+    /// The first reason that was found.
+    pub fn first(&self) -> Option<&Reason> {
+        self.0.first().map(|(_, _, reason)| reason)
+    }
+
     /// The sub-indication that decides so far.
     pub fn worst(&self) -> Option<SubIndication> {
         let (_, sub, _) = self.0.iter().min_by_key(|finding| rank(finding))?;
