@@ -176,9 +176,8 @@ impl Scope {
             let wanted = point.names.as_ref().unwrap_or(&point.issuers);
             names.iter().any(|name| wanted.contains(name))
         });
-        let kind = !self.only_attributes
-            && !(self.only_users && is_authority)
-            && !(self.only_authorities && !is_authority);
+        let excluding = if is_authority { self.only_users } else { self.only_authorities };
+        let kind = !excluding && !self.only_attributes;
         if named && kind { self.reasons.and(point.reasons) } else { Reasons::NONE }
     }
 }

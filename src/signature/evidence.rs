@@ -45,9 +45,8 @@ pub(super) struct Piece {
 impl Piece {
     /// What it says; `None` if it cannot be read.
     pub fn read(&self) -> Option<&Revocations> {
-        let answer = |read: Result<Response, Malformed>| {
-            read.ok().map(Box::new).map(Revocations::Response)
-        };
+        let answer =
+            |read: Result<Response, Malformed>| read.ok().map(Box::new).map(Revocations::Response);
         let read = || match self.packing {
             Packing::List => Crl::from_der(&self.der).ok().map(Box::new).map(Revocations::List),
             Packing::Response => answer(Response::from_der(&self.der)),

@@ -10,6 +10,8 @@ mod certificate;
 mod cms;
 mod content;
 mod crl;
+#[cfg(test)]
+mod crl_scenarios;
 mod distribution;
 mod dsa_key;
 mod evidence;
