@@ -161,6 +161,11 @@ pub const TIMESTAMPS_MAX: usize = 16;
 pub const EMBEDDED_REVOCATIONS_MAX: usize = 256;
 /// Answers read from one OCSP response; real ones have 1 (RFC 5019 §2.2.1).
 pub const OCSP_ANSWERS_MAX: usize = 64;
+/// Certificates tried as the signer of one OCSP response; there is one, or two while keys change.
+pub const OCSP_RESPONDERS_MAX: usize = 4;
+/// Looks into pieces of revocation data in one document, each of at most nine signature checks; an
+/// archive with 10 time-stamps and 30 pieces needs 30 looks for each certificate, 1,000 in all.
+pub const REVOCATION_CHECKS_MAX: usize = 2_000;
 /// How long an OCSP answer without nextUpdate says anything: newer information is always at hand
 /// there (RFC 6960 §4.2.2.1), so it is good for the day on which it was given.
 pub const OCSP_AGE_MAX: Duration = Duration::from_secs(24 * 3600);

@@ -315,3 +315,43 @@ fn describe_reasons(verdict: &signature::Verdict) -> Vec<Value> {
     let reason = |reason: &signature::Reason| json!({ "code": reason.code, "message": reason.message, "offset": reason.offset });
     verdict.reasons().iter().map(reason).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::directory::{Code, Kind};
+    use crate::signature::Trust;
+    use crate::workshop::page;
+    use crate::workshop::pki::DevPki;
+    use crate::workshop::profile::Profile;
+    use crate::workshop::sign::{self, Options, SubFilter};
+
+    #[test]
+    fn a_time_stamping_authority_signs_for_nobody() {
+        let now: Time = "2026-11-22T03:45:18.000Z".parse().unwrap();
+        let country = DevPki::generate(&Profile::built_in().with_p256_keys(), now).unwrap();
+        let officer = country.officer("H49").unwrap();
+        let signed = sign::pdf(&page::pdf("a", &[], 0), &officer, &Options::new("a", now)).unwrap();
+        let options = Options { sub_filter: SubFilter::Timestamp, ..Options::new("b", now) };
+        let stamped = sign::pdf(&signed, &country.signer("tsa").unwrap(), &options).unwrap();
+        let trust = country.trust("gov").unwrap();
+        let trust = Trust::new(trust.anchors, trust.intermediates, trust.crls).unwrap();
+        let report = signature::judge(&stamped, &trust, now);
+        let agency = Agency {
+            code: Code::parse("H49").unwrap(),
+            code_qcvn: None,
+            name: "H49".into(),
+            level: 1,
+            parent: None,
+            kind: Kind::Portal,
+            valid_from: now.date_in_vietnam(),
+            valid_until: None,
+            successors: Vec::new(),
+            host: None,
+            seals: Vec::new(),
+        };
+        let roles = report.signatures.iter().map(|one| SignerRole::of(one, &agency));
+        assert!(roles.eq([SignerRole::Person, SignerRole::Unknown]));
+        assert!(report.signatures.iter().all(|one| one.passed().is_some()), "{report:?}");
+    }
+}

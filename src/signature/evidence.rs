@@ -3,10 +3,11 @@
 //! Revocation data from a document is never trusted for standing there (C6); each list and response
 //! is verified like one from anywhere else, when it is needed and not before.
 
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 
+use super::algorithm::Outcome;
 use super::asn1::{Malformed, Value, tag};
 use super::certificate::Certificate;
 use super::cms::{SignedData, SignerInfo, oid};
@@ -14,7 +15,8 @@ use super::crl::Crl;
 use super::ocsp::Response;
 use super::timestamp::Existed;
 use super::trust::Trust;
-use crate::limits::{CERTIFICATES_MAX, EMBEDDED_REVOCATIONS_MAX};
+use crate::digest::Sha256;
+use crate::limits::{CERTIFICATES_MAX, EMBEDDED_REVOCATIONS_MAX, REVOCATION_CHECKS_MAX};
 
 /// How a piece of revocation data is packed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +42,8 @@ pub(super) struct Piece {
     /// Where it ends in the file, if a time-stamp over the file could cover it.
     pub end: Option<u64>,
     read: OnceCell<Option<Revocations>>,
+    /// Whether a list was made by these keys.
+    verified: RefCell<Vec<(Sha256, Outcome)>>,
 }
 
 impl Piece {
@@ -54,13 +58,26 @@ impl Piece {
         };
         self.read.get_or_init(read).as_ref()
     }
+
+    /// Whether `issuer` made `crl`, which is this piece.
+    pub fn verified_by(&self, crl: &Crl, issuer: &Certificate) -> Outcome {
+        let mut verified = self.verified.borrow_mut();
+        if let Some((_, known)) = verified.iter().find(|(key, _)| *key == issuer.fingerprint) {
+            return known.clone();
+        }
+        let outcome = crl.verified_by(issuer, &issuer.key);
+        verified.push((issuer.fingerprint, outcome.clone()));
+        outcome
+    }
 }
 
 /// Everything a document brings along; cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Material {
-    pub pieces: Vec<Rc<Piece>>,
+    pieces: Vec<Rc<Piece>>,
     pub certificates: Vec<Arc<Certificate>>,
+    /// Pieces that were looked into for some certificate, in the whole document.
+    spent: Rc<Cell<usize>>,
 }
 
 /// id-ri-ocsp-response (RFC 5940 §2.1).
@@ -69,9 +86,18 @@ const OTHER_OCSP: &[u8] = &[0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x10, 0x02];
 impl Material {
     pub fn add(&mut self, packing: Packing, der: &[u8], end: Option<u64>) {
         if self.pieces.len() < EMBEDDED_REVOCATIONS_MAX {
-            let piece = Piece { packing, der: der.to_vec(), end, read: OnceCell::new() };
+            let (read, verified) = (OnceCell::new(), RefCell::default());
+            let piece = Piece { packing, der: der.to_vec(), end, read, verified };
             self.pieces.push(Rc::new(piece));
         }
+    }
+
+    /// The pieces, while the document's budget for them lasts.
+    pub fn within_budget(&self) -> impl Iterator<Item = &Rc<Piece>> {
+        self.pieces.iter().take_while(|_| {
+            self.spent.set(self.spent.get() + 1);
+            self.spent.get() <= REVOCATION_CHECKS_MAX
+        })
     }
 
     /// A certificate that cannot be read is left out.

@@ -16,7 +16,7 @@ use super::name::{CanonicalName, Name};
 use super::purpose::{issuer_raw, key_bits, may_answer_for_authority, one};
 use super::trust::Trust;
 use crate::clock::Time;
-use crate::limits::{CERTIFICATES_MAX, OCSP_AGE_MAX, OCSP_ANSWERS_MAX};
+use crate::limits::{CERTIFICATES_MAX, OCSP_AGE_MAX, OCSP_ANSWERS_MAX, OCSP_RESPONDERS_MAX};
 
 /// Why a response decides nothing about a certificate.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -186,7 +186,8 @@ impl Response {
         let embedded = self.certificates.iter().filter_map(|der| trust.certificate(der).ok());
         let known = strangers.iter().cloned().chain(trust.all().cloned());
         let mut worst = Unusable::Responder;
-        for candidate in embedded.chain(known).filter(|candidate| self.is_named(candidate)) {
+        let named = embedded.chain(known).filter(|candidate| self.is_named(candidate));
+        for candidate in named.take(OCSP_RESPONDERS_MAX) {
             match self.appointed(trust, issuer, &candidate) {
                 Ok(()) => return Ok(Responder::Appointed(candidate)),
                 Err(why) => worst = why,

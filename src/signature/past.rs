@@ -147,7 +147,7 @@ impl Sliding<'_> {
         if let Some(statement) = statements.iter().find(|one| one.revocation.is_some())
             && let Some(revocation) = statement.revocation
         {
-            self.path.crls.extend(statement.crl);
+            self.used(statement.crl);
             return self.revoked(depth, certificate, revocation);
         }
         let (existed, end) = (self.existed(), certificate.not_after);
@@ -162,10 +162,15 @@ impl Sliding<'_> {
                     ));
                 }
                 self.control = self.control.min(statement.until);
-                self.path.crls.extend(statement.crl);
+                self.used(statement.crl);
             }
             None => self.unknown(certificate, issuer, &why),
         }
+    }
+
+    fn used(&mut self, crl: Option<usize>) {
+        let crls = &mut self.path.crls;
+        crls.extend(crl.filter(|index| !crls.contains(index)));
     }
 
     fn unknown(&mut self, certificate: &Certificate, issuer: &Certificate, why: &[String]) {
@@ -230,12 +235,12 @@ impl Sliding<'_> {
                 statements.extend(self.usable(said, None, why));
             }
         }
-        for piece in &material.pieces {
+        for piece in material.within_budget() {
             let said = match piece.read() {
                 Some(Revocations::List(crl))
                     if crl.issuer.canonical == certificate.issuer.canonical =>
                 {
-                    listed(crl, crl.verified_by(issuer, &issuer.key), certificate, why)
+                    listed(crl, piece.verified_by(crl, issuer), certificate, why)
                 }
                 Some(Revocations::Response(response)) => {
                     self.answered(response, piece.end, certificate, issuer, why)
@@ -326,8 +331,8 @@ impl Sliding<'_> {
         let known = trust
             .crls_of(&responder.issuer.canonical)
             .map(|(index, crl)| (crl, trust.crl_link(index, crl, issuer, &issuer.key)));
-        let embedded = material.pieces.iter().filter_map(|piece| match piece.read() {
-            Some(Revocations::List(crl)) => Some((&**crl, crl.verified_by(issuer, &issuer.key))),
+        let embedded = material.within_budget().filter_map(|piece| match piece.read() {
+            Some(Revocations::List(crl)) => Some((&**crl, piece.verified_by(crl, issuer))),
             _ => None,
         });
         let mut is_good = false;
