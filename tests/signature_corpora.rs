@@ -217,6 +217,36 @@ fn archived_files_of_pyhanko_pass_while_their_last_time_stamp_does() {
     }
 }
 
+/// Whatever is changed in an archived file, nothing proves another time, and no newer signature passes
+/// with it.
+#[test]
+fn no_changed_byte_of_an_archived_file_proves_another_time() {
+    if files("pyhanko").is_none() {
+        return;
+    }
+    let trust = Trust::new(vec![pyhanko("root/root.cert.pem")], vec![], vec![]).unwrap();
+    let (now, stamped) = ("2020-12-01T00:00:00.000Z", "2020-11-01T00:00:00.000Z");
+    let (now, stamped) = (now.parse().unwrap(), stamped.parse().unwrap());
+    let path = corpora().join("pyhanko/pdf/pades-lta-dss-indirect-arrs-test.pdf");
+    let bytes = std::fs::read(path).unwrap();
+    let honest = judge(&bytes, &trust, now);
+    assert_eq!(honest.indication(), Some(Indication::TotalPassed));
+    for at in (0..bytes.len()).step_by(53) {
+        for change in [1, 0x80] {
+            let mut changed = bytes.clone();
+            changed[at] ^= change;
+            for signature in judge(&changed, &trust, now).signatures {
+                let time = signature.best_time;
+                assert!(time.is_none_or(|time| time == stamped), "byte {at}: {time:?}");
+            }
+        }
+        for signature in judge(&&bytes[..at], &trust, now).signatures {
+            let time = signature.best_time;
+            assert!(time.is_none_or(|time| time == stamped), "cut at {at}: {time:?}");
+        }
+    }
+}
+
 /// The makers' own roots, at a time when the certificates were valid: only a CRL is missing.
 #[test]
 fn pyhanko_files_pass_up_to_revocation_with_their_root() {
