@@ -308,6 +308,38 @@ fn openssl_responses_are_judged_by_their_names() {
     }
 }
 
+/// A real signature of 2018 with adbe-revocationInfoArchival: the response is by a responder whom the
+/// authority appointed.
+#[test]
+fn a_response_in_a_real_signed_attribute_counts() {
+    let Some(folder) = folder("../dss/dss-pades/validation") else { return };
+    let pdf = std::fs::read(folder.join("adbe_ocsp_signed.pdf")).unwrap();
+    let text = String::from_utf8_lossy(&pdf);
+    // A page has /Contents, too.
+    let (_, rest) = text.split_once("/Contents<3082").unwrap();
+    let digits = format!("3082{}", rest.split('>').next().unwrap());
+    let digits = digits.as_bytes();
+    let digit = |byte: u8| char::from(byte).to_digit(16).unwrap();
+    let value: Vec<u8> = digits
+        .chunks(2)
+        .map(|pair| u8::try_from(digit(pair[0]) << 4 | digit(pair[1])).unwrap())
+        .collect();
+    let data = cms::SignedData::parse(&value).unwrap();
+    let certificates = data.certificates.iter().map(|der| Certificate::from_der(der).unwrap());
+    let mut certificates: Vec<_> = certificates.collect();
+    certificates.retain(|certificate| certificate.constraints.is_authority);
+    let trust = Trust::new(vec![certificates[0].der.to_vec()], vec![], vec![]).unwrap();
+    let sub = |now: &str| {
+        let report = judge(&pdf, &trust, now.parse().unwrap());
+        let verdict = &report.signatures[0].verdict;
+        (verdict.sub_indication(), verdict.reasons().first().map(|reason| reason.message.clone()))
+    };
+    assert_eq!(sub("2018-11-13T16:00:00.000Z").0, None);
+    let (late, why) = sub("2018-11-14T16:00:00.000Z");
+    assert_eq!(late, Some(Sub::TryLater));
+    assert!(why.as_deref().is_some_and(|why| why.contains("ran out on")), "{why:?}");
+}
+
 /// Made for pyHanko's tests of sliding time: Alice was revoked on 1 December 2020, and so was another
 /// certificate of her authority. A response speaks for ten minutes, a list of the root for ten days.
 #[test]
