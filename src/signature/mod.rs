@@ -26,6 +26,8 @@ mod past;
 mod path;
 mod pdf;
 mod policy;
+#[cfg(test)]
+mod policy_tree;
 mod purpose;
 mod report;
 mod revocation;
