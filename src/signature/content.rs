@@ -10,20 +10,20 @@ use super::algorithm::Hash;
 use crate::limits::{HASH_WINDOW_SIZE, PLAIN_MESSAGE_SIZE_MAX};
 use crate::source::{Source, Unreadable};
 
-/// The longest beginning of a source that was hashed. Signatures of one document share nearly all
-/// of it: in the order of signing, each goes on where the one before left off.
+/// The beginnings of a source that were hashed, one for each of its contents. Signatures of one
+/// document share nearly all of it: a later one goes on where an earlier one left off.
 #[derive(Default)]
-pub(super) struct Beginning(RefCell<Option<(Hash, u64, Context)>>);
+pub(super) struct Beginning(RefCell<Vec<(Hash, u64, Context)>>);
 
 impl Beginning {
     fn before(&self, hash: &Hash, end: u64) -> Option<(u64, Context)> {
         let known = self.0.borrow();
-        let (_, size, context) = known.as_ref().filter(|(h, size, _)| h == hash && *size <= end)?;
-        Some((*size, context.clone()))
+        let fits = known.iter().filter(|(other, size, _)| other == hash && *size <= end);
+        fits.max_by_key(|(_, size, _)| *size).map(|(_, size, context)| (*size, context.clone()))
     }
 
     fn keep(&self, hash: &Hash, size: u64, context: &Context) {
-        *self.0.borrow_mut() = Some((hash.clone(), size, context.clone()));
+        self.0.borrow_mut().push((hash.clone(), size, context.clone()));
     }
 }
 
@@ -181,7 +181,8 @@ mod tests {
         assert_eq!(digest(&Hash::Sha256, 3_000, 4_000, 5_000), expected(3_000, 4_000, 5_000));
         source.from.set(3_000);
         assert_eq!(digest(&Hash::Sha256, 6_000, 7_000, 9_000), expected(6_000, 7_000, 9_000));
-        assert_eq!(digest(&Hash::Sha256, 5_999, 7_000, 9_000), Err(Unreadable));
+        assert_eq!(digest(&Hash::Sha256, 5_999, 7_000, 9_000), expected(5_999, 7_000, 9_000));
+        assert_eq!(digest(&Hash::Sha256, 2_999, 7_000, 9_000), Err(Unreadable));
         assert_eq!(digest(&Hash::Sha384, 8_000, 8_500, 9_000), Err(Unreadable));
     }
 

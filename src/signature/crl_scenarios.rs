@@ -8,7 +8,7 @@ use rcgen::{BasicConstraints, CertificateParams, CustomExtension, IsCa, SigningK
 use super::asn1::{encode, tag};
 use super::certificate::Certificate;
 use super::crl::Crl;
-use super::path::{Path, judge};
+use super::path::{Path, Purpose, judge};
 use super::report::SubIndication as Sub;
 use super::testing::{Authority, NOW, time};
 use super::trust::Trust;
@@ -128,7 +128,7 @@ fn run(root: &Authority, others: &[&Authority], crls: Vec<Vec<u8>>, leaf: &Autho
     let others = others.iter().map(|other| other.certificate.der().to_vec()).collect();
     let trust = Trust::new(vec![root.certificate.der().to_vec()], others, crls).unwrap();
     let signer = Arc::new(Certificate::from_der(leaf.certificate.der()).unwrap());
-    judge(&trust, time(NOW), &signer, &[])
+    judge(&trust, time(NOW), Purpose::Document, &signer, &[])
 }
 
 fn worst(root: &Authority, crls: Vec<Vec<u8>>, leaf: &Authority) -> Option<Sub> {
@@ -261,7 +261,7 @@ fn a_list_that_revokes_its_own_signer_decides_nothing_else() {
         let others = vec![certificate.der().to_vec()];
         let trust = Trust::new(anchors, others, vec![list.signed_by(&publisher)]).unwrap();
         let signer = Arc::new(Certificate::from_der(leaf.certificate.der()).unwrap());
-        judge(&trust, time(NOW), &signer, &[]).findings.worst()
+        judge(&trust, time(NOW), Purpose::Document, &signer, &[]).findings.worst()
     };
     let list = List::new().scope(&[0x84, 1, 0xff]);
     assert_eq!(check(list.clone()), None);

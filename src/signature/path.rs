@@ -1,8 +1,8 @@
 //! The way from a certificate to a trust anchor.
 //!
 //! [`Search`] builds paths depth first within a budget; [`super::validation`] judges each that
-//! reaches an anchor. Everything is judged at `now`: without proofs of existence no earlier time
-//! can be assumed.
+//! reaches an anchor. Everything is judged at `now`; [`super::past`] asks the questions of time again
+//! where a proof of existence allows an earlier one.
 
 use std::borrow::Cow;
 use std::cell::Cell;
@@ -10,8 +10,9 @@ use std::sync::Arc;
 
 use super::algorithm::{Key, Outcome};
 use super::certificate::Certificate;
-use super::crl::Crl;
+use super::crl::{Crl, Revocation};
 use super::name::CanonicalName;
+use super::past::Settled;
 use super::policy::{InitialPolicies, ValidPolicy};
 use super::report::{Findings, SubIndication as Sub};
 use super::trust::Trust;
@@ -35,6 +36,17 @@ pub(super) struct Path {
     pub findings: Findings,
     pub quirks: Vec<String>,
     pub holds: Option<PathHolds>,
+    /// Certificates that are revoked or suspended now, by their position in the chain.
+    pub revoked: Vec<(usize, Revocation)>,
+    /// Certificates of which that is unknown.
+    pub unknown: Vec<usize>,
+}
+
+impl PathHolds {
+    /// The questions that depend on the time were answered elsewhere.
+    pub fn settled(_: &Settled) -> Self {
+        Self(())
+    }
 }
 
 /// What the last key of a path is to be used for.
@@ -42,6 +54,8 @@ pub(super) struct Path {
 pub(super) enum Purpose {
     /// Signing documents.
     Document,
+    /// Signing time-stamps and nothing else (RFC 3161 §2.3).
+    Timestamp,
     /// Signing revocation lists.
     RevocationList,
     /// Anything: the caller judges it.
@@ -70,10 +84,11 @@ impl Request<'_> {
     }
 }
 
-/// Finds the best path for a document's `signer`.
+/// Finds the best path for `signer`, of a document or a time-stamp.
 pub(super) fn judge(
     trust: &Trust,
     now: Time,
+    purpose: Purpose,
     signer: &Arc<Certificate>,
     candidates: &[Arc<Certificate>],
 ) -> Path {
@@ -81,7 +96,7 @@ pub(super) fn judge(
         trust,
         now,
         candidates,
-        purpose: Purpose::Document,
+        purpose,
         policies: &InitialPolicies::default(),
         asks_revocation: true,
         asks_strength: true,
@@ -403,7 +418,7 @@ mod tests {
             |list: &[&Authority]| list.iter().map(|a| a.certificate.der().to_vec()).collect();
         let trust = Trust::new(ders(anchors), ders(middles), crls).unwrap();
         let signer = Arc::new(Certificate::from_der(leaf.certificate.der()).unwrap());
-        let path = judge(&trust, time(now), &signer, &[]);
+        let path = judge(&trust, time(now), Purpose::Document, &signer, &[]);
         (path.findings.worst(), path)
     }
 

@@ -10,6 +10,7 @@ use super::crl::Revocation;
 use super::name_constraints::Breach;
 use super::path::{Path, Purpose, Search, dead_end, working_key};
 use super::policy::{NoPolicy, PolicyState};
+use super::purpose::is_for_timestamps_only;
 use super::report::SubIndication as Sub;
 use super::revocation::{self, Status};
 use crate::limits::NAME_COMPARISONS_MAX;
@@ -90,6 +91,7 @@ impl Judge<'_> {
     fn target(&mut self, certificate: &Certificate) {
         match self.search.request.purpose {
             Purpose::Document => self.signer(certificate),
+            Purpose::Timestamp => self.timestamper(certificate),
             Purpose::RevocationList if !certificate.constraints.may_sign_crls() => {
                 let name = certificate.subject.short();
                 let message = format!("The key of “{name}” is not meant for revocation lists.");
@@ -130,6 +132,20 @@ impl Judge<'_> {
                 .quirks
                 .push(format!("the extended key usage of “{name}” names no use for documents")),
             None => {}
+        }
+    }
+
+    fn timestamper(&mut self, certificate: &Certificate) {
+        let name = certificate.subject.short();
+        if !certificate.constraints.may_sign_documents() {
+            let message = format!("The key of “{name}” is not meant for signing.");
+            self.doubt(Sub::ChainConstraintsFailure, "KEY_USAGE", message);
+        }
+        if !is_for_timestamps_only(certificate) {
+            let message = format!(
+                "The certificate of “{name}” is not made for time-stamps and for nothing else."
+            );
+            self.doubt(Sub::ChainConstraintsFailure, "TSA_PURPOSE", message);
         }
     }
 
@@ -256,6 +272,7 @@ impl Judge<'_> {
             Status::Good => return,
             Status::Revoked(revocation) => return self.revoked(depth, name, revocation),
             Status::OnHold(revocation) => {
+                self.path.revoked.push((depth, revocation));
                 let at = revocation.at.in_vietnam();
                 let message = format!("The certificate of “{name}” is suspended since {at}.");
                 return self.doubt(Sub::TryLater, "ON_HOLD", message);
@@ -267,10 +284,12 @@ impl Judge<'_> {
             "Whether the certificate of “{name}” was revoked is unknown: the revocation list of \
              “{authority}” is needed, and {why}."
         );
+        self.path.unknown.push(depth);
         self.doubt(Sub::TryLater, "CRL_MISSING", message);
     }
 
     fn revoked(&mut self, depth: usize, name: &str, revocation: Revocation) {
+        self.path.revoked.push((depth, revocation));
         let at = revocation.at.in_vietnam();
         let message = format!(
             "The certificate of “{name}” was revoked on {at}, and nothing proves that the \

@@ -14,6 +14,7 @@ mod range;
 mod rules;
 #[cfg(test)]
 mod scenarios;
+mod store;
 mod updates;
 mod xref;
 
@@ -24,8 +25,9 @@ use self::fields::{SignedField, form};
 use self::file::{Fault, File};
 use self::judgement::Judge;
 use self::range::SignatureValue;
+use super::evidence::Proofs;
 use super::message::bare;
-use super::report::{Findings, Format, Kind, Report, SubIndication as Sub};
+use super::report::{Findings, Format, Kind, Report, Signature, SubIndication as Sub};
 use super::trust::Trust;
 use crate::clock::Time;
 use crate::limits::SIGNATURES_MAX;
@@ -79,13 +81,33 @@ fn judge_document(document: &Document<'_>, trust: &Trust, now: Time) -> Result<R
         .filter(|value| value.certification == Some(1))
         .map(|value| value.end);
     let locked_from = locks.min();
-    let judge = Judge { document, last: &last, members: &form.members, trust, now, locked_from };
-    for candidate in candidates {
-        let mut signature = judge.signature(candidate);
-        signature.index = report.signatures.len();
-        report.signatures.push(signature);
+    let material = store::material(document, &last, trust)?;
+    let members = &form.members;
+    let judge = Judge { document, last: &last, members, trust, now, locked_from, material };
+    report.signatures.extend(in_turn(&judge, candidates));
+    for (index, signature) in report.signatures.iter_mut().enumerate() {
+        signature.index = index;
     }
     Ok(report)
+}
+
+/// Time-stamps over the file first, the newest before those it covers: each proves how old the ones
+/// inside are. Then the signatures; the result is in the order of `candidates`.
+fn in_turn(judge: &Judge<'_>, candidates: Vec<Candidate>) -> Vec<Signature> {
+    let mut proofs = Proofs::default();
+    let mut judged: Vec<Option<Signature>> = candidates.iter().map(|_| None).collect();
+    let mut waiting = Vec::new();
+    for (slot, candidate) in judged.iter_mut().zip(candidates).rev() {
+        if candidate.format == Format::PdfTimestamp {
+            *slot = Some(judge.timestamp(candidate, &mut proofs));
+        } else {
+            waiting.push((slot, candidate));
+        }
+    }
+    for (slot, candidate) in waiting {
+        *slot = Some(judge.signature(candidate, &proofs));
+    }
+    judged.into_iter().flatten().collect()
 }
 
 /// A signature field and what its value says.

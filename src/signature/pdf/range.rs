@@ -1,6 +1,7 @@
 //! The signature dictionary and its byte range: P1, P3, P4, P8, P9 of the attack list.
 
 use super::super::report::{Findings, Format, SubIndication as Sub};
+use super::super::signer::Place;
 use super::document::{Document, Loaded, View};
 use super::file::Fault;
 use super::object::{Dictionary, Object};
@@ -21,6 +22,13 @@ pub(super) struct SignatureValue {
     pub claimed: Option<Vec<u8>>,
     /// The certification level, if this signature certifies.
     pub certification: Option<i64>,
+}
+
+impl SignatureValue {
+    /// Where the value stands in the file.
+    pub fn place(&self) -> Place {
+        Place { covered: self.gap_start, end: self.gap_end }
+    }
 }
 
 pub(super) fn format(dictionary: &Dictionary) -> Format {
