@@ -118,6 +118,9 @@ pub const PATH_CHECKS_MAX: usize = 100;
 pub const PDF_REVISIONS_MAX: usize = 1_024;
 /// Objects in one PDF (ISO 32000-1 annex C: 8,388,607).
 pub const PDF_OBJECTS_MAX: usize = 1_000_000;
+/// Objects visited in one PDF, over all its signatures: each compares its own revision with the
+/// last. Five signatures in a file of a million objects.
+pub const PDF_STEPS_MAX: usize = 10 * PDF_OBJECTS_MAX;
 /// Nesting of PDF arrays and dictionaries.
 pub const PDF_DEPTH_MAX: usize = 64;
 /// Bytes that all inflated streams of one PDF may have together.

@@ -11,7 +11,6 @@ use super::document::{Document, Loaded, View};
 use super::file::Fault;
 use super::object::{Dictionary, Object};
 use super::rules;
-use crate::limits::PDF_OBJECTS_MAX;
 
 /// From where an object is referred to in the signed version.
 pub(super) mod role {
@@ -54,7 +53,7 @@ pub(super) fn judge<'a>(
     is_locked: bool,
 ) -> Result<(Findings, BTreeSet<&'static str>), Fault> {
     let Versions { signed, last, .. } = versions;
-    let (roles, broken) = roles(document, signed)?;
+    let Graph { roles, broken, .. } = graph(document, signed)?;
     let findings = Findings::default();
     let quirks = BTreeSet::new();
     let mut diff = Diff { document, versions, roles, is_locked, findings, quirks };
@@ -211,12 +210,22 @@ pub(super) fn differing<'a>(old: &'a Dictionary, new: &'a Dictionary) -> Vec<&'a
     keys.into_iter().filter(differs).map(Vec::as_slice).collect()
 }
 
-/// Walks everything that a version refers to; also gives the place of an object that is broken.
-fn roles(document: &Document<'_>, view: &View) -> Result<(HashMap<u32, u8>, Option<u64>), Fault> {
+/// What a version refers to.
+pub(super) struct Graph {
+    /// Every object that is referred to, and from where.
+    pub roles: HashMap<u32, u8>,
+    /// The place of an object that is broken.
+    pub broken: Option<u64>,
+    /// Objects that are referred to and cannot be read or do not exist.
+    pub missing: BTreeSet<u32>,
+}
+
+/// Walks everything that a version refers to.
+pub(super) fn graph(document: &Document<'_>, view: &View) -> Result<Graph, Fault> {
     let mut roles: HashMap<u32, u8> = HashMap::new();
     let mut waiting: Vec<(u32, u8)> = Vec::new();
-    let mut steps = 0_usize;
     let mut broken = None;
+    let mut missing = BTreeSet::new();
     // Other trailer entries show nothing; LibreOffice's /AdditionalStreams even dangles.
     let mut roots = Dictionary::default();
     for key in ["Root", "Info"] {
@@ -235,23 +244,20 @@ fn roles(document: &Document<'_>, view: &View) -> Result<(HashMap<u32, u8>, Opti
         if walked {
             continue;
         }
-        steps += 1;
-        if steps > PDF_OBJECTS_MAX {
-            return Err(Fault::OverBudget);
-        }
-        let loaded = match document.load(view, number) {
-            Ok(loaded) => loaded,
+        document.spend_steps(1)?;
+        match document.load(view, number) {
+            Ok(Some(loaded)) => collect(&loaded.object, role, is_store, &mut waiting),
+            Ok(None) => {
+                missing.insert(number);
+            }
             Err(Fault::Broken(offset)) => {
                 broken = Some(offset);
-                continue;
+                missing.insert(number);
             }
             Err(fault) => return Err(fault),
-        };
-        if let Some(loaded) = loaded {
-            collect(&loaded.object, role, is_store, &mut waiting);
         }
     }
-    Ok((roles, broken))
+    Ok(Graph { roles, broken, missing })
 }
 
 fn scan(dictionary: &Dictionary, store: u8, waiting: &mut Vec<(u32, u8)>) {

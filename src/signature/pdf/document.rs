@@ -1,6 +1,6 @@
 //! A PDF as one of its revisions shows it: objects by number.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeSet, HashMap};
 use std::rc::Rc;
 
@@ -8,7 +8,7 @@ use super::file::{Fault, File};
 use super::inflate::{InflateBudget, decode};
 use super::object::{Dictionary, Lexer, Object, SyntaxError};
 use super::xref::{self, Entry, Section};
-use crate::limits::PDF_OBJECTS_MAX;
+use crate::limits::{PDF_OBJECTS_MAX, PDF_STEPS_MAX};
 
 /// The whole file: its cross-reference sections and the objects read so far.
 pub(super) struct Document<'a> {
@@ -16,6 +16,8 @@ pub(super) struct Document<'a> {
     /// Newest first.
     pub sections: Vec<Section>,
     inflated: InflateBudget,
+    /// Objects that may still be visited: every signature walks its own revision.
+    steps: Cell<usize>,
     loaded: RefCell<HashMap<Place, Rc<Loaded>>>,
     containers: RefCell<HashMap<u64, Rc<Container>>>,
 }
@@ -77,6 +79,7 @@ impl<'a> Document<'a> {
                 file,
                 sections,
                 inflated,
+                steps: Cell::new(PDF_STEPS_MAX),
                 loaded: RefCell::default(),
                 containers: RefCell::default(),
             }),
@@ -84,14 +87,21 @@ impl<'a> Document<'a> {
         }
     }
 
+    /// Takes from the number of objects that may be visited in this file.
+    pub fn spend_steps(&self, count: usize) -> Result<(), Fault> {
+        self.steps.set(self.steps.get().checked_sub(count).ok_or(Fault::OverBudget)?);
+        Ok(())
+    }
+
     /// The file without its `newer` newest sections.
-    pub fn view(&self, newer: usize, limit: u64) -> View {
+    pub fn view(&self, newer: usize, limit: u64) -> Result<View, Fault> {
         let mut entries = HashMap::new();
         for section in self.sections.iter().skip(newer).rev() {
+            self.spend_steps(section.entries.len())?;
             entries.extend(section.entries.iter().map(|(number, entry)| (*number, *entry)));
         }
         let trailer = self.sections.get(newer).map(|s| s.trailer.clone()).unwrap_or_default();
-        View { entries, trailer, limit }
+        Ok(View { entries, trailer, limit })
     }
 
     /// The object with this number; `None` if the view has none.
@@ -224,6 +234,9 @@ impl<'a> Document<'a> {
         let count = dictionary.unsigned("N").ok_or(broken)?;
         let first = dictionary.unsigned("First").and_then(|n| usize::try_from(n).ok());
         let first = first.ok_or(broken)?;
+        if count > u64::try_from(PDF_OBJECTS_MAX).unwrap_or(u64::MAX) {
+            return Err(Fault::OverBudget);
+        }
         let mut objects = Vec::new();
         let mut lexer = Lexer::new(&bytes, 0, &self.file.values);
         for _ in 0..count {

@@ -25,6 +25,8 @@ pub(super) struct Judge<'a> {
     pub now: Time,
     /// End of the first certification that forbids every change.
     pub locked_from: Option<u64>,
+    /// Where the two views of the file differ.
+    pub differing: &'a [u64],
 }
 
 impl Judge<'_> {
@@ -37,6 +39,16 @@ impl Judge<'_> {
             match self.surroundings(value, &mut findings, &mut quirks) {
                 Ok(found) => coverage = found,
                 Err(fault) => add_fault(&mut findings, fault),
+            }
+            // What differs after the signed bytes was judged as an update.
+            if let Some(place) = self.differing.iter().find(|&&place| place < value.end) {
+                findings.doubt_at(
+                    Sub::SigConstraintsFailure,
+                    "VIEWS_DIFFER",
+                    "Programs may show different documents: an object stands in the signed bytes \
+                     in two versions.",
+                    Some(*place),
+                );
             }
             judged = self.cms(value, &mut findings, &mut quirks);
             if judged.signing_time.is_none() {
@@ -136,7 +148,7 @@ impl Judge<'_> {
             );
             return Ok(Coverage::Partial);
         };
-        let signed = document.view(newer, value.end);
+        let signed = document.view(newer, value.end)?;
         if !self.leads_to(&signed, value)? {
             findings.failed_at(
                 Sub::FormatFailure,

@@ -9,14 +9,17 @@ mod fields;
 mod file;
 mod inflate;
 mod judgement;
+mod linear;
 mod object;
 mod range;
 mod rules;
 #[cfg(test)]
 mod scenarios;
 mod updates;
+mod views;
 mod xref;
 
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use self::document::{Document, Loaded, View};
@@ -24,8 +27,9 @@ use self::fields::{SignedField, form};
 use self::file::{Fault, File};
 use self::judgement::Judge;
 use self::range::SignatureValue;
+use self::views::Survey;
 use super::message::bare;
-use super::report::{Findings, Format, Kind, Report, SubIndication as Sub};
+use super::report::{Findings, Format, Kind, Report, Signature, SubIndication as Sub};
 use super::trust::Trust;
 use crate::clock::Time;
 use crate::limits::SIGNATURES_MAX;
@@ -55,7 +59,7 @@ pub(super) fn judge(source: &dyn Source, trust: &Trust, now: Time) -> Report {
 }
 
 fn judge_document(document: &Document<'_>, trust: &Trust, now: Time) -> Result<Report, Fault> {
-    let last = document.view(0, document.file.size);
+    let last = document.view(0, document.file.size)?;
     let form = form(document, &last)?;
     if form.signed.is_empty() {
         return without_fields(document, &last);
@@ -79,13 +83,42 @@ fn judge_document(document: &Document<'_>, trust: &Trust, now: Time) -> Result<R
         .filter(|value| value.certification == Some(1))
         .map(|value| value.end);
     let locked_from = locks.min();
-    let judge = Judge { document, last: &last, members: &form.members, trust, now, locked_from };
+    let survey = views::survey(document, &last, &signature_places(&candidates))?;
+    let judge = Judge {
+        document,
+        last: &last,
+        members: &form.members,
+        trust,
+        now,
+        locked_from,
+        differing: &survey.differing,
+    };
     for candidate in candidates {
         let mut signature = judge.signature(candidate);
         signature.index = report.signatures.len();
         report.signatures.push(signature);
     }
+    report.signatures.extend(unreachable(&survey, report.signatures.len()));
+    report.quirks.extend(survey.quirks.into_iter().map(str::to_owned));
     Ok(report)
+}
+
+fn signature_places(candidates: &[Candidate]) -> BTreeSet<u64> {
+    candidates.iter().filter_map(|c| c.loaded.as_ref().map(|loaded| loaded.place.0)).collect()
+}
+
+/// What stands for the signatures that the form does not show.
+fn unreachable(survey: &Survey, index: usize) -> Option<Signature> {
+    let mut findings = Findings::default();
+    for offset in &survey.unreachable {
+        findings.failed_at(
+            Sub::FormatFailure,
+            "SIGNATURE_UNREACHABLE",
+            "The file contains a signature that its form does not show.",
+            Some(*offset),
+        );
+    }
+    (!findings.is_empty()).then(|| bare(index, Format::PdfOther, findings.conclude(None)))
 }
 
 /// A signature field and what its value says.
@@ -147,24 +180,14 @@ fn refuse_shared(candidates: &mut [Candidate]) {
 
 /// A form without signed fields may still hide a signature.
 fn without_fields(document: &Document<'_>, last: &View) -> Result<Report, Fault> {
-    let Some(offset) = looks_signed(&document.file)? else {
-        return Ok(Report::unsigned(Kind::Pdf));
-    };
-    let root = document.root(last)?;
-    let permissions = document.dictionary(last, &root, "Perms")?.unwrap_or_default();
     let mut report = Report::unsigned(Kind::Pdf);
-    if permissions.get("UR3").is_some() || permissions.get("UR").is_some() {
-        report.quirks.push("usage rights of a reader program are present; no signature".to_owned());
+    if looks_signed(&document.file)?.is_none() {
         return Ok(report);
     }
-    let mut findings = Findings::default();
-    findings.failed_at(
-        Sub::FormatFailure,
-        "SIGNATURE_UNREACHABLE",
-        "The file contains a signature that its form does not show.",
-        Some(offset),
-    );
-    Ok(one(findings))
+    let survey = views::survey(document, last, &BTreeSet::new())?;
+    report.signatures.extend(unreachable(&survey, 0));
+    report.quirks.extend(survey.quirks.into_iter().map(str::to_owned));
+    Ok(report)
 }
 
 fn looks_signed(file: &File<'_>) -> Result<Option<u64>, Fault> {
