@@ -90,13 +90,4 @@ impl Authority {
         let issuer = Issuer::from_params(&self.params, &self.key);
         params.signed_by(&issuer).unwrap().der().to_vec()
     }
-
-    /// IssuerAndSerialNumber in DER.
-    pub fn issuer_and_serial(&self) -> Vec<u8> {
-        use super::asn1::{encode, tag};
-        let der = self.certificate.der();
-        let (_, parsed) = x509_parser::parse_x509_certificate(der).unwrap();
-        let serial = encode(tag::INTEGER, &[parsed.raw_serial()]);
-        encode(tag::SEQUENCE, &[parsed.issuer().as_raw(), &serial])
-    }
 }

@@ -10,6 +10,7 @@ use super::super::report::{Findings, SubIndication as Sub};
 use super::document::{Document, Loaded, View};
 use super::file::Fault;
 use super::object::{Dictionary, Object};
+use super::range::Lock;
 use super::rules;
 
 /// From where an object is referred to in the signed version.
@@ -33,14 +34,32 @@ pub(super) struct Versions<'a> {
     pub members: &'a HashMap<u32, bool>,
 }
 
+/// What the signatures allow to follow them.
+pub(super) struct Allowed {
+    /// The strictest certification, `/P` of DocMDP.
+    pub certification: Option<i64>,
+    pub locks: Vec<Lock>,
+}
+
+impl Allowed {
+    /// A certification forbids everything but security stores. Levels that do not exist forbid, too.
+    pub fn is_locked(&self) -> bool {
+        self.certification.is_some_and(|level| !(2..=3).contains(&level))
+    }
+
+    /// Only a certification allows to fill in forms; a plain signature says nothing about it.
+    pub fn is_fillable(&self) -> bool {
+        self.certification.is_some() && !self.is_locked()
+    }
+}
+
 /// Compares the signed version with the last one.
 pub(super) struct Diff<'a> {
     pub document: &'a Document<'a>,
     pub versions: Versions<'a>,
     /// Every object that the signed version refers to, and from where.
     pub roles: HashMap<u32, u8>,
-    /// A certification forbids everything but security stores.
-    pub is_locked: bool,
+    pub allowed: Allowed,
     pub findings: Findings,
     pub quirks: BTreeSet<&'static str>,
 }
@@ -50,13 +69,13 @@ pub(super) fn judge<'a>(
     document: &'a Document<'a>,
     versions: Versions<'a>,
     newer: usize,
-    is_locked: bool,
+    allowed: Allowed,
 ) -> Result<(Findings, BTreeSet<&'static str>), Fault> {
     let Versions { signed, last, .. } = versions;
     let Graph { roles, broken, .. } = graph(document, signed)?;
     let findings = Findings::default();
     let quirks = BTreeSet::new();
-    let mut diff = Diff { document, versions, roles, is_locked, findings, quirks };
+    let mut diff = Diff { document, versions, roles, allowed, findings, quirks };
     if signed.trailer.get("Root") != last.trailer.get("Root") {
         diff.refuse("CATALOG_REPLACED", "The document was replaced by another one.", 0);
     }
@@ -126,7 +145,7 @@ impl Diff<'_> {
                 rules::catalog(self, old, new, offset)
             }
             _ if role == role::SECURITY_STORE => Ok(()),
-            _ if self.is_locked => {
+            _ if self.allowed.is_locked() => {
                 self.refuse(
                     "CERTIFIED_WITHOUT_CHANGES",
                     "The certification of the document forbids every later change.",
@@ -156,6 +175,8 @@ impl Diff<'_> {
             (Object::Dictionary(old), Object::Dictionary(new)) if !is_stream => {
                 if only(role::FORM) {
                     rules::form(self, old, new, offset)
+                } else if old.is("Type", "Pages") || new.is("Type", "Pages") {
+                    rules::page_tree(self, old, new, offset)
                 } else if old.is("Type", "Page") && new.is("Type", "Page") {
                     rules::page(self, old, new, offset)
                 } else {
@@ -261,14 +282,15 @@ pub(super) fn graph(document: &Document<'_>, view: &View) -> Result<Graph, Fault
 }
 
 fn scan(dictionary: &Dictionary, store: u8, waiting: &mut Vec<(u32, u8)>) {
-    for (key, value) in &dictionary.entries {
+    for (key, value) in dictionary.entries.iter() {
         let role = match &key[..] {
             _ if store != 0 => store,
             b"Metadata" => role::METADATA,
             b"Info" => role::INFO,
             b"DSS" => role::SECURITY_STORE,
             b"Annots" => role::ANNOTATIONS,
-            b"Fields" | b"Kids" => role::FIELDS,
+            b"Fields" => role::FIELDS,
+            b"Kids" if !dictionary.is("Type", "Pages") => role::FIELDS,
             b"AcroForm" => role::FORM,
             _ => role::OTHER,
         };

@@ -20,6 +20,8 @@ pub(super) struct Document<'a> {
     steps: Cell<usize>,
     loaded: RefCell<HashMap<Place, Rc<Loaded>>>,
     containers: RefCell<HashMap<u64, Rc<Container>>>,
+    /// Object streams that are being read: the length of one may not stand inside it.
+    opening: RefCell<BTreeSet<u64>>,
 }
 
 /// Where an object was read: offset of the object or of its container, and index inside.
@@ -82,6 +84,7 @@ impl<'a> Document<'a> {
                 steps: Cell::new(PDF_STEPS_MAX),
                 loaded: RefCell::default(),
                 containers: RefCell::default(),
+                opening: RefCell::default(),
             }),
             Err(fault) => Err((file, fault)),
         }
@@ -221,6 +224,17 @@ impl<'a> Document<'a> {
         if let Some(container) = self.containers.borrow().get(&offset) {
             return Ok(container.clone());
         }
+        if !self.opening.borrow_mut().insert(offset) {
+            return Err(Fault::Broken(offset));
+        }
+        let container = self.open_container(view, offset);
+        self.opening.borrow_mut().remove(&offset);
+        let container = Rc::new(container?);
+        self.containers.borrow_mut().insert(offset, container.clone());
+        Ok(container)
+    }
+
+    fn open_container(&self, view: &View, offset: u64) -> Result<Container, Fault> {
         let broken = Fault::Broken(offset);
         let loaded = self.file.parse(offset, view.limit, |lexer| {
             let (_, object, stream) = indirect(lexer)?;
@@ -246,9 +260,7 @@ impl<'a> Document<'a> {
             let at = usize::try_from(at).ok().and_then(|at| at.checked_add(first));
             objects.push((number, at.ok_or(broken)?));
         }
-        let container = Rc::new(Container { bytes, objects });
-        self.containers.borrow_mut().insert(offset, container.clone());
-        Ok(container)
+        Ok(Container { bytes, objects })
     }
 }
 

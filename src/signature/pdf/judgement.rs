@@ -8,10 +8,11 @@ use super::super::message::{bare, fill};
 use super::super::report::{Coverage, Findings, Format, Signature, SubIndication as Sub};
 use super::super::signer::{self, Context, Judged, Profile, claimed_time_quirk};
 use super::super::trust::Trust;
+use super::diff::Allowed;
 use super::document::{Document, View};
 use super::fields::{form, text};
 use super::file::Fault;
-use super::range::SignatureValue;
+use super::range::{Lock, SignatureValue};
 use super::{Candidate, add_fault, diff, updates, xref};
 use crate::clock::Time;
 
@@ -23,10 +24,25 @@ pub(super) struct Judge<'a> {
     pub members: &'a HashMap<u32, bool>,
     pub trust: &'a Trust,
     pub now: Time,
-    /// End of the first certification that forbids every change.
-    pub locked_from: Option<u64>,
+    /// What each signature allows to follow it.
+    pub permissions: &'a [Permission],
     /// Where the two views of the file differ.
     pub differing: &'a [u64],
+}
+
+/// What a signature allows to follow it.
+#[derive(Debug)]
+pub(super) struct Permission {
+    end: u64,
+    certification: Option<i64>,
+    locks: Vec<Lock>,
+}
+
+impl Permission {
+    pub fn of(value: &SignatureValue) -> Self {
+        let SignatureValue { end, certification, ref locks, .. } = *value;
+        Self { end, certification, locks: locks.clone() }
+    }
 }
 
 impl Judge<'_> {
@@ -163,14 +179,23 @@ impl Judge<'_> {
         let is_sound = structure.is_empty();
         findings.append(structure);
         if is_sound {
-            let is_locked = self.locked_from.is_some_and(|end| end <= value.end);
             let versions =
                 diff::Versions { signed: &signed, last: self.last, members: self.members };
-            let (changes, remarks) = diff::judge(document, versions, newer, is_locked)?;
+            let allowed = self.allowed_after(value.end);
+            let (changes, remarks) = diff::judge(document, versions, newer, allowed)?;
             findings.append(changes);
             quirks.extend(remarks.into_iter().map(str::to_owned));
         }
         Ok(coverage)
+    }
+
+    /// What this signature and those before it allow.
+    fn allowed_after(&self, end: u64) -> Allowed {
+        let earlier = || self.permissions.iter().filter(|permission| permission.end <= end);
+        Allowed {
+            certification: earlier().filter_map(|permission| permission.certification).min(),
+            locks: earlier().flat_map(|permission| permission.locks.iter().cloned()).collect(),
+        }
     }
 
     fn leads_to(&self, view: &View, value: &SignatureValue) -> Result<bool, Fault> {

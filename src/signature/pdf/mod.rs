@@ -5,6 +5,7 @@
 
 mod diff;
 mod document;
+mod entries;
 mod fields;
 mod file;
 mod inflate;
@@ -13,8 +14,6 @@ mod linear;
 mod object;
 mod range;
 mod rules;
-#[cfg(test)]
-mod scenarios;
 mod updates;
 mod views;
 mod xref;
@@ -25,8 +24,8 @@ use std::rc::Rc;
 use self::document::{Document, Loaded, View};
 use self::fields::{SignedField, form};
 use self::file::{Fault, File};
-use self::judgement::Judge;
-use self::range::SignatureValue;
+use self::judgement::{Judge, Permission};
+use self::range::{Lock, SignatureValue};
 use self::views::Survey;
 use super::message::bare;
 use super::report::{Findings, Format, Kind, Report, Signature, SubIndication as Sub};
@@ -77,12 +76,8 @@ fn judge_document(document: &Document<'_>, trust: &Trust, now: Time) -> Result<R
     refuse_shared(&mut candidates);
     // In the order of signing: each later signature covers more of the file.
     candidates.sort_by_key(|c| c.value.as_ref().map_or(u64::MAX, |value| value.end));
-    let locks = candidates
-        .iter()
-        .filter_map(|candidate| candidate.value.as_ref())
-        .filter(|value| value.certification == Some(1))
-        .map(|value| value.end);
-    let locked_from = locks.min();
+    let values = candidates.iter().filter_map(|candidate| candidate.value.as_ref());
+    let permissions: Vec<Permission> = values.map(Permission::of).collect();
     let survey = views::survey(document, &last, &signature_places(&candidates))?;
     let judge = Judge {
         document,
@@ -90,7 +85,7 @@ fn judge_document(document: &Document<'_>, trust: &Trust, now: Time) -> Result<R
         members: &form.members,
         trust,
         now,
-        locked_from,
+        permissions: &permissions,
         differing: &survey.differing,
     };
     for candidate in candidates {
@@ -145,6 +140,9 @@ fn candidate(document: &Document<'_>, last: &View, field: SignedField) -> Result
                 format = range::format(dictionary);
             }
             value = range::read(document, last, loaded, &mut findings)?;
+            if let (Some(value), Some(lock)) = (&mut value, &field.lock) {
+                value.locks.push(Lock::read(document, last, lock)?);
+            }
         }
         None => findings.failed(
             Sub::FormatFailure,

@@ -138,7 +138,11 @@ impl Walk<'_> {
                 _ => Err(Fault::Broken(begin)),
             },
             Part::Start(target) => {
-                if self.places.contains_key(&target) { Ok(Some(end)) } else { Err(Fault::Broken(begin)) }
+                if self.places.contains_key(&target) {
+                    Ok(Some(end))
+                } else {
+                    Err(Fault::Broken(begin))
+                }
             }
             Part::Object => self.object(begin).map(Some),
         }

@@ -69,7 +69,10 @@ pub(super) fn chain(
                         section.entries.insert(number, entry);
                     }
                     Some(known) => {
-                        section.is_ambiguous |= *known != entry && entry != Entry::Free;
+                        // Some writers copy the key from an older trailer: an older stream says
+                        // nothing about this revision.
+                        let is_own = section.trailer.unsigned("Prev").is_none_or(|p| p < hybrid);
+                        section.is_ambiguous |= is_own && *known != entry && entry != Entry::Free;
                     }
                 }
             }
