@@ -225,10 +225,31 @@ impl Diff<'_> {
 pub(super) fn differing<'a>(old: &'a Dictionary, new: &'a Dictionary) -> Vec<&'a [u8]> {
     let keys: BTreeSet<&Vec<u8>> = old.entries.keys().chain(new.entries.keys()).collect();
     let differs = |key: &&Vec<u8>| {
-        let value = |d: &'a Dictionary| d.entries.get(*key).filter(|v| **v != Object::Null);
-        value(old) != value(new)
+        let value = |d: &'a Dictionary| d.entries.get(key).filter(|v| **v != Object::Null);
+        match (value(old), value(new)) {
+            (Some(old), Some(new)) => !is_equal(old, new),
+            (old, new) => old != new,
+        }
     };
     keys.into_iter().filter(differs).map(Vec::as_slice).collect()
+}
+
+/// The same value; a number may be written anew, `612` as `612.0`.
+fn is_equal(old: &Object, new: &Object) -> bool {
+    let number = |object: &Object| match object {
+        Object::Integer(value) => i32::try_from(*value).ok().map(f64::from),
+        Object::Real(text) => std::str::from_utf8(text).ok().and_then(|text| text.parse().ok()),
+        _ => None,
+    };
+    match (old, new) {
+        (Object::Array(old), Object::Array(new)) => {
+            old.len() == new.len() && old.iter().zip(new).all(|(old, new)| is_equal(old, new))
+        }
+        (Object::Integer(_), Object::Real(_)) | (Object::Real(_), Object::Integer(_)) => {
+            number(old).is_some() && number(old) == number(new)
+        }
+        _ => old == new,
+    }
 }
 
 /// What a version refers to.
@@ -285,7 +306,7 @@ fn scan(dictionary: &Dictionary, store: u8, waiting: &mut Vec<(u32, u8)>) {
     for (key, value) in dictionary.entries.iter() {
         let role = match &key[..] {
             _ if store != 0 => store,
-            b"Metadata" => role::METADATA,
+            b"Metadata" | b"Extensions" => role::METADATA,
             b"Info" => role::INFO,
             b"DSS" => role::SECURITY_STORE,
             b"Annots" => role::ANNOTATIONS,

@@ -243,8 +243,9 @@ impl<'a> Document<'a> {
         let dictionary = loaded.dictionary().filter(|d| d.is("Type", "ObjStm")).ok_or(broken)?;
         let (start, end) = self.stream_range(view, &loaded)?;
         let mut bytes = decode(dictionary, &self.file.bytes(start, end)?, &self.inflated)?;
-        // The last object may be a number that ends with the stream.
-        bytes.push(b' ');
+        // The last objects may be numbers that end with the stream: what follows shows that they
+        // are no reference, and ends no array or dictionary.
+        bytes.extend(b" )");
         let count = dictionary.unsigned("N").ok_or(broken)?;
         let first = dictionary.unsigned("First").and_then(|n| usize::try_from(n).ok());
         let first = first.ok_or(broken)?;

@@ -10,7 +10,7 @@ use crate::limits::{PDF_FIELD_DEPTH_MAX, SIGNATURE_AREA_MAX};
 /// What a new signature field or its widget may say. No actions: they run.
 const FIELD_KEYS: &[&str] = &[
     "Type", "Subtype", "FT", "T", "V", "Rect", "F", "P", "AP", "Parent", "Lock", "SV", "MK", "DA",
-    "DR", "BS", "Border", "TU", "TM", "Ff", "M", "NM", "Kids", "Q", "AS",
+    "DR", "BS", "H", "Border", "TU", "TM", "Ff", "M", "NM", "Kids", "Q", "AS",
 ];
 
 /// The catalog may get a form, a security store, extensions, metadata and a version.
