@@ -254,6 +254,9 @@ fn annotated_certificate(people: &People, level: usize) -> (Vec<u8>, usize) {
     (noted, at)
 }
 
+const LOCKED: &str = "/Reference[<</TransformMethod/DocMDP/TransformParams<</P 2>>>>\
+     <</TransformMethod/FieldMDP/TransformParams<</Action/Include/Fields[(amount)]>>>>]";
+
 /// A form with one text field.
 const FIELD: &str = "<</Type/Annot/Subtype/Widget/FT/Tx/T(amount)/V(100)/Rect[0 0 99 20]/P 3 0 R>>";
 const FILLED: &str =
@@ -285,11 +288,9 @@ fn forms(people: &People) -> Vec<Case> {
     let (plain, plain_at) = after(form("", ""), FILLED);
     let (strict, strict_at) = after(form(CERTIFIED[0], ""), FILLED);
     let (stretched, stretched_at) = after(form(CERTIFIED[1], ""), &moved);
-    let locked = "/Reference[<</TransformMethod/DocMDP/TransformParams<</P 2>>>>\
-                  <</TransformMethod/FieldMDP/TransformParams<</Action/Include/Fields[(amount)]>>>>]";
     let open = "/Reference[<</TransformMethod/DocMDP/TransformParams<</P 2>>>>\
                 <</TransformMethod/FieldMDP/TransformParams<</Action/Exclude/Fields[(amount)]>>>>]";
-    let (locked, locked_at) = after(form(locked, ""), FILLED);
+    let (locked, locked_at) = after(form(LOCKED, ""), FILLED);
     let (open, _) = after(form(open, ""), FILLED);
     let (by_field, by_field_at) =
         after(form(CERTIFIED[1], "/Lock<</Type/SigFieldLock/Action/All>>"), FILLED);
@@ -309,6 +310,28 @@ fn forms(people: &People) -> Vec<Case> {
         case("filled-with-picture.pdf", drawn, PASSED),
         case("filled-field-not-locked.pdf", open, PASSED),
         case("filled-and-signed-again.pdf", filled_and_signed, PASSED),
+        drawn_anew(people, "filled-and-drawn-anew.pdf", CERTIFIED[1], "", PASSED),
+        drawn_anew(
+            people,
+            "drawn-anew-on-the-page-too.pdf",
+            CERTIFIED[1],
+            "/Cover 50 0 R",
+            doubted("CONTENT_CHANGED", None),
+        ),
+        drawn_anew(
+            people,
+            "drawn-anew-without-certification.pdf",
+            "",
+            "",
+            doubted("CONTENT_CHANGED", None),
+        ),
+        drawn_anew(
+            people,
+            "drawn-anew-where-a-field-is-locked.pdf",
+            LOCKED,
+            "",
+            doubted("FIELD_LOCKED", None),
+        ),
         case("filled-without-certification.pdf", plain, doubted("FIELD_FILLED", plain_at)),
         case(
             "filled-where-nothing-may-follow.pdf",
@@ -324,6 +347,36 @@ fn forms(people: &People) -> Vec<Case> {
             doubted("CATALOG_CHANGED", certified.len()),
         ),
     ]
+}
+
+/// The picture of a form field is overwritten in its place.
+fn drawn_anew(
+    people: &People,
+    name: &'static str,
+    entries: &str,
+    catalog: &str,
+    expected: Expected,
+) -> Case {
+    let field = FIELD.replace("/V(100)", "/V(100)/AP<</N 50 0 R>>");
+    let objects = [(40, field.as_str()), (50, &stream("/Type/XObject", "BT (100) Tj ET"))];
+    let custom = Custom {
+        number: 20,
+        fields: "40 0 R ",
+        entries,
+        catalog,
+        objects: &objects,
+        widget: "",
+        annotations: "",
+    };
+    let pdf = custom.sign(&blank(), &people.officer, people.now);
+    let expected = match expected {
+        Expected::Refused(indication, code, _) => {
+            Expected::Refused(indication, code, Some(pdf.len()))
+        }
+        passed => passed,
+    };
+    let drawn = update(&pdf, &[(50, &stream("/Type/XObject", "BT (999) Tj ET"))]);
+    Case::new("P6", name, drawn, expected)
 }
 
 /// P7: pages, and the signature dictionary itself.

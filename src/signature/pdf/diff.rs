@@ -21,6 +21,8 @@ pub(super) mod role {
     pub const ANNOTATIONS: u8 = 1 << 3;
     pub const FIELDS: u8 = 1 << 4;
     pub const FORM: u8 = 1 << 5;
+    /// The appearance of a form field that may be filled in.
+    pub const APPEARANCE: u8 = 1 << 6;
     pub const OTHER: u8 = 1 << 7;
 }
 
@@ -153,6 +155,17 @@ impl Diff<'_> {
                 );
                 Ok(())
             }
+            _ if role == role::APPEARANCE && self.allowed.is_fillable() => {
+                // Whose appearance it is is not known here, so no field may be locked.
+                if self.allowed.locks.is_empty() {
+                    self.quirks.insert(rules::FILLED);
+                } else {
+                    let message =
+                        "The appearance of a form field, which may be locked, was changed.";
+                    self.refuse("FIELD_LOCKED", message, offset);
+                }
+                Ok(())
+            }
             _ if role & !(role::METADATA | role::INFO) == 0 => {
                 self.quirks.insert("the document information was changed after signing");
                 Ok(())
@@ -278,17 +291,22 @@ pub(super) fn graph(document: &Document<'_>, view: &View) -> Result<Graph, Fault
     scan(&roots, 0, &mut waiting);
     while let Some((number, role)) = waiting.pop() {
         let known = roles.entry(number).or_insert(0);
-        // An object is walked once as a member of the security store and once as anything else.
-        let is_store = role == role::SECURITY_STORE;
-        let walked =
-            if is_store { *known & role != 0 } else { *known & !role::SECURITY_STORE != 0 };
+        // What an object refers to has a part in the role of a security store or an appearance: it
+        // is walked once as each and once as anything else.
+        const INHERITED: u8 = role::SECURITY_STORE | role::APPEARANCE;
+        let walked = *known & if role & INHERITED == 0 { !INHERITED } else { role } != 0;
         *known |= role;
         if walked {
             continue;
         }
         document.spend_steps(1)?;
         match document.load(view, number) {
-            Ok(Some(loaded)) => collect(&loaded.object, role, is_store, &mut waiting),
+            Ok(Some(loaded)) => {
+                // What an appearance draws with may be shared; only the picture itself is its own.
+                let is_drawing = role == role::APPEARANCE && loaded.stream.is_some();
+                let inherited = if is_drawing { 0 } else { role & INHERITED };
+                collect(&loaded.object, role, inherited, &mut waiting);
+            }
             Ok(None) => {
                 missing.insert(number);
             }
@@ -302,10 +320,13 @@ pub(super) fn graph(document: &Document<'_>, view: &View) -> Result<Graph, Fault
     Ok(Graph { roles, broken, missing })
 }
 
-fn scan(dictionary: &Dictionary, store: u8, waiting: &mut Vec<(u32, u8)>) {
+fn scan(dictionary: &Dictionary, inherited: u8, waiting: &mut Vec<(u32, u8)>) {
+    let kinds = ["Tx", "Btn", "Ch"];
+    let is_form_field = kinds.iter().any(|kind| dictionary.is("FT", kind));
     for (key, value) in dictionary.entries.iter() {
         let role = match &key[..] {
-            _ if store != 0 => store,
+            _ if inherited != 0 => inherited,
+            b"AP" if is_form_field => role::APPEARANCE,
             b"Metadata" | b"Extensions" => role::METADATA,
             b"Info" => role::INFO,
             b"DSS" => role::SECURITY_STORE,
@@ -315,20 +336,20 @@ fn scan(dictionary: &Dictionary, store: u8, waiting: &mut Vec<(u32, u8)>) {
             b"AcroForm" => role::FORM,
             _ => role::OTHER,
         };
-        collect(value, role, role == role::SECURITY_STORE, waiting);
+        collect(value, role, role & (role::SECURITY_STORE | role::APPEARANCE), waiting);
     }
 }
 
-fn collect(object: &Object, role: u8, is_store: bool, waiting: &mut Vec<(u32, u8)>) {
+fn collect(object: &Object, role: u8, inherited: u8, waiting: &mut Vec<(u32, u8)>) {
     match object {
         Object::Reference(number, _) => waiting.push((*number, role)),
         Object::Array(items) => {
             for item in items {
-                collect(item, role, is_store, waiting);
+                collect(item, role, inherited, waiting);
             }
         }
         Object::Dictionary(dictionary) => {
-            scan(dictionary, if is_store { role::SECURITY_STORE } else { 0 }, waiting);
+            scan(dictionary, inherited, waiting);
         }
         _ => {}
     }

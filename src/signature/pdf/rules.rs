@@ -7,6 +7,9 @@ use super::file::Fault;
 use super::object::{Dictionary, Object};
 use crate::limits::{PDF_FIELD_DEPTH_MAX, SIGNATURE_AREA_MAX};
 
+/// What is said about a form field with another value.
+pub(super) const FILLED: &str = "a form field was filled in after signing, as the signature allows";
+
 /// What a new signature field or its widget may say. No actions: they run.
 const FIELD_KEYS: &[&str] = &[
     "Type", "Subtype", "FT", "T", "V", "Rect", "F", "P", "AP", "Parent", "Lock", "SV", "MK", "DA",
@@ -202,7 +205,7 @@ fn fill(diff: &mut Diff<'_>, field: &Dictionary, offset: u64) -> Result<(), Faul
         let message = format!("The locked form field “{name}” was changed after signing.");
         diff.refuse("FIELD_LOCKED", message, offset);
     } else if diff.allowed.is_fillable() {
-        diff.quirks.insert("a form field was filled in after signing, as the signature allows");
+        diff.quirks.insert(FILLED);
     } else {
         let message = format!("The form field “{name}” was changed after signing.");
         diff.refuse("FIELD_FILLED", message, offset);
