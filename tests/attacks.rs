@@ -1,9 +1,8 @@
 //! Attacks on signatures, made here from documents that the workshop signed, each with the verdict
 //! and the code that it must get, and unattacked siblings that must pass.
 //!
-//! Rows as in the list of attacks: P PDF, C CMS, K keys and values. Attacks on paths (X), XML (D)
-//! and containers (Z) are not among them: paths are tested with PKITS, the others are formats that
-//! this version does not judge. With `VANTHU_ATTACKS` set to a folder, every file is written there.
+//! Rows as in the list of attacks: P PDF, C CMS, K keys and values. Attacks on paths (X) are not
+//! among them, nor on XML (D) and containers (Z), which this version does not judge. With `VANTHU_ATTACKS` set to a folder, every file is written there.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot make its files has failed")]
 

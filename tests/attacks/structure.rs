@@ -181,15 +181,30 @@ fn moved_ranges(people: &People) -> Vec<Case> {
             literal,
             failed("CONTENTS_NOT_HEXADECIMAL", dictionary),
         ),
+        Case::new(
+            "P4",
+            "value-as-name.pdf",
+            named_value(&pdf),
+            failed("CONTENTS_MISSING", dictionary),
+        ),
     ]
 }
 
-/// The value as a literal string, with every byte escaped: it fits into its room.
+/// The value as a literal string in the same room.
 fn literal_value(pdf: &[u8]) -> Vec<u8> {
     let token = contents(pdf);
     let mut out = pdf.to_vec();
     out[token.start] = b'(';
     out[token.end - 1] = b')';
+    out
+}
+
+/// The value as a name of the same length.
+fn named_value(pdf: &[u8]) -> Vec<u8> {
+    let token = contents(pdf);
+    let mut out = pdf.to_vec();
+    out[token.start] = b'/';
+    out[token.end - 1] = b'0';
     out
 }
 
