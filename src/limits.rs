@@ -161,3 +161,34 @@ pub const PDF_FIELDS_MAX: usize = 100_000;
 pub const SIGNATURE_AREA_MAX: f64 = 250_000.0;
 /// Parsed certificates from documents that are remembered; an entry costs about 8 KiB.
 pub const CERTIFICATES_KEPT_MAX: usize = 4_096;
+/// Time-stamps judged on one signature; archives that are renewed yearly reach 10.
+pub const TIMESTAMPS_MAX: usize = 16;
+/// CRLs and OCSP responses taken from one document; real ones carry up to 30.
+pub const EMBEDDED_REVOCATIONS_MAX: usize = 256;
+/// Answers read from one OCSP response; real ones have 1 (RFC 5019 §2.2.1).
+pub const OCSP_ANSWERS_MAX: usize = 64;
+/// Certificates tried as the signer of one OCSP response; there is one, or two while keys change.
+pub const OCSP_RESPONDERS_MAX: usize = 4;
+/// Looks into pieces of revocation data in one document, each of at most nine signature checks; an
+/// archive with 10 time-stamps and 30 pieces needs 30 looks for each certificate, 1,000 in all.
+pub const REVOCATION_CHECKS_MAX: usize = 2_000;
+/// How long an OCSP answer without nextUpdate says anything: newer information is always at hand
+/// there (RFC 6960 §4.2.2.1), so it is good for the day on which it was given.
+pub const OCSP_AGE_MAX: Duration = Duration::from_secs(24 * 3600);
+/// How far the clock of a time-stamping authority or responder may be ahead of ours (the skew that
+/// Kerberos allows, RFC 4120 §8.2).
+pub const CLOCK_SKEW_MAX: Duration = Duration::from_secs(5 * 60);
+/// Slack around seven hours that still looks like local time written as UTC.
+pub const LOCAL_TIME_SLACK: Duration = Duration::from_secs(15 * 60);
+/// Names or mappings in one policy extension; real certificates have up to ten.
+pub const POLICIES_MAX: usize = 32;
+/// Distribution points of one certificate; real ones have up to four, PKITS up to two.
+pub const DISTRIBUTION_POINTS_MAX: usize = 32;
+/// Comparisons of names with name constraints on one path (webpki's budget).
+pub const NAME_COMPARISONS_MAX: usize = 250_000;
+/// Paths within paths: the signer of a CRL has a path, whose CRLs have signers. Two are usual.
+pub const CRL_PATHS_MAX: usize = 3;
+/// One CRL: 4 million entries of 37 bytes.
+pub const CRL_SIZE_MAX: usize = 160 * 1024 * 1024;
+/// DSA parameters above this are not read (FIPS 186-4 §4.2 ends at 3072).
+pub const DSA_BITS_MAX: usize = 3_072;

@@ -40,8 +40,6 @@ pub struct Case {
 pub enum Expected {
     /// It is TOTAL-PASSED, with this among the remarks (nothing if empty).
     Passed(&'static str),
-    /// The first signature is TOTAL-PASSED; another one is not judged.
-    FirstPassed,
     /// It has no signature.
     Unsigned,
     /// The worst signature says this first.
@@ -113,7 +111,6 @@ fn agrees(case: &Case, report: &Report) -> bool {
             let offset = offset.map(|offset| u64::try_from(offset).unwrap());
             found == (Some(indication), code, offset)
         }
-        Expected::FirstPassed => report.signatures.first().is_some_and(|s| s.passed().is_some()),
         Expected::Unsigned => found.0.is_none(),
         Expected::Passed(remark) => {
             let of_signatures = report.signatures.iter().flat_map(|s| &s.quirks);

@@ -51,7 +51,9 @@ impl SignerRole {
         }
     }
 
-    fn of(signer: Option<&signature::Signer>, agency: &Agency) -> Self {
+    fn of(signature: &signature::Signature, agency: &Agency) -> Self {
+        // A time-stamping authority signs for nobody.
+        let signer = signature.signer.as_ref().filter(|_| !is_timestamp(signature));
         let Some(signer) = signer else { return Self::Unknown };
         if agency.seals.contains(&signer.fingerprint) {
             return Self::Seal;
@@ -114,7 +116,7 @@ impl Judgement {
                 Some(target) => (detached(part(index), part(target.0), trust, now), target.0),
             };
             for signature in &report.signatures {
-                let role = SignerRole::of(signature.signer.as_ref(), agency);
+                let role = SignerRole::of(signature, agency);
                 let (part, signature) = (listed.name.clone(), signature.clone());
                 signatures.push(Judged { part, role, signature });
             }
@@ -130,9 +132,7 @@ impl Judgement {
             Form::Copy => DocumentForm::Copy,
         };
         let main = main.expect("every envelope has a main part");
-        let role = |signature: &signature::Signature| {
-            SignerRole::of(signature.signer.as_ref(), agency).legal()
-        };
+        let role = |signature: &signature::Signature| SignerRole::of(signature, agency).legal();
         let legal = signature::legal_value(&main, form, role);
         let material = material(&signatures, &surroundings.crls);
         let report = report(envelope, &signatures, &legal, &surroundings.crls, now);
@@ -208,14 +208,31 @@ fn detached(
 
 fn material(signatures: &[Judged], crls: &[Vec<u8>]) -> Vec<Vec<u8>> {
     let mut material: Vec<Vec<u8>> = Vec::new();
-    let chains = signatures.iter().flat_map(|judged| judged.signature.chain.iter().cloned());
-    let used = signatures.iter().flat_map(|judged| judged.signature.crls.iter());
+    let chains = signatures.iter().flat_map(|judged| chain(&judged.signature)).cloned();
+    let used = signatures.iter().flat_map(|judged| used_crls(&judged.signature));
     for piece in chains.chain(used.filter_map(|index| crls.get(*index).cloned())) {
         if !material.contains(&piece) {
             material.push(piece);
         }
     }
     material
+}
+
+/// The certificates that a verdict rests on; those of time-stamps after those of the signature.
+fn chain(signature: &signature::Signature) -> impl Iterator<Item = &Vec<u8>> {
+    let stamps = signature.timestamps.iter().filter(|_| !is_timestamp(signature));
+    signature.chain.iter().chain(stamps.flat_map(|stamp| stamp.chain.iter()))
+}
+
+/// The lists that it rests on, in the same order.
+fn used_crls(signature: &signature::Signature) -> impl Iterator<Item = &usize> {
+    let stamps = signature.timestamps.iter().filter(|_| !is_timestamp(signature));
+    signature.crls.iter().chain(stamps.flat_map(|stamp| stamp.crls.iter()))
+}
+
+/// A time-stamp over a document: nobody's signature.
+fn is_timestamp(signature: &signature::Signature) -> bool {
+    signature.format == signature::Format::PdfTimestamp
 }
 
 fn report(
@@ -243,9 +260,9 @@ fn one(judged: &Judged, crls: &[Vec<u8>]) -> Value {
     let mut value = describe(&judged.signature);
     value["part"] = json!(judged.part);
     value["role"] = json!(judged.role.word());
-    let chain = judged.signature.chain.iter().map(|der| Sha256::of(der).to_string());
+    let chain = chain(&judged.signature).map(|der| Sha256::of(der).to_string());
     value["certificates"] = json!(chain.collect::<Vec<_>>());
-    let used = judged.signature.crls.iter().filter_map(|index| crls.get(*index));
+    let used = used_crls(&judged.signature).filter_map(|index| crls.get(*index));
     value["crls"] = json!(used.map(|der| Sha256::of(der).to_string()).collect::<Vec<_>>());
     value
 }
@@ -253,27 +270,88 @@ fn one(judged: &Judged, crls: &[Vec<u8>]) -> Value {
 /// One signature as `vanthu verify --output json` and the report write it.
 pub fn describe(signature: &signature::Signature) -> Value {
     let verdict = &signature.verdict;
-    let reason = |reason: &signature::Reason| json!({ "code": reason.code, "message": reason.message, "offset": reason.offset });
-    let signer = signature.signer.as_ref().map(|signer| {
-        json!({
-            "subject": signer.subject,
-            "issuer": signer.issuer,
-            "serial": signer.serial,
-            "sha256": hex(&signer.fingerprint.0),
-        })
-    });
     json!({
         "index": signature.index,
         "format": signature.format.to_string(),
         "indication": verdict.indication().to_string(),
         "sub_indication": verdict.sub_indication().map(|sub| sub.to_string()),
-        "reasons": verdict.reasons().iter().map(reason).collect::<Vec<_>>(),
-        "signer": signer,
+        "reasons": describe_reasons(verdict),
+        "signer": signature.signer.as_ref().map(describe_signer),
         "signing_time": signature.signing_time.map(|time| time.to_string()),
-        // Nothing vouches for an earlier time yet: time-stamps are not judged.
-        "best_time": Value::Null,
+        "best_time": signature.best_time.map(|time| time.to_string()),
+        "timestamps": signature.timestamps.iter().map(describe_timestamp).collect::<Vec<_>>(),
         "coverage": signature.coverage.to_string(),
         "quirks": signature.quirks,
         "field": signature.field,
     })
+}
+
+fn describe_timestamp(timestamp: &signature::Timestamp) -> Value {
+    let verdict = &timestamp.verdict;
+    json!({
+        "kind": timestamp.kind.to_string(),
+        "indication": verdict.indication().to_string(),
+        "sub_indication": verdict.sub_indication().map(|sub| sub.to_string()),
+        "reasons": describe_reasons(verdict),
+        "time": timestamp.time.map(|time| time.to_string()),
+        "accuracy_ms": timestamp.accuracy_ms,
+        "policy": timestamp.policy,
+        "serial": timestamp.serial,
+        "authority": timestamp.authority.as_ref().map(describe_signer),
+        "quirks": timestamp.quirks,
+    })
+}
+
+fn describe_signer(signer: &signature::Signer) -> Value {
+    json!({
+        "subject": signer.subject,
+        "issuer": signer.issuer,
+        "serial": signer.serial,
+        "sha256": hex(&signer.fingerprint.0),
+    })
+}
+
+fn describe_reasons(verdict: &signature::Verdict) -> Vec<Value> {
+    let reason = |reason: &signature::Reason| json!({ "code": reason.code, "message": reason.message, "offset": reason.offset });
+    verdict.reasons().iter().map(reason).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::directory::{Code, Kind};
+    use crate::signature::Trust;
+    use crate::workshop::page;
+    use crate::workshop::pki::DevPki;
+    use crate::workshop::profile::Profile;
+    use crate::workshop::sign::{self, Options, SubFilter};
+
+    #[test]
+    fn a_time_stamping_authority_signs_for_nobody() {
+        let now: Time = "2026-11-22T03:45:18.000Z".parse().unwrap();
+        let country = DevPki::generate(&Profile::built_in().with_p256_keys(), now).unwrap();
+        let officer = country.officer("H49").unwrap();
+        let signed = sign::pdf(&page::pdf("a", &[], 0), &officer, &Options::new("a", now)).unwrap();
+        let options = Options { sub_filter: SubFilter::Timestamp, ..Options::new("b", now) };
+        let stamped = sign::pdf(&signed, &country.signer("tsa").unwrap(), &options).unwrap();
+        let trust = country.trust("gov").unwrap();
+        let trust = Trust::new(trust.anchors, trust.intermediates, trust.crls).unwrap();
+        let report = signature::judge(&stamped, &trust, now);
+        let agency = Agency {
+            code: Code::parse("H49").unwrap(),
+            code_qcvn: None,
+            name: "H49".into(),
+            level: 1,
+            parent: None,
+            kind: Kind::Portal,
+            valid_from: now.date_in_vietnam(),
+            valid_until: None,
+            successors: Vec::new(),
+            host: None,
+            seals: Vec::new(),
+        };
+        let roles = report.signatures.iter().map(|one| SignerRole::of(one, &agency));
+        assert!(roles.eq([SignerRole::Person, SignerRole::Unknown]));
+        assert!(report.signatures.iter().all(|one| one.passed().is_some()), "{report:?}");
+    }
 }

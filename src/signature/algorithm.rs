@@ -5,6 +5,7 @@
 use ring::{digest, signature as ring_signature};
 
 use super::asn1::{self, Malformed, Reader, dotted, tag};
+use super::dsa_key::DsaKey;
 use crate::limits::{RSA_BITS_MAX, RSA_BITS_MIN};
 
 /// A digest algorithm.
@@ -26,6 +27,9 @@ const P384: &[u8] = &[0x2b, 0x81, 0x04, 0x00, 0x22];
 const ECDSA_SHA1: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x01];
 const ECDSA_SHA2: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03];
 const ED25519: &[u8] = &[0x2b, 0x65, 0x70];
+const DSA_KEY: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x38, 0x04, 0x01];
+const DSA_SHA1: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x38, 0x04, 0x03];
+const DSA_SHA256: &[u8] = &[0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x03, 0x02];
 const MGF1: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x08];
 
 impl Hash {
@@ -88,6 +92,7 @@ pub(super) enum Algorithm {
     /// ECDSA; CMS may name the hash elsewhere.
     Ecdsa(Option<Hash>),
     Ed25519,
+    Dsa(Hash),
     Other(String),
 }
 
@@ -115,6 +120,8 @@ impl Algorithm {
             ECDSA_SHA1 => Self::Ecdsa(Some(Hash::Sha1)),
             EC_KEY => Self::Ecdsa(None),
             ED25519 => Self::Ed25519,
+            DSA_SHA1 => Self::Dsa(Hash::Sha1),
+            DSA_SHA256 => Self::Dsa(Hash::Sha256),
             _ => match oid.strip_prefix(ECDSA_SHA2) {
                 Some([2]) => Self::Ecdsa(Some(Hash::Sha256)),
                 Some([3]) => Self::Ecdsa(Some(Hash::Sha384)),
@@ -128,7 +135,7 @@ impl Algorithm {
     pub fn hash(&self) -> Option<&Hash> {
         match self {
             Self::RsaPkcs1(hash) | Self::Ecdsa(hash) => hash.as_ref(),
-            Self::RsaPss(hash) => Some(hash),
+            Self::RsaPss(hash) | Self::Dsa(hash) => Some(hash),
             Self::Ed25519 | Self::Other(_) => None,
         }
     }
@@ -199,6 +206,7 @@ pub(super) enum Key {
     P256(Vec<u8>),
     P384(Vec<u8>),
     Ed25519(Vec<u8>),
+    Dsa(DsaKey),
     Other(String),
 }
 
@@ -226,7 +234,26 @@ impl Key {
         match oid.strip_prefix(PKCS1) {
             Some([1 | 10]) => rsa_key(bytes),
             _ if oid == ED25519 => Ok(Self::Ed25519(bytes.to_vec())),
+            _ if oid == DSA_KEY => {
+                let parameters =
+                    if identifier.is_empty() { None } else { Some(identifier.read()?) };
+                let unreadable = || Self::Other("a DSA key that cannot be read".to_owned());
+                Ok(DsaKey::read(parameters, bytes).map_or_else(|_| unreadable(), Self::Dsa))
+            }
             _ => Ok(Self::Other(format!("key of type {}", dotted(oid)))),
+        }
+    }
+
+    /// Whether the key is complete only with the parameters of its issuer's.
+    pub fn inherits(&self) -> bool {
+        matches!(self, Self::Dsa(key) if key.inherits())
+    }
+
+    /// This key with the parameters of `donor`.
+    pub fn completed_by(&self, donor: &Self) -> Self {
+        match (self, donor) {
+            (Self::Dsa(key), Self::Dsa(donor)) => Self::Dsa(key.completed_by(donor)),
+            _ => Self::Other("a DSA key without parameters".to_owned()),
         }
     }
 
@@ -236,6 +263,7 @@ impl Key {
             Self::Rsa { bits, .. } if *bits < RSA_BITS_MIN => {
                 Some(format!("an RSA key of {bits} bits is too short"))
             }
+            Self::Dsa(_) => Some("DSA is not accepted any more".to_owned()),
             _ => None,
         }
     }
@@ -285,6 +313,9 @@ pub(super) fn verify(
     value: &[u8],
 ) -> Outcome {
     let hash = algorithm.hash().or(fallback);
+    if let (Key::Dsa(key), Algorithm::Dsa(hash)) = (key, algorithm) {
+        return verify_dsa(key, hash, message, value);
+    }
     let primitive = match primitive(key, algorithm, hash) {
         Ok(primitive) => primitive,
         Err(name) => return Outcome::Unsupported(name),
@@ -293,6 +324,7 @@ pub(super) fn verify(
         Key::Rsa { der: bytes, .. } | Key::P256(bytes) | Key::P384(bytes) | Key::Ed25519(bytes) => {
             bytes
         }
+        Key::Dsa(_) => return Outcome::Unsupported("a DSA key".to_owned()),
         Key::Other(name) => return Outcome::Unsupported(name.clone()),
     };
     if ring_signature::UnparsedPublicKey::new(primitive, bytes).verify(message, value).is_err() {
@@ -302,6 +334,17 @@ pub(super) fn verify(
     let weakness =
         key.weakness().or_else(|| weak_hash.then(|| "SHA-1 is not accepted any more".to_owned()));
     Outcome::Valid { weakness }
+}
+
+fn verify_dsa(key: &DsaKey, hash: &Hash, message: &[u8], value: &[u8]) -> Outcome {
+    let Some(algorithm) = hash.ring() else {
+        return Outcome::Unsupported(format!("DSA with {}", hash.name()));
+    };
+    match key.verifies(digest::digest(algorithm, message).as_ref(), value) {
+        Some(true) => Outcome::Valid { weakness: Key::Dsa(key.clone()).weakness() },
+        Some(false) => Outcome::Invalid,
+        None => Outcome::Unsupported("a DSA key without usable parameters".to_owned()),
+    }
 }
 
 type Primitive = &'static dyn ring_signature::VerificationAlgorithm;

@@ -16,10 +16,12 @@ pub(super) struct Malformed;
 
 /// Tags of the universal class, and the context-specific constructed ones CMS uses.
 pub(super) mod tag {
+    pub const BOOLEAN: u8 = 0x01;
     pub const INTEGER: u8 = 0x02;
     pub const BIT_STRING: u8 = 0x03;
     pub const OCTET_STRING: u8 = 0x04;
     pub const OBJECT_IDENTIFIER: u8 = 0x06;
+    pub const ENUMERATED: u8 = 0x0a;
     pub const UTC_TIME: u8 = 0x17;
     pub const GENERALIZED_TIME: u8 = 0x18;
     pub const SEQUENCE: u8 = 0x30;
@@ -223,6 +225,39 @@ pub(super) fn trimmed(integer: &[u8]) -> &[u8] {
     integer.get(zeros..).unwrap_or_default()
 }
 
+/// An INTEGER in its shortest form, sign kept: the form in which −1 and 255 differ.
+pub(super) fn minimal(integer: &[u8]) -> &[u8] {
+    let mut rest = integer;
+    while let [first, second, ..] = rest {
+        let padding = if *second < 0x80 { 0x00 } else { 0xff };
+        if *first != padding {
+            break;
+        }
+        rest = rest.get(1..).unwrap_or_default();
+    }
+    rest
+}
+
+/// An INTEGER that fits, at most `u32::MAX`; what is larger counts as that, what is negative not.
+pub(super) fn count(integer: &[u8]) -> Result<u32, Malformed> {
+    let digits = trimmed(integer);
+    if integer.is_empty() || integer.first().is_some_and(|&byte| byte >= 0x80) {
+        return Err(Malformed);
+    }
+    if digits.len() > 4 {
+        return Ok(u32::MAX);
+    }
+    Ok(digits.iter().fold(0, |value, &byte| value << 8 | u32::from(byte)))
+}
+
+/// A BOOLEAN's content. BER allows any octet but zero for true.
+pub(super) fn boolean(content: &[u8]) -> Result<bool, Malformed> {
+    match content {
+        [octet] => Ok(*octet != 0),
+        _ => Err(Malformed),
+    }
+}
+
 /// An object identifier in dots.
 pub(super) fn dotted(oid: &[u8]) -> String {
     let mut text = String::new();
@@ -277,6 +312,16 @@ mod tests {
             let bytes = encode(tag::OCTET_STRING, &[&content]);
             assert_eq!(only(&bytes, tag::OCTET_STRING).unwrap().content, content);
         }
+    }
+
+    #[test]
+    fn the_shortest_form_keeps_the_sign() {
+        assert_eq!(minimal(&[0x00, 0x00, 0xff]), [0x00, 0xff]);
+        assert_eq!(minimal(&[0xff, 0xff, 0xff]), [0xff]);
+        assert_eq!(minimal(&[0x00, 0x7f]), [0x7f]);
+        assert_eq!(minimal(&[0x00]), [0x00]);
+        assert_eq!(count(&[0x00, 0xff, 0xff, 0xff, 0xff, 0xff]), Ok(u32::MAX));
+        assert_eq!((count(&[1, 0]), count(&[0xff])), (Ok(256), Err(Malformed)));
     }
 
     #[test]

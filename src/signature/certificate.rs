@@ -1,15 +1,12 @@
-//! X.509 certificates, read once into owned values.
-//!
-//! Extensions fall in three groups: processed here, harmless, and not judged by this version. A
-//! certificate with one of the last group is never part of a passed path.
+//! X.509 certificates, read once into owned values: everything the path needs.
 
 use std::sync::Arc;
 
-use x509_parser::extensions::ParsedExtension;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::algorithm::{Algorithm, Key, Outcome, verify};
 use super::asn1::{self, Malformed, Reader, tag};
+use super::extension::Constraints;
 use super::name::Name;
 use super::report::Signer;
 use crate::clock::Time;
@@ -25,6 +22,8 @@ pub(super) struct Certificate {
     pub issuer: Name,
     /// Content octets without leading zeros.
     pub serial: Vec<u8>,
+    /// The same number with its sign, as revocation lists name it.
+    pub signed_serial: Vec<u8>,
     pub not_before: Time,
     pub not_after: Time,
     pub key: Key,
@@ -32,46 +31,6 @@ pub(super) struct Certificate {
     tbs: Vec<u8>,
     algorithm: Algorithm,
     value: Vec<u8>,
-}
-
-/// What the extensions say.
-#[derive(Debug, Default)]
-pub(super) struct Constraints {
-    pub is_authority: bool,
-    pub path_length: Option<u32>,
-    pub key_usage: Option<u16>,
-    pub subject_key: Option<Vec<u8>>,
-    pub authority_key: Option<Vec<u8>>,
-    /// Extended key usage is present and names nothing a document signer needs; `critical`.
-    pub foreign_purpose: Option<bool>,
-    /// Critical extensions that nobody here knows.
-    pub unknown_critical: Vec<String>,
-    /// Extensions whose effect this version does not compute.
-    pub unjudged: Vec<&'static str>,
-}
-
-impl Constraints {
-    /// keyUsage bits as x509-parser numbers them.
-    const DIGITAL_SIGNATURE: u16 = 1;
-    const NON_REPUDIATION: u16 = 1 << 1;
-    const KEY_CERT_SIGN: u16 = 1 << 5;
-    const CRL_SIGN: u16 = 1 << 6;
-
-    fn allows(&self, bits: u16) -> bool {
-        self.key_usage.is_none_or(|usage| usage & bits != 0)
-    }
-
-    pub fn may_sign_documents(&self) -> bool {
-        self.allows(Self::DIGITAL_SIGNATURE | Self::NON_REPUDIATION)
-    }
-
-    pub fn may_sign_certificates(&self) -> bool {
-        self.allows(Self::KEY_CERT_SIGN)
-    }
-
-    pub fn may_sign_crls(&self) -> bool {
-        self.allows(Self::CRL_SIGN)
-    }
 }
 
 impl Certificate {
@@ -92,15 +51,17 @@ impl Certificate {
             return Err(Malformed);
         }
         let fields = &parsed.tbs_certificate;
+        let issuer = Name::from_der(fields.issuer.as_raw())?;
         Ok(Self {
             fingerprint: Sha256::of(der),
             subject: Name::from_der(fields.subject.as_raw())?,
-            issuer: Name::from_der(fields.issuer.as_raw())?,
+            constraints: Constraints::read(&parsed, &issuer.canonical)?,
+            issuer,
             serial: asn1::trimmed(parsed.raw_serial()).to_vec(),
+            signed_serial: asn1::minimal(parsed.raw_serial()).to_vec(),
             not_before: Time::from_seconds(fields.validity.not_before.timestamp()),
             not_after: Time::from_seconds(fields.validity.not_after.timestamp()),
             key: Key::from_info(fields.subject_pki.raw)?,
-            constraints: constraints(&parsed)?,
             tbs: signed.tbs.to_vec(),
             algorithm: Algorithm::from_identifier(signed.algorithm_raw)?,
             value: signed.value.to_vec(),
@@ -110,10 +71,22 @@ impl Certificate {
 
     /// Whether `issuer`'s key made this certificate.
     pub fn verified_by(&self, issuer: &Self) -> Outcome {
-        verify(&issuer.key, &self.algorithm, None, &self.tbs, &self.value)
+        self.verified_with(&issuer.key)
     }
 
+    /// Whether `key` made this certificate.
+    pub fn verified_with(&self, key: &Key) -> Outcome {
+        verify(key, &self.algorithm, None, &self.tbs, &self.value)
+    }
+
+    /// RFC 5280 §3.2: issuer and subject are the same entity.
+    pub fn is_self_issued(&self) -> bool {
+        self.subject.canonical == self.issuer.canonical
+    }
+
+    /// RFC 5280 §4.1.2.5: both ends belong to it, and it counts whole seconds.
     pub fn is_valid_at(&self, now: Time) -> bool {
+        let now = Time::from_seconds(now.seconds());
         self.not_before <= now && now <= self.not_after
     }
 
@@ -146,74 +119,11 @@ impl<'a> Signed<'a> {
         let bits = parts.expect(tag::BIT_STRING)?.content;
         match bits.split_first() {
             Some((0, value)) if parts.is_empty() => Ok(Self { tbs, algorithm_raw, value }),
+            // No algorithm makes values of odd bits; such a one fits nothing (PKITS 4.1.2).
+            Some((1..8, _)) if parts.is_empty() => Ok(Self { tbs, algorithm_raw, value: &[] }),
             _ => Err(Malformed),
         }
     }
-}
-
-fn constraints(parsed: &X509Certificate<'_>) -> Result<Constraints, Malformed> {
-    let mut constraints = Constraints::default();
-    let mut seen = Vec::new();
-    for extension in parsed.extensions() {
-        // RFC 5280 §4.2: not more than one of a kind.
-        if seen.contains(&&extension.oid) {
-            return Err(Malformed);
-        }
-        seen.push(&extension.oid);
-        match extension.parsed_extension() {
-            ParsedExtension::BasicConstraints(basic) => {
-                constraints.is_authority = basic.ca;
-                constraints.path_length = basic.path_len_constraint;
-            }
-            ParsedExtension::KeyUsage(usage) => constraints.key_usage = Some(usage.flags),
-            ParsedExtension::SubjectKeyIdentifier(key) => {
-                constraints.subject_key = Some(key.0.to_vec());
-            }
-            ParsedExtension::AuthorityKeyIdentifier(authority) => {
-                constraints.authority_key = authority.key_identifier.as_ref().map(|k| k.0.to_vec());
-            }
-            ParsedExtension::ExtendedKeyUsage(usage) => {
-                // A document signer's certificate is not made for these alone.
-                let only_foreign = !(usage.any
-                    || usage.client_auth
-                    || usage.code_signing
-                    || usage.email_protection
-                    || !usage.other.is_empty());
-                constraints.foreign_purpose = only_foreign.then_some(extension.critical);
-            }
-            ParsedExtension::NameConstraints(_) => constraints.unjudged.push("name constraints"),
-            ParsedExtension::PolicyConstraints(policy)
-                if policy.require_explicit_policy.is_some() =>
-            {
-                constraints.unjudged.push("a required explicit policy");
-            }
-            ParsedExtension::PolicyMappings(_) if extension.critical => {
-                constraints.unjudged.push("policy mappings");
-            }
-            // Without an explicit policy required these change nothing (RFC 5280 §6.1).
-            ParsedExtension::PolicyConstraints(_)
-            | ParsedExtension::PolicyMappings(_)
-            | ParsedExtension::InhibitAnyPolicy(_)
-            | ParsedExtension::CertificatePolicies(_)
-            | ParsedExtension::SubjectAlternativeName(_)
-            | ParsedExtension::IssuerAlternativeName(_)
-            | ParsedExtension::CRLDistributionPoints(_)
-            | ParsedExtension::NSCertType(_) => {}
-            ParsedExtension::ParseError { .. }
-                if !extension.critical
-                // An unreadable keyUsage must not count as an absent one.
-                && ["2.5.29.15", "2.5.29.19", "2.5.29.30", "2.5.29.36"]
-                    .contains(&extension.oid.to_id_string().as_str()) =>
-            {
-                constraints.unjudged.push("an unreadable extension");
-            }
-            _ if extension.critical => {
-                constraints.unknown_critical.push(extension.oid.to_id_string());
-            }
-            _ => {}
-        }
-    }
-    Ok(constraints)
 }
 
 #[cfg(test)]

@@ -5,7 +5,9 @@ use std::borrow::Cow;
 use super::asn1::{Malformed, Reader, Value, encode, sorted, tag, trimmed};
 use super::name::{CanonicalName, Name};
 use crate::clock::Time;
-use crate::limits::{ATTRIBUTES_MAX, CERTIFICATES_MAX, CMS_SIZE_MAX, SIGNATURES_MAX};
+use crate::limits::{
+    ATTRIBUTES_MAX, CERTIFICATES_MAX, CMS_SIZE_MAX, EMBEDDED_REVOCATIONS_MAX, SIGNATURES_MAX,
+};
 
 /// Object identifiers of contents and attributes.
 pub(super) mod oid {
@@ -19,6 +21,13 @@ pub(super) mod oid {
     pub const SIGNING_CERTIFICATE: &[u8] = &smime(12);
     pub const SIGNING_CERTIFICATE_V2: &[u8] = &smime(47);
     pub const TIMESTAMP_TOKEN: &[u8] = &smime(14);
+    /// The time-stamp over the content that was there before the signature (RFC 5126 §5.11.4).
+    pub const CONTENT_TIMESTAMP: &[u8] = &smime(20);
+    pub const REVOCATION_VALUES: &[u8] = &smime(24);
+    pub const CERTIFICATE_VALUES: &[u8] = &smime(23);
+    /// adbe-revocationInfoArchival (ISO 32000-1 §12.8.3.3.2).
+    pub const REVOCATION_ARCHIVAL: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x2f, 0x01, 0x01, 0x08];
+    pub const TST_INFO: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x09, 0x10, 0x01, 0x04];
 
     const fn smime(last: u8) -> [u8; 11] {
         let [a, b, c, d, e, f, g, h, i, j] = SMIME;
@@ -34,6 +43,8 @@ pub(super) struct SignedData<'a> {
     pub content: Option<Cow<'a, [u8]>>,
     /// X.509 certificates, DER.
     pub certificates: Vec<&'a [u8]>,
+    /// RevocationInfoChoices: CRLs and other kinds, as they stand.
+    pub revocations: Vec<Value<'a>>,
     pub signers: Vec<SignerInfo<'a>>,
     pub quirks: Vec<String>,
     /// Bytes after the structure.
@@ -49,7 +60,8 @@ pub(super) struct SignerInfo<'a> {
     /// The AlgorithmIdentifier as it stands.
     pub algorithm_raw: &'a [u8],
     pub value: Cow<'a, [u8]>,
-    pub unsigned_attributes: Vec<&'a [u8]>,
+    /// Kind and content of the set of values, which need not be ASN.1.
+    pub unsigned_attributes: Vec<(&'a [u8], &'a [u8])>,
 }
 
 /// How the signer's certificate is named.
@@ -104,7 +116,15 @@ impl<'a> SignedData<'a> {
                 }
             }
         }
-        fields.optional(tag::CONTEXT_1)?;
+        let mut revocations = Vec::new();
+        if let Some(set) = fields.optional(tag::CONTEXT_1)? {
+            let mut set = set.children();
+            while let Ok(value) = set.read() {
+                if revocations.len() < EMBEDDED_REVOCATIONS_MAX {
+                    revocations.push(value);
+                }
+            }
+        }
         let mut set = fields.expect(tag::SET)?.children();
         let mut signers = Vec::new();
         while !set.is_empty() {
@@ -113,11 +133,21 @@ impl<'a> SignedData<'a> {
             }
             signers.push(SignerInfo::parse(set.expect(tag::SEQUENCE)?)?);
         }
-        Ok(Self { content_type, content, certificates, signers, quirks, rest })
+        Ok(Self { content_type, content, certificates, revocations, signers, quirks, rest })
     }
 }
 
 impl<'a> SignerInfo<'a> {
+    /// The readable values of the unsigned attributes of this kind.
+    pub fn unsigned(&self, kind: &[u8]) -> Vec<Value<'a>> {
+        let sets = self.unsigned_attributes.iter().filter(|(known, _)| *known == kind);
+        sets.flat_map(|(_, values)| {
+            let mut reader = Reader::new(values);
+            std::iter::from_fn(move || reader.read().ok())
+        })
+        .collect()
+    }
+
     fn parse(sequence: Value<'a>) -> Result<Self, Malformed> {
         let mut fields = sequence.children();
         fields.expect(tag::INTEGER)?;
@@ -143,7 +173,7 @@ impl<'a> SignerInfo<'a> {
         let algorithm_raw = fields.expect(tag::SEQUENCE)?.raw;
         let value = fields.octets(tag::OCTET_STRING)?;
         let unsigned_attributes = match fields.optional(tag::CONTEXT_1)? {
-            Some(set) => kinds(set),
+            Some(set) => unsigned(set),
             None => Vec::new(),
         };
         Ok(Self {
@@ -157,20 +187,22 @@ impl<'a> SignerInfo<'a> {
     }
 }
 
-/// Identifiers of the unsigned attributes. Real files have ones whose value is no ASN.1; nothing
-/// in them is trusted, so nothing in them can fail.
-fn kinds<'a>(set: Value<'a>) -> Vec<&'a [u8]> {
-    let mut kinds = Vec::new();
+/// The unsigned attributes. Real files have ones whose value is no ASN.1; nothing in them is
+/// trusted, so nothing in them can fail.
+fn unsigned<'a>(set: Value<'a>) -> Vec<(&'a [u8], &'a [u8])> {
+    let mut attributes = Vec::new();
     let mut reader = set.children();
     while let Ok(attribute) = reader.read() {
-        if let Ok(kind) = attribute.children().expect(tag::OBJECT_IDENTIFIER) {
-            kinds.push(kind.content);
+        let mut parts = attribute.children();
+        if let Ok(kind) = parts.expect(tag::OBJECT_IDENTIFIER) {
+            let values = parts.expect(tag::SET).map_or(&[][..], |set| set.content);
+            attributes.push((kind.content, values));
         }
-        if kinds.len() >= ATTRIBUTES_MAX {
+        if attributes.len() >= ATTRIBUTES_MAX {
             break;
         }
     }
-    kinds
+    attributes
 }
 
 impl<'a> Attributes<'a> {
@@ -191,6 +223,16 @@ impl<'a> Attributes<'a> {
     /// How many attributes of this kind there are.
     pub fn count(&self, kind: &[u8]) -> usize {
         self.list.iter().filter(|(known, _)| *known == kind).count()
+    }
+
+    /// The readable values of all attributes of this kind.
+    pub fn all(&self, kind: &[u8]) -> Vec<Value<'a>> {
+        let sets = self.list.iter().filter(|(known, _)| *known == kind);
+        sets.flat_map(|(_, values)| {
+            let mut reader = values.children();
+            std::iter::from_fn(move || reader.read().ok())
+        })
+        .collect()
     }
 
     /// The single value of the single attribute of this kind.

@@ -7,6 +7,8 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::cms::SignedData;
 use super::content::Content;
+use super::evidence::{Material, Proofs};
+use super::past::Occasion;
 use super::pdf;
 use super::report::{
     Coverage, Findings, Format, Kind, Report, Signature, SubIndication as Sub, Verdict,
@@ -117,6 +119,8 @@ pub(super) fn bare(index: usize, format: Format, verdict: Verdict) -> Signature 
         chain: Vec::new(),
         crls: Vec::new(),
         signing_time: None,
+        timestamps: Vec::new(),
+        best_time: None,
         coverage: Coverage::Partial,
         quirks: Vec::new(),
         field: None,
@@ -159,8 +163,14 @@ fn judge_cms(bytes: &[u8], detached: Option<&dyn Source>, trust: &Trust, now: Ti
         }
     };
     let certificates = signer::certificates(trust, &data, &mut quirks);
-    let context =
-        Context { trust, now, data: &data, certificates: &certificates, profile: Profile::Plain };
+    let (material, proofs) = (Material::default(), Proofs::default());
+    let context = Context {
+        occasion: Occasion { trust, now, material: &material, proofs: &proofs },
+        data: &data,
+        certificates: &certificates,
+        profile: Profile::Plain,
+        place: None,
+    };
     let signatures = data.signers.iter().enumerate().map(|(index, info)| {
         let mut judged = signer::judge(&context, info, &mut content);
         let verdict = judged.conclude(Findings::default());
@@ -178,5 +188,7 @@ pub(super) fn fill(signature: &mut Signature, judged: signer::Judged) {
     signature.chain = judged.path.chain.iter().map(|c| c.der.to_vec()).collect();
     signature.crls = judged.path.crls;
     signature.signing_time = judged.signing_time;
+    signature.timestamps = judged.timestamps;
+    signature.best_time = judged.best_time;
     signature.quirks.extend(judged.quirks);
 }

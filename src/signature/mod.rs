@@ -10,21 +10,42 @@ mod certificate;
 mod cms;
 mod content;
 mod crl;
+#[cfg(test)]
+mod crl_scenarios;
+mod distribution;
+mod dsa_key;
+mod evidence;
+mod extension;
+mod general_name;
 mod legal;
 mod message;
 mod name;
+mod name_constraints;
+mod ocsp;
+mod past;
 mod path;
 mod pdf;
+mod policy;
+#[cfg(test)]
+mod policy_tree;
+mod purpose;
 mod report;
+mod revocation;
 mod signer;
+mod stamps;
 #[cfg(test)]
 mod testing;
+mod timestamp;
 mod trust;
+mod validate;
+mod validation;
 
 pub use legal::{DocumentForm, LegalJudgement, LegalValue, Role, Rule, legal_value};
 pub use message::{judge, judge_detached};
+pub use policy::{InitialPolicies, PolicyId, PolicyIdError, ValidPolicy};
 pub use report::{
     Coverage, Format, Indication, Kind, Passed, Reason, Report, Signature, Signer, SubIndication,
-    Verdict,
+    Timestamp, TimestampKind, Verdict,
 };
 pub use trust::{Trust, TrustError};
+pub use validate::{AlgorithmRule, PathInputs, PathOutcome, RevocationRule, validate_path};

@@ -1,17 +1,24 @@
-//! The way from the signing certificate to a trust anchor, and revocation along it.
+//! The way from a certificate to a trust anchor.
 //!
-//! Everything is judged at `now`: without proofs of existence no earlier time can be assumed. What
-//! this version does not compute (name constraints, explicit policies) is never passed.
+//! [`Search`] builds paths depth first within a budget; [`super::validation`] judges each that
+//! reaches an anchor. Everything is judged at `now`; [`super::past`] asks the questions of time again
+//! where a proof of existence allows an earlier one.
 
+use std::borrow::Cow;
+use std::cell::Cell;
 use std::sync::Arc;
 
-use super::algorithm::Outcome;
+use super::algorithm::{Key, Outcome};
 use super::certificate::Certificate;
-use super::crl::Revocation;
+use super::crl::{Crl, Revocation};
+use super::name::CanonicalName;
+use super::past::Settled;
+use super::policy::{InitialPolicies, ValidPolicy};
 use super::report::{Findings, SubIndication as Sub};
 use super::trust::Trust;
+use super::validation;
 use crate::clock::Time;
-use crate::limits::{PATH_CHECKS_MAX, PATH_DEPTH_MAX};
+use crate::limits::{CRL_PATHS_MAX, PATH_CHECKS_MAX, PATH_DEPTH_MAX};
 
 /// Proof that a path was found and nothing speaks against it.
 #[derive(Debug)]
@@ -24,43 +31,102 @@ pub(super) struct Path {
     pub chain: Vec<Arc<Certificate>>,
     /// CRLs that were used.
     pub crls: Vec<usize>,
+    /// Policies under which it is valid.
+    pub policies: Vec<ValidPolicy>,
     pub findings: Findings,
     pub quirks: Vec<String>,
     pub holds: Option<PathHolds>,
+    /// Certificates that are revoked or suspended now, by their position in the chain.
+    pub revoked: Vec<(usize, Revocation)>,
+    /// Certificates of which that is unknown.
+    pub unknown: Vec<usize>,
 }
 
-/// Finds the best path for `signer`. `candidates` come with the document and are only candidates.
+impl PathHolds {
+    /// The questions that depend on the time were answered elsewhere.
+    pub fn settled(_: &Settled) -> Self {
+        Self(())
+    }
+}
+
+/// What the last key of a path is to be used for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// Signing documents.
+    Document,
+    /// Signing time-stamps and nothing else (RFC 3161 §2.3).
+    Timestamp,
+    /// Signing revocation lists.
+    RevocationList,
+    /// Anything: the caller judges it.
+    Any,
+}
+
+/// Everything a path is judged with, but its last certificate.
+#[derive(Debug)]
+pub(super) struct Request<'a> {
+    pub trust: &'a Trust,
+    pub now: Time,
+    /// Come with the document and are only candidates.
+    pub candidates: &'a [Arc<Certificate>],
+    pub purpose: Purpose,
+    pub policies: &'a InitialPolicies,
+    /// Whether each certificate's status must be known.
+    pub asks_revocation: bool,
+    /// Whether algorithms and keys must be strong as well as right.
+    pub asks_strength: bool,
+}
+
+impl Request<'_> {
+    /// A weakness, if the request minds.
+    pub fn weakness<'w>(&self, weakness: &'w Option<String>) -> Option<&'w String> {
+        weakness.as_ref().filter(|_| self.asks_strength)
+    }
+}
+
+/// Finds the best path for `signer`, of a document or a time-stamp.
 pub(super) fn judge(
     trust: &Trust,
     now: Time,
+    purpose: Purpose,
     signer: &Arc<Certificate>,
     candidates: &[Arc<Certificate>],
 ) -> Path {
-    let mut search =
-        Search { trust, now, candidates, checks: 0, best: None, dead_ends: Vec::new() };
-    search.extend(&mut vec![signer.clone()]);
-    if let Some(best) = search.best {
-        return best;
-    }
-    let mut path = Path::default();
-    search.dead_ends.dedup();
-    if search.checks >= PATH_CHECKS_MAX {
-        path.findings.doubt(
-            Sub::CertificateChainGeneralFailure,
-            "PATH_BUDGET",
-            "The certificates allow too many paths to try them all.",
-        );
-    }
-    for end in search.dead_ends.into_iter().take(8) {
-        path.findings.doubt(end.sub, end.code, end.message);
-    }
-    path
+    let request = Request {
+        trust,
+        now,
+        candidates,
+        purpose,
+        policies: &InitialPolicies::default(),
+        asks_revocation: true,
+        asks_strength: true,
+    };
+    find(&request, signer)
 }
 
-struct DeadEnd {
-    sub: Sub,
-    code: &'static str,
-    message: String,
+/// Finds the best path for `target`.
+pub(super) fn find(request: &Request<'_>, target: &Arc<Certificate>) -> Path {
+    Search::new(request, &Cell::new(0)).run(target)
+}
+
+/// The key of the first certificate of `path`. A DSA key may lack its parameters; they are then
+/// those of the issuer's (RFC 3279 §2.3.2, RFC 5280 §6.1.4 (d) to (f)).
+pub(super) fn working_key(path: &[Arc<Certificate>]) -> Cow<'_, Key> {
+    let Some((first, above)) = path.split_first() else {
+        return Cow::Owned(Key::Other("no key".to_owned()));
+    };
+    if !first.key.inherits() {
+        return Cow::Borrowed(&first.key);
+    }
+    let donor = above.iter().find(|certificate| !certificate.key.inherits());
+    donor.map_or(Cow::Borrowed(&first.key), |donor| Cow::Owned(first.key.completed_by(&donor.key)))
+}
+
+/// Why a path does not go on.
+pub(super) struct DeadEnd {
+    pub sub: Sub,
+    pub code: &'static str,
+    pub message: String,
 }
 
 impl PartialEq for DeadEnd {
@@ -69,20 +135,48 @@ impl PartialEq for DeadEnd {
     }
 }
 
-struct Search<'a> {
-    trust: &'a Trust,
-    now: Time,
-    candidates: &'a [Arc<Certificate>],
-    checks: usize,
+/// A search for a path, perhaps within another one: the signer of a CRL needs a path too.
+pub(super) struct Search<'a> {
+    pub request: &'a Request<'a>,
+    /// The only anchor that counts, by its place in memory among those of the trust.
+    anchor: Option<&'a Arc<Certificate>>,
+    /// CRLs whose signer's path is being judged, each with that signer.
+    open: Vec<(usize, Arc<Certificate>)>,
+    /// Signature checks so far, shared with searches within this one.
+    spent: &'a Cell<usize>,
     best: Option<Path>,
     dead_ends: Vec<DeadEnd>,
 }
 
-impl Search<'_> {
+impl<'a> Search<'a> {
+    fn new(request: &'a Request<'a>, spent: &'a Cell<usize>) -> Self {
+        Self { request, anchor: None, open: Vec::new(), spent, best: None, dead_ends: Vec::new() }
+    }
+
+    fn run(mut self, target: &Arc<Certificate>) -> Path {
+        self.extend(&mut vec![target.clone()]);
+        if let Some(best) = self.best {
+            return best;
+        }
+        let mut path = Path::default();
+        self.dead_ends.dedup();
+        if self.spent.get() >= PATH_CHECKS_MAX {
+            path.findings.doubt(
+                Sub::CertificateChainGeneralFailure,
+                "PATH_BUDGET",
+                "The certificates allow too many paths to try them all.",
+            );
+        }
+        for end in self.dead_ends.into_iter().take(8) {
+            path.findings.doubt(end.sub, end.code, end.message);
+        }
+        path
+    }
+
     /// Depth-first; ends at the first path without findings.
     fn extend(&mut self, chain: &mut Vec<Arc<Certificate>>) {
         let Some(last) = chain.last().cloned() else { return };
-        if self.trust.is_anchor(&last) {
+        if self.is_anchor(&last) {
             return self.complete(chain);
         }
         let issuers = self.issuers(&last, chain);
@@ -100,45 +194,50 @@ impl Search<'_> {
             if self.is_done() {
                 return;
             }
-            self.checks += 1;
-            match self.trust.link(&last, &issuer) {
-                Outcome::Valid { .. } => {
+            self.spent.set(self.spent.get() + 1);
+            // Without its parameters the key is checked when the path above it is known.
+            let outcome = if issuer.key.inherits() {
+                Outcome::Valid { weakness: None }
+            } else {
+                self.request.trust.link(&last, &issuer)
+            };
+            match dead_end(&last, &issuer, &outcome) {
+                Some(end) => self.dead_ends.push(end),
+                None => {
                     chain.push(issuer);
                     self.extend(chain);
                     chain.pop();
                 }
-                Outcome::Invalid => self.dead_ends.push(DeadEnd {
-                    sub: Sub::NoCertificateChainFound,
-                    code: "ISSUER_KEY_DIFFERS",
-                    message: format!(
-                        "The certificate of “{}” was not made with the key of “{}” that is known here.",
-                        last.subject.short(),
-                        issuer.subject.short()
-                    ),
-                }),
-                Outcome::Unsupported(name) => self.dead_ends.push(DeadEnd {
-                    sub: Sub::CertificateChainGeneralFailure,
-                    code: "ALGORITHM_NOT_JUDGED",
-                    message: format!(
-                        "The certificate of “{}” is signed with {name}, which this version does not judge.",
-                        last.subject.short()
-                    ),
-                }),
             }
         }
     }
 
+    fn is_anchor(&self, certificate: &Certificate) -> bool {
+        match self.anchor {
+            Some(anchor) => anchor.fingerprint == certificate.fingerprint,
+            None => self.request.trust.is_anchor(certificate),
+        }
+    }
+
     fn is_done(&self) -> bool {
-        self.checks >= PATH_CHECKS_MAX
+        self.spent.get() >= PATH_CHECKS_MAX
             || self.best.as_ref().is_some_and(|best| best.holds.is_some())
     }
 
     /// Possible issuers, the most promising first: trust before the document, matching key first.
     fn issuers(&self, last: &Certificate, chain: &[Arc<Certificate>]) -> Vec<Arc<Certificate>> {
-        let from_document =
-            self.candidates.iter().filter(|other| other.subject.canonical == last.issuer.canonical);
+        // RFC 5280 §4.1.2.4: every issuer has a name.
+        if last.issuer.canonical.is_empty() {
+            return Vec::new();
+        }
+        let from_document = self
+            .request
+            .candidates
+            .iter()
+            .filter(|other| other.subject.canonical == last.issuer.canonical);
         let mut issuers: Vec<Arc<Certificate>> = Vec::new();
-        for issuer in self.trust.named(&last.issuer.canonical).iter().chain(from_document) {
+        let trust = self.request.trust;
+        for issuer in trust.named(&last.issuer.canonical).iter().chain(from_document) {
             let known = |other: &Arc<Certificate>| other.fingerprint == issuer.fingerprint;
             let circular = chain.iter().any(|other| {
                 known(other)
@@ -157,9 +256,7 @@ impl Search<'_> {
     }
 
     fn complete(&mut self, chain: &[Arc<Certificate>]) {
-        let mut path = Path { chain: chain.to_vec(), ..Path::default() };
-        let mut judge = Judge { trust: self.trust, now: self.now, chain, path: &mut path };
-        judge.all();
+        let mut path = validation::judge(self, chain);
         if path.findings.is_empty() {
             path.holds = Some(PathHolds(()));
         }
@@ -170,10 +267,111 @@ impl Search<'_> {
             self.best = Some(path);
         }
     }
+
+    /// The path of a key that made the CRL at `index`, or why that path does not hold; `None` if no
+    /// such key is known. `authority` is the path of the authority for whose certificate the list
+    /// is needed; both must end at the same anchor (RFC 5280 §6.3.3 (f)).
+    pub fn crl_signer(
+        &self,
+        index: usize,
+        crl: &Crl,
+        authority: &[Arc<Certificate>],
+    ) -> Option<Result<Path, String>> {
+        // A list may speak about its own signer (PKITS 4.14.30): while that signer is judged, its
+        // list counts, for or against it.
+        if let Some((_, signer)) = self.open.iter().find(|(open, _)| *open == index) {
+            return Some(Ok(Path { chain: vec![signer.clone()], ..Path::default() }));
+        }
+        let trust = self.request.trust;
+        let name = &crl.issuer.canonical;
+        let others = self.request.candidates.iter().filter(|c| c.subject.canonical == *name);
+        let mut why = None;
+        for signer in trust.named(name).iter().chain(others) {
+            let outcome = trust.crl_link(index, crl, signer, &signer.key);
+            let Outcome::Valid { weakness } = outcome else { continue };
+            if let Some(weakness) = self.request.weakness(&weakness) {
+                why = Some(Err(weakness.clone()));
+                continue;
+            }
+            match self.judge_signer(index, signer, authority) {
+                Ok(path) => return Some(Ok(path)),
+                Err(reason) => why = Some(Err(reason)),
+            }
+        }
+        why
+    }
+
+    fn judge_signer(
+        &self,
+        index: usize,
+        signer: &Arc<Certificate>,
+        authority: &[Arc<Certificate>],
+    ) -> Result<Path, String> {
+        if self.open.len() >= CRL_PATHS_MAX || self.spent.get() >= PATH_CHECKS_MAX {
+            return Err("too many lists depend on each other".to_owned());
+        }
+        self.spent.set(self.spent.get() + 1);
+        let policies = InitialPolicies::default();
+        let request =
+            Request { purpose: Purpose::RevocationList, policies: &policies, ..*self.request };
+        let mut within = Search::new(&request, self.spent);
+        within.anchor = authority.last();
+        within.open.clone_from(&self.open);
+        within.open.push((index, signer.clone()));
+        let path = within.run(signer);
+        if path.holds.is_none() {
+            let reason = path.findings.first().map_or("", |reason| &reason.message);
+            let reason = reason.trim_end_matches('.');
+            return Err(format!("the certificate of its signer does not hold ({reason})"));
+        }
+        // Some other authority below the anchor could give the authority's name to a key of its own.
+        let is_namesake = authority
+            .first()
+            .is_some_and(|authority| authority.subject.canonical == signer.subject.canonical)
+            && origin(authority) != origin(&path.chain);
+        if is_namesake {
+            return Err("its signer only has the same name as the authority".to_owned());
+        }
+        Ok(path)
+    }
+}
+
+/// Who vouches for the name of the first certificate: the issuer of the first one of `path` that is
+/// not self-issued; `None` if that is the anchor's own.
+fn origin(path: &[Arc<Certificate>]) -> Option<&CanonicalName> {
+    path.iter().find(|c| !c.is_self_issued()).map(|certificate| &certificate.issuer.canonical)
+}
+
+/// Why `issuer` does not continue a path, if so.
+pub(super) fn dead_end(
+    last: &Certificate,
+    issuer: &Certificate,
+    outcome: &Outcome,
+) -> Option<DeadEnd> {
+    match outcome {
+        Outcome::Valid { .. } => None,
+        Outcome::Invalid => Some(DeadEnd {
+            sub: Sub::NoCertificateChainFound,
+            code: "ISSUER_KEY_DIFFERS",
+            message: format!(
+                "The certificate of “{}” was not made with the key of “{}” that is known here.",
+                last.subject.short(),
+                issuer.subject.short()
+            ),
+        }),
+        Outcome::Unsupported(name) => Some(DeadEnd {
+            sub: Sub::CertificateChainGeneralFailure,
+            code: "ALGORITHM_NOT_JUDGED",
+            message: format!(
+                "The certificate of “{}” is signed with {name}, which this version does not judge.",
+                last.subject.short()
+            ),
+        }),
+    }
 }
 
 fn no_issuer(last: &Certificate) -> DeadEnd {
-    let self_issued = last.subject.canonical == last.issuer.canonical;
+    let self_issued = last.is_self_issued();
     DeadEnd {
         sub: Sub::NoCertificateChainFound,
         code: if self_issued { "ROOT_NOT_TRUSTED" } else { "ISSUER_MISSING" },
@@ -186,182 +384,6 @@ fn no_issuer(last: &Certificate) -> DeadEnd {
                 last.subject.short()
             )
         },
-    }
-}
-
-/// Judges one complete path.
-struct Judge<'a> {
-    trust: &'a Trust,
-    now: Time,
-    chain: &'a [Arc<Certificate>],
-    path: &'a mut Path,
-}
-
-impl Judge<'_> {
-    fn all(&mut self) {
-        for (depth, certificate) in self.chain.iter().enumerate() {
-            self.extensions(certificate);
-            self.validity(certificate);
-            if depth == 0 {
-                self.signer(certificate);
-            } else {
-                self.authority(depth, certificate);
-            }
-            if let Some(issuer) = self.chain.get(depth + 1) {
-                self.strength(certificate, issuer);
-                self.revocation(depth, certificate, issuer);
-            }
-        }
-    }
-
-    fn doubt(&mut self, sub: Sub, code: &'static str, message: String) {
-        self.path.findings.doubt(sub, code, message);
-    }
-
-    fn extensions(&mut self, certificate: &Certificate) {
-        let name = certificate.subject.short();
-        for oid in &certificate.constraints.unknown_critical {
-            let message =
-                format!("The certificate of “{name}” has the unknown critical extension {oid}.");
-            self.doubt(Sub::ChainConstraintsFailure, "UNKNOWN_CRITICAL_EXTENSION", message);
-        }
-        for what in &certificate.constraints.unjudged {
-            let message = format!(
-                "The certificate of “{name}” has {what}, which this version does not judge."
-            );
-            self.doubt(Sub::CertificateChainGeneralFailure, "EXTENSION_NOT_JUDGED", message);
-        }
-    }
-
-    fn validity(&mut self, certificate: &Certificate) {
-        if certificate.is_valid_at(self.now) {
-            return;
-        }
-        let name = certificate.subject.short();
-        let (code, message) = if self.now < certificate.not_before {
-            let begin = certificate.not_before.in_vietnam();
-            ("NOT_YET_VALID", format!("The certificate of “{name}” is not valid before {begin}."))
-        } else {
-            let end = certificate.not_after.in_vietnam();
-            (
-                "EXPIRED",
-                format!(
-                    "The certificate of “{name}” ran out on {end}, and nothing proves that the \
-                     signature is older."
-                ),
-            )
-        };
-        self.doubt(Sub::OutOfBoundsNoPoe, code, message);
-    }
-
-    fn signer(&mut self, certificate: &Certificate) {
-        let name = certificate.subject.short();
-        if !certificate.constraints.may_sign_documents() {
-            let message =
-                format!("The certificate of “{name}” is not meant for signing documents.");
-            self.doubt(Sub::ChainConstraintsFailure, "KEY_USAGE", message);
-        }
-        match certificate.constraints.foreign_purpose {
-            Some(true) => {
-                let message = format!("The certificate of “{name}” is restricted to other uses.");
-                self.doubt(Sub::ChainConstraintsFailure, "EXTENDED_KEY_USAGE", message);
-            }
-            Some(false) => self
-                .path
-                .quirks
-                .push(format!("the extended key usage of “{name}” names no use for documents")),
-            None => {}
-        }
-    }
-
-    fn authority(&mut self, depth: usize, certificate: &Certificate) {
-        let name = certificate.subject.short();
-        let constraints = &certificate.constraints;
-        if !constraints.is_authority {
-            let message = format!("“{name}” is not an authority but issued a certificate.");
-            self.doubt(Sub::ChainConstraintsFailure, "NOT_AN_AUTHORITY", message);
-        }
-        if !constraints.may_sign_certificates() {
-            let message = format!("The key of “{name}” is not meant for issuing certificates.");
-            self.doubt(Sub::ChainConstraintsFailure, "KEY_USAGE", message);
-        }
-        // RFC 5280 §4.2.1.9: self-issued intermediates do not count.
-        let below = self.chain.iter().take(depth).skip(1);
-        let below = below.filter(|c| c.subject.canonical != c.issuer.canonical).count();
-        let allowed = constraints.path_length.map(usize::try_from);
-        if allowed.is_some_and(|allowed| allowed.is_ok_and(|allowed| below > allowed)) {
-            let message = format!("“{name}” does not allow {below} authorities below it.");
-            self.doubt(Sub::ChainConstraintsFailure, "PATH_LENGTH", message);
-        }
-    }
-
-    fn strength(&mut self, certificate: &Certificate, issuer: &Certificate) {
-        if let Outcome::Valid { weakness: Some(weakness) } = self.trust.link(certificate, issuer) {
-            let name = certificate.subject.short();
-            let message = format!("The certificate of “{name}” is too weakly signed: {weakness}.");
-            self.doubt(Sub::CryptoConstraintsFailure, "CERTIFICATE_ALGORITHM", message);
-        }
-    }
-
-    fn revocation(&mut self, depth: usize, certificate: &Certificate, issuer: &Certificate) {
-        let name = certificate.subject.short();
-        let mut why = Vec::new();
-        let mut fresh = None;
-        for (index, crl) in self.trust.crls_of(&certificate.issuer.canonical) {
-            match self.trust.crl_link(index, crl, issuer) {
-                Outcome::Valid { weakness: None } => {}
-                Outcome::Valid { weakness: Some(weakness) } => {
-                    why.push(weakness);
-                    continue;
-                }
-                Outcome::Invalid => {
-                    why.push("its signature is not that of the authority".to_owned());
-                    continue;
-                }
-                Outcome::Unsupported(name) => {
-                    why.push(format!("it is signed with {name}"));
-                    continue;
-                }
-            }
-            let staleness = crl.staleness(self.now);
-            // A list that ran out still proves a revocation; one from the future does not.
-            let counts = crl.unusable.is_none() && crl.this_update <= self.now;
-            if let Some(revocation) = crl.revocation(&certificate.serial).filter(|_| counts) {
-                self.path.crls.push(index);
-                return self.revoked(depth, name, revocation);
-            }
-            match staleness {
-                None => fresh = Some(index),
-                Some(reason) => why.push(reason),
-            }
-        }
-        if let Some(index) = fresh {
-            return self.path.crls.push(index);
-        }
-        let authority = issuer.subject.short();
-        let detail = match why.first() {
-            None => "none is at hand".to_owned(),
-            Some(why) => why.clone(),
-        };
-        let message = format!(
-            "Whether the certificate of “{name}” was revoked is unknown: the revocation list of \
-             “{authority}” is needed, and {detail}."
-        );
-        self.doubt(Sub::TryLater, "CRL_MISSING", message);
-    }
-
-    fn revoked(&mut self, depth: usize, name: &str, revocation: Revocation) {
-        let at = revocation.at.in_vietnam();
-        if revocation.on_hold {
-            let message = format!("The certificate of “{name}” is suspended since {at}.");
-            return self.doubt(Sub::TryLater, "ON_HOLD", message);
-        }
-        let message = format!(
-            "The certificate of “{name}” was revoked on {at}, and nothing proves that the \
-             signature is older."
-        );
-        let sub = if depth == 0 { Sub::RevokedNoPoe } else { Sub::RevokedCaNoPoe };
-        self.doubt(sub, "REVOKED", message);
     }
 }
 
@@ -396,7 +418,7 @@ mod tests {
             |list: &[&Authority]| list.iter().map(|a| a.certificate.der().to_vec()).collect();
         let trust = Trust::new(ders(anchors), ders(middles), crls).unwrap();
         let signer = Arc::new(Certificate::from_der(leaf.certificate.der()).unwrap());
-        let path = judge(&trust, time(now), &signer, &[]);
+        let path = judge(&trust, time(now), Purpose::Document, &signer, &[]);
         (path.findings.worst(), path)
     }
 
@@ -442,22 +464,5 @@ mod tests {
         let other_use =
             c.middle.issue("Key", |p| p.key_usages = vec![KeyUsagePurpose::KeyAgreement]);
         assert_eq!(sub(&[&c.middle], &other_use), Some(Sub::ChainConstraintsFailure));
-    }
-
-    #[test]
-    fn name_constraints_are_not_judged_and_never_passed() {
-        let root = Authority::root("Root");
-        let middle = root.issue("Middle", |p| {
-            p.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-            p.name_constraints = Some(rcgen::NameConstraints {
-                permitted_subtrees: vec![rcgen::GeneralSubtree::DnsName("vn".into())],
-                excluded_subtrees: vec![],
-            });
-        });
-        let leaf = middle.issue("Leaf", |_| {});
-        let crls = vec![root.crl(&[]), middle.crl(&[])];
-        let (worst, path) = run(&[&root], &[&middle], crls, &leaf, NOW);
-        assert_eq!(worst, Some(Sub::CertificateChainGeneralFailure));
-        assert!(path.holds.is_none());
     }
 }

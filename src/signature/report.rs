@@ -155,6 +155,10 @@ impl Verdict {
         Self { indication: Indication::Indeterminate, sub_indication, reasons }
     }
 
+    pub(super) fn is_passed(&self) -> bool {
+        self.indication == Indication::TotalPassed
+    }
+
     /// The main result.
     pub fn indication(&self) -> Indication {
         self.indication
@@ -220,6 +224,21 @@ impl Findings {
         self.0.is_empty()
     }
 
+    /// Whether one of these sub-indications was found.
+    pub fn has(&self, subs: &[SubIndication]) -> bool {
+        self.0.iter().any(|(_, sub, _)| sub.is_some_and(|sub| subs.contains(&sub)))
+    }
+
+    /// Takes back findings with these sub-indications; whoever does asks their questions again.
+    pub fn remove(&mut self, subs: &[SubIndication]) {
+        self.0.retain(|(_, sub, _)| !sub.is_some_and(|sub| subs.contains(&sub)));
+    }
+
+    /// The first reason that was found.
+    pub fn first(&self) -> Option<&Reason> {
+        self.0.first().map(|(_, _, reason)| reason)
+    }
+
     /// The sub-indication that decides so far.
     pub fn worst(&self) -> Option<SubIndication> {
         let (_, sub, _) = self.0.iter().min_by_key(|finding| rank(finding))?;
@@ -240,6 +259,14 @@ impl Findings {
             (None, Some((value, path))) => Verdict::passed(value, path),
             (None, None) => Verdict::indeterminate(None, reasons),
         }
+    }
+}
+
+impl From<&Verdict> for Findings {
+    /// What a verdict found, to be weighed with what else is found; a pass found nothing.
+    fn from(verdict: &Verdict) -> Self {
+        let found = |reason: &Reason| (verdict.indication, verdict.sub_indication, reason.clone());
+        Self(verdict.reasons.iter().map(found).collect())
     }
 }
 
@@ -325,6 +352,53 @@ pub struct Signer {
     pub der: Vec<u8>,
 }
 
+/// What a time-stamp is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum TimestampKind {
+    /// The content, before it was signed (content-time-stamp).
+    Content,
+    /// The signature value (signature-time-stamp).
+    Signature,
+    /// Everything in the file before it (PDF document time-stamp).
+    Document,
+}
+
+impl fmt::Display for TimestampKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Content => "content",
+            Self::Signature => "signature",
+            Self::Document => "document",
+        })
+    }
+}
+
+/// A time-stamp (RFC 3161) and what is known about it. One that does not hold proves nothing and
+/// speaks for nothing else.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Timestamp {
+    /// What it is over.
+    pub kind: TimestampKind,
+    /// The judgement on the time-stamp alone.
+    pub verdict: Verdict,
+    /// The time it states; `None` if it cannot be read.
+    pub time: Option<Time>,
+    /// How exact it says its time is, in milliseconds.
+    pub accuracy_ms: Option<u64>,
+    /// The policy of the authority, in dots.
+    pub policy: Option<String>,
+    /// Serial number of the token in hexadecimal.
+    pub serial: Option<String>,
+    /// The time-stamping authority; `None` if its certificate was not found.
+    pub authority: Option<Signer>,
+    /// The path used, DER, authority first and anchor last.
+    pub chain: Vec<Vec<u8>>,
+    /// CRLs that were used, as indices into those given to [`super::Trust::new`].
+    pub crls: Vec<usize>,
+    /// Oddities that do not change the verdict.
+    pub quirks: Vec<String>,
+}
+
 /// One signature and what is known about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Signature {
@@ -342,6 +416,11 @@ pub struct Signature {
     pub crls: Vec<usize>,
     /// The signing time that the signer claims; nobody vouches for it.
     pub signing_time: Option<Time>,
+    /// Time-stamps on it, each judged on its own; of a document time-stamp, itself.
+    pub timestamps: Vec<Timestamp>,
+    /// The earliest time at which the signature is proven to exist (best-signature-time of
+    /// EN 319 102-1 §5.5.4); `None` if only the present proves it.
+    pub best_time: Option<Time>,
     /// How much of the file is covered.
     pub coverage: Coverage,
     /// Oddities that do not change the verdict.
@@ -353,7 +432,7 @@ pub struct Signature {
 impl Signature {
     /// The proof that this signature is TOTAL-PASSED.
     pub fn passed(&self) -> Option<Passed<'_>> {
-        (self.verdict.indication == Indication::TotalPassed).then_some(Passed(self))
+        self.verdict.is_passed().then_some(Passed(self))
     }
 }
 

@@ -9,11 +9,13 @@ use super::asn1::{self, Malformed, Reader, Value, tag};
 use super::certificate::Certificate;
 use super::cms::{self, Attributes, SignedData, SignerIdentifier, SignerInfo, oid};
 use super::content::Content;
-use super::path::{self, Path};
-use super::report::{Findings, Signer, SubIndication as Sub, Verdict};
+use super::past::{self, Made, Occasion};
+use super::path::{self, Path, Purpose};
+use super::report::{Findings, Signer, SubIndication as Sub, Timestamp, Verdict};
+use super::stamps;
 use super::trust::Trust;
 use crate::clock::Time;
-use crate::limits::CLAIMED_TIME_AHEAD_MAX;
+use crate::limits::{CLAIMED_TIME_AHEAD_MAX, CLOCK_SKEW_MAX, LOCAL_TIME_SLACK};
 
 /// Proof that the signature value fits the content and the key.
 #[derive(Debug)]
@@ -26,6 +28,17 @@ pub(super) enum Profile {
     Cades,
     /// It may be, and its absence is reported.
     Plain,
+    /// A time-stamp token: protected, too (RFC 3161 §2.4.2), and no time-stamps on it are looked at.
+    Timestamp,
+}
+
+/// Where a CMS stands in a file.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place {
+    /// The file is signed from its begin to here.
+    pub covered: u64,
+    /// Where the CMS ends.
+    pub end: u64,
 }
 
 /// Everything known about one signer.
@@ -36,6 +49,8 @@ pub(super) struct Judged {
     pub path: Path,
     pub signer: Option<Signer>,
     pub signing_time: Option<Time>,
+    pub timestamps: Vec<Timestamp>,
+    pub best_time: Option<Time>,
     pub quirks: Vec<String>,
 }
 
@@ -67,11 +82,11 @@ pub(super) fn certificates(
 
 /// What judging a signer needs beside the signer itself.
 pub(super) struct Context<'a> {
-    pub trust: &'a Trust,
-    pub now: Time,
+    pub occasion: Occasion<'a>,
     pub data: &'a SignedData<'a>,
     pub certificates: &'a [Arc<Certificate>],
     pub profile: Profile,
+    pub place: Option<Place>,
 }
 
 /// Judges one signer over `content`.
@@ -96,11 +111,40 @@ pub(super) fn judge(
     if let Some(message) = message {
         check_value(info, &signer, &message, &mut judged);
     }
+    let end = context.place.map(|place| place.end);
+    let occasion = context.occasion;
+    let material = occasion.material.with_cms(occasion.trust, context.data, info, end);
+    let occasion = Occasion { material: &material, ..occasion };
+    let made = made(context, occasion, info, content, &mut judged);
     check_claims(context, info, &mut judged);
     judged.signer = Some(signer.to_signer());
-    judged.path = path::judge(context.trust, context.now, &signer, context.certificates);
+    let purpose = match context.profile {
+        Profile::Timestamp => Purpose::Timestamp,
+        Profile::Cades | Profile::Plain => Purpose::Document,
+    };
+    let candidates = [context.certificates, &material.certificates].concat();
+    judged.path = path::judge(occasion.trust, occasion.now, purpose, &signer, &candidates);
+    past::settle(occasion, made, &mut judged.path);
     judged.quirks.append(&mut judged.path.quirks);
     judged
+}
+
+/// When the signature was made, as far as time-stamps prove it.
+fn made(
+    context: &Context<'_>,
+    occasion: Occasion<'_>,
+    info: &SignerInfo<'_>,
+    content: &mut Content<'_>,
+    judged: &mut Judged,
+) -> Made {
+    let by = context.place.and_then(|place| occasion.proofs.of(place.end));
+    if context.profile == Profile::Timestamp {
+        return Made { by: by.map(|existed| existed.at()), after: None };
+    }
+    let after = context.place.and_then(|place| occasion.proofs.inside(place.covered));
+    let made = stamps::judge(occasion, info, context.place, content, judged, (after, by));
+    judged.best_time = made.by;
+    made
 }
 
 fn find(context: &Context<'_>, info: &SignerInfo<'_>) -> Option<Arc<Certificate>> {
@@ -114,9 +158,10 @@ fn find(context: &Context<'_>, info: &SignerInfo<'_>) -> Option<Arc<Certificate>
     };
     // Two certificates may share a name and a number; the protected reference decides.
     let protected = info.signed_attributes.as_ref().and_then(|a| reference(a).ok().flatten());
-    let mut candidates: Vec<_> = context.certificates.iter().filter(fits).collect();
+    let brought = context.certificates.iter().chain(&context.occasion.material.certificates);
+    let mut candidates: Vec<_> = brought.filter(fits).collect();
     if candidates.is_empty() {
-        candidates = context.trust.all().filter(fits).collect();
+        candidates = context.occasion.trust.all().filter(fits).collect();
     }
     let matching = candidates
         .iter()
@@ -366,7 +411,7 @@ fn check_signing_certificate(
                 ),
             ),
         },
-        Ok(None) if context.profile == Profile::Cades => findings.doubt(
+        Ok(None) if context.profile != Profile::Plain => findings.doubt(
             Sub::SigConstraintsFailure,
             "SIGNING_CERTIFICATE_UNPROTECTED",
             "The signature does not protect its signing certificate, as its format demands.",
@@ -382,7 +427,7 @@ fn check_signing_certificate(
     }
 }
 
-/// Claims and extras that never decide: signing time, time-stamps, counter signatures.
+/// Claims and extras that never decide: signing time, counter signatures.
 fn check_claims(context: &Context<'_>, info: &SignerInfo<'_>, judged: &mut Judged) {
     if let Some(attributes) = &info.signed_attributes {
         judged.signing_time = attributes.single(oid::SIGNING_TIME).ok().and_then(cms::time);
@@ -390,25 +435,39 @@ fn check_claims(context: &Context<'_>, info: &SignerInfo<'_>, judged: &mut Judge
             judged.quirks.push("the signing time is stated more than once".to_owned());
         }
     }
-    if let Some(claimed) = judged.signing_time {
-        judged.quirks.extend(claimed_time_quirk(context.now, claimed));
+    if let Some(claimed) = judged.signing_time.filter(|_| context.profile != Profile::Timestamp) {
+        let now = context.occasion.now;
+        judged.quirks.extend(claimed_time_quirk(now, judged.best_time, claimed));
     }
-    if info.unsigned_attributes.contains(&oid::TIMESTAMP_TOKEN) {
-        judged.quirks.push("a time-stamp is present and was not judged".to_owned());
-    }
-    if info.unsigned_attributes.contains(&oid::COUNTER_SIGNATURE) {
+    if info.unsigned_attributes.iter().any(|(kind, _)| *kind == oid::COUNTER_SIGNATURE) {
         judged.quirks.push("a counter signature is present and was not judged".to_owned());
     }
 }
 
-/// A claimed time in the future; up to seven hours is local time written as UTC.
-pub(super) fn claimed_time_quirk(now: Time, claimed: Time) -> Option<String> {
-    if claimed <= now {
-        return None;
+/// A claimed time that cannot be: later than now, or than a time-stamp on the signature. Clocks that
+/// run seven hours ahead write local time as UTC; that is odd, and no more.
+pub(super) fn claimed_time_quirk(
+    now: Time,
+    best_time: Option<Time>,
+    claimed: Time,
+) -> Option<String> {
+    let known = best_time.unwrap_or(now);
+    let ahead = claimed.since(known);
+    if claimed > now && ahead <= CLAIMED_TIME_AHEAD_MAX {
+        return Some(
+            "the claimed signing time lies in the future, perhaps local time written as UTC".into(),
+        );
     }
-    Some(if claimed.since(now) <= CLAIMED_TIME_AHEAD_MAX {
-        "the claimed signing time lies in the future, perhaps local time written as UTC".to_owned()
-    } else {
-        "the claimed signing time lies in the future".to_owned()
-    })
+    if claimed > now && best_time.is_none() {
+        return Some("the claimed signing time lies in the future".into());
+    }
+    if ahead.abs_diff(CLAIMED_TIME_AHEAD_MAX) <= LOCAL_TIME_SLACK {
+        return Some(
+            "the claimed signing time is seven hours later than the time-stamp, probably local \
+             time written as UTC"
+                .into(),
+        );
+    }
+    let is_later = best_time.is_some() && ahead > CLOCK_SKEW_MAX;
+    is_later.then(|| "the claimed signing time is later than the time-stamp".into())
 }

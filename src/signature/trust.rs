@@ -6,7 +6,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::algorithm::Outcome;
+use super::algorithm::{Key, Outcome};
 use super::asn1::Malformed;
 use super::certificate::Certificate;
 use super::crl::Crl;
@@ -85,6 +85,10 @@ impl Trust {
             trust.crls_by_issuer.entry(crl.issuer.canonical.clone()).or_default().push(index);
             trust.crls.push(crl);
         }
+        for indices in trust.crls_by_issuer.values_mut() {
+            let update = |index: &usize| trust.crls.get(*index).map(|crl| crl.this_update);
+            indices.sort_by_key(|index| std::cmp::Reverse(update(index)));
+        }
         Ok(trust)
     }
 
@@ -117,7 +121,7 @@ impl Trust {
         self.certificates.values().flatten()
     }
 
-    /// CRLs issued under this name, with their index.
+    /// CRLs issued under this name, with their index; the newest first.
     pub(super) fn crls_of(&self, issuer: &CanonicalName) -> impl Iterator<Item = (usize, &Crl)> {
         let indices = self.crls_by_issuer.get(issuer).map_or(&[][..], Vec::as_slice);
         indices.iter().filter_map(|&index| Some((index, self.crls.get(index)?)))
@@ -132,13 +136,23 @@ impl Trust {
         keep(&self.links, TRUST_LINKS_MAX, pair, subject.verified_by(issuer))
     }
 
-    /// Whether `issuer` signed the CRL at `index`.
-    pub(super) fn crl_link(&self, index: usize, crl: &Crl, issuer: &Certificate) -> Outcome {
-        let pair = (index, issuer.fingerprint);
+    /// Whether `signer`, with the key that counts for it on its path, signed the CRL at `index`.
+    pub(super) fn crl_link(
+        &self,
+        index: usize,
+        crl: &Crl,
+        signer: &Certificate,
+        key: &Key,
+    ) -> Outcome {
+        // A key that depends on the path is not the certificate's alone.
+        if signer.key.inherits() {
+            return crl.verified_by(signer, key);
+        }
+        let pair = (index, signer.fingerprint);
         if let Some(outcome) = lock(&self.crl_links).get(&pair) {
             return outcome.clone();
         }
-        keep(&self.crl_links, TRUST_LINKS_MAX, pair, crl.verified_by(issuer))
+        keep(&self.crl_links, TRUST_LINKS_MAX, pair, crl.verified_by(signer, key))
     }
 }
 

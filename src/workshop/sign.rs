@@ -34,8 +34,10 @@ pub struct Options<'a> {
     pub location: &'a str,
     /// What the page shows; none makes the signature invisible.
     pub appearance: Option<Appearance<'a>>,
-    /// A TSA that stamps the signature at `time`.
+    /// A TSA that stamps the signature.
     pub tsa: Option<&'a Identity>,
+    /// When it stamps; none is at `time`, as if the signer's clock were right.
+    pub stamped_at: Option<Time>,
 }
 
 /// The form of a PDF signature.
@@ -45,6 +47,8 @@ pub enum SubFilter {
     Cades,
     /// `adbe.pkcs7.detached`: the claimed time is a signed attribute, too.
     Pkcs7,
+    /// `ETSI.RFC3161`: no signature but a time-stamp over the document, at `time`, by a TSA.
+    Timestamp,
 }
 
 /// Text on the first page.
@@ -67,6 +71,7 @@ impl<'a> Options<'a> {
             location: "",
             appearance: None,
             tsa: None,
+            stamped_at: None,
         }
     }
 }
@@ -92,6 +97,43 @@ pub fn pdf(pdf: &[u8], identity: &Identity, options: &Options<'_>) -> Result<Vec
         options,
     )?;
     Ok(file)
+}
+
+/// Puts certificates, CRLs and OCSP responses (all DER) into the document security store of a PDF
+/// (ISO 32000-2 §12.8.4.3): what a signature needs to be judged when its authorities are gone.
+///
+/// # Errors
+/// [`Error::Pdf`] if the file has a structure that is not extended, or a store already.
+pub fn security_store(
+    pdf: &[u8],
+    certificates: &[Vec<u8>],
+    crls: &[Vec<u8>],
+    responses: &[Vec<u8>],
+) -> Result<Vec<u8>, Error> {
+    let revision = Revision::read(pdf)?;
+    let catalog_number = revision.catalog()?;
+    let catalog = revision.dictionary(catalog_number)?;
+    if catalog.value("/DSS").is_some() {
+        return Err(Error::Pdf("it has a security store already"));
+    }
+    let store = revision.size()?;
+    let mut objects = Vec::new();
+    let mut text = String::from("<< /Type /DSS");
+    for (key, list) in [("Certs", certificates), ("CRLs", crls), ("OCSPs", responses)] {
+        let mut references = String::new();
+        for der in list {
+            let number = store + 1 + objects.len();
+            references.push_str(&format!(" {number} 0 R"));
+            objects.push(Object::stream(number, "<< ", der));
+        }
+        if !list.is_empty() {
+            text.push_str(&format!(" /{key} [{}]", references.trim_start()));
+        }
+    }
+    objects.push(Object::new(store, format!("{text} >>")));
+    let with_store = catalog.with("/DSS", &format!("{store} 0 R"));
+    objects.push(Object::new(catalog_number, with_store));
+    Ok(revision.append(&objects)?.0)
 }
 
 /// A detached CMS signature (`.p7s`) over `content`, claimed to be made at `time`.
@@ -144,14 +186,16 @@ fn signature_dictionary(
     let sub_filter = match options.sub_filter {
         SubFilter::Cades => "ETSI.CAdES.detached",
         SubFilter::Pkcs7 => "adbe.pkcs7.detached",
+        SubFilter::Timestamp => "ETSI.RFC3161",
     };
+    let kind = if options.sub_filter == SubFilter::Timestamp { "DocTimeStamp" } else { "Sig" };
     let certificates_size =
         |identity: &Identity| identity.chain_der.iter().map(Vec::len).sum::<usize>();
     let mut room = CMS_FRAME_SIZE + certificates_size(identity);
     room += options.tsa.map_or(0, |tsa| CMS_FRAME_SIZE + certificates_size(tsa));
     let vietnam = cms::digits(options.time.after(Duration::from_secs(7 * 3600)));
     let mut text = format!(
-        "<< /Type /Sig /Filter /Adobe.PPKLite /SubFilter /{sub_filter} /M (D:{vietnam}+07'00')"
+        "<< /Type /{kind} /Filter /Adobe.PPKLite /SubFilter /{sub_filter} /M (D:{vietnam}+07'00')"
     );
     for (key, value) in [
         ("Reason", options.reason),
@@ -185,14 +229,22 @@ fn fill(
         .filter(|_| range.len() <= BYTE_RANGE_SIZE)
         .ok_or(Error::Pdf("it is too large"))?
         .copy_from_slice(range.as_bytes());
-    let statement = Statement {
-        content_type: cms::DATA,
-        content: None,
-        digest: Sha256::of_parts(&[&file[..gap.start], &file[gap.end..]]),
-        signing_time: (options.sub_filter == SubFilter::Pkcs7).then_some(options.time),
-        timestamp: options.tsa.map(|tsa| (tsa, options.time)),
+    let digest = Sha256::of_parts(&[&file[..gap.start], &file[gap.end..]]);
+    let stamped_at = options.stamped_at.unwrap_or(options.time);
+    let signature = match options.sub_filter {
+        SubFilter::Timestamp => cms::timestamp(digest, &[], identity, options.time)?,
+        form => {
+            let statement = Statement {
+                content_type: cms::DATA,
+                content: None,
+                digest,
+                signing_time: (form == SubFilter::Pkcs7).then_some(options.time),
+                timestamp: options.tsa.map(|tsa| (tsa, stamped_at)),
+            };
+            cms::signed_data(&statement, identity)?
+        }
     };
-    let signature = hex(&cms::signed_data(&statement, identity)?);
+    let signature = hex(&signature);
     (file[gap.start + 1..gap.end - 1].get_mut(..signature.len()))
         .ok_or(Error::Pdf("the signature is larger than its room"))?
         .copy_from_slice(signature.as_bytes());

@@ -5,7 +5,7 @@ use vanthu::workshop::identity::Identity;
 use vanthu::workshop::sign;
 
 use crate::der::{Node, integer, null, octets, oid, pkcs, sequence, set, sha2};
-use crate::paper::{Custom, blank, contents, seal, signed};
+use crate::paper::{Custom, blank, contents, seal, signed, signed_twice};
 use crate::people::{People, sign_p256};
 use crate::{Case, Expected, PASSED, doubted, failed, revisions};
 
@@ -286,34 +286,35 @@ fn algorithms(people: &People) -> Vec<Case> {
     ]
 }
 
-/// C5: time-stamps. This version judges none: one over the document is undecided, one inside of a
-/// signature is reported and proves nothing.
+/// C5: time-stamps over other bytes, or by somebody who is no authority for them. One inside of a
+/// signature proves nothing then, and the signature is as good as without it.
 fn time_stamps(people: &People) -> Vec<Case> {
     let pdf = signed(people);
-    let other = Sha256::of(b"other");
-    let stamp = |imprint: Sha256, tsa: &Identity| {
-        seal(revisions::stamp_field(&pdf), |_| {
-            sign::timestamp(imprint, &[], tsa, people.now).unwrap()
-        })
+    let stamp = |make: &dyn Fn(&[u8]) -> Vec<u8>| seal(revisions::stamp_field(&pdf), make);
+    let elsewhere = revisions::time_stamped(people, &signed_twice(people), people.now);
+    let gap = contents(&elsewhere);
+    let digits = std::str::from_utf8(&elsewhere[gap.start + 1..gap.end - 1]).unwrap();
+    let pairs = (0..digits.len()).step_by(2);
+    let copied: Vec<u8> =
+        pairs.map(|at| u8::from_str_radix(&digits[at..at + 2], 16).unwrap()).collect();
+    let token =
+        |imprint: Sha256, tsa: &Identity| sign::timestamp(imprint, &[], tsa, people.now).unwrap();
+    let wrong = token(Sha256::of(b"other"), &people.tsa);
+    let inside = |token: &[u8]| {
+        let mut stamped = Message::new(CONTENT, &people.officer, people);
+        stamped.add_unsigned(TIMESTAMP, Node::parse(token));
+        stamped
     };
-    let fresh = revisions::time_stamped(people, &pdf, people.now);
-    let gap = contents(&fresh);
-    let copied = seal(revisions::stamp_field(&pdf), |_| {
-        let digits = std::str::from_utf8(&fresh[gap.start + 1..gap.end - 1]).unwrap();
-        let bytes =
-            (0..digits.len()).step_by(2).map(|at| u8::from_str_radix(&digits[at..at + 2], 16));
-        bytes.map(Result::unwrap).collect()
-    });
-    let mut stamped = Message::new(CONTENT, &people.officer, people);
-    let token = sign::timestamp(other, &[], &people.tsa, people.now).unwrap();
-    stamped.add_unsigned(TIMESTAMP, Node::parse(&token));
-    let undecided = || doubted("TIMESTAMP_NOT_JUDGED", None);
-    let case = |name, bytes| Case::new("C5", name, bytes, undecided());
+    let case = |name, bytes, expected| Case::new("C5", name, bytes, expected);
     vec![
-        case("wrong-imprint.pdf", stamp(other, &people.tsa)),
-        case("copied-stamp.pdf", copied),
-        case("stamp-by-no-authority.pdf", stamp(other, &people.officer)),
-        over("C5", "wrong-imprint-proves-nothing.p7s", &stamped, Expected::Passed("not judged")),
+        case("wrong-imprint.pdf", stamp(&|_| wrong.clone()), failed("IMPRINT_DIFFERS", None)),
+        case("copied-stamp.pdf", stamp(&|_| copied.clone()), failed("IMPRINT_DIFFERS", None)),
+        case(
+            "stamp-by-no-authority.pdf",
+            stamp(&|content| token(Sha256::of(content), &people.officer)),
+            doubted("TSA_PURPOSE", None),
+        ),
+        over("C5", "wrong-imprint-proves-nothing.p7s", &inside(&wrong), Expected::Passed("")),
     ]
 }
 

@@ -184,6 +184,11 @@ impl<'a> Document<'a> {
         })
     }
 
+    /// What may still be inflated.
+    pub fn inflated(&self) -> &InflateBudget {
+        &self.inflated
+    }
+
     /// The bytes of a stream as they are stored.
     pub fn stream_range(&self, view: &View, loaded: &Loaded) -> Result<(u64, u64), Fault> {
         let broken = Fault::Broken(loaded.place.0);

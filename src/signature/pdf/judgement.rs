@@ -4,9 +4,14 @@ use std::collections::HashMap;
 
 use super::super::cms::{SignedData, utc};
 use super::super::content::Content;
+use super::super::evidence::{Material, Proofs};
 use super::super::message::{bare, fill};
-use super::super::report::{Coverage, Findings, Format, Signature, SubIndication as Sub};
+use super::super::past::Occasion;
+use super::super::report::{
+    Coverage, Findings, Format, Signature, SubIndication as Sub, TimestampKind, Verdict,
+};
 use super::super::signer::{self, Context, Judged, Profile, claimed_time_quirk};
+use super::super::timestamp::{self, Token};
 use super::super::trust::Trust;
 use super::diff::Allowed;
 use super::document::{Document, View};
@@ -28,6 +33,8 @@ pub(super) struct Judge<'a> {
     pub permissions: &'a [Permission],
     /// Where the two views of the file differ.
     pub differing: &'a [u64],
+    /// What the document security store holds.
+    pub material: Material,
 }
 
 /// What a signature allows to follow it.
@@ -46,31 +53,21 @@ impl Permission {
 }
 
 impl Judge<'_> {
-    pub fn signature(&self, candidate: Candidate) -> Signature {
+    /// Judges a signature; `proofs` come from the time-stamps over the file.
+    pub fn signature(&self, candidate: Candidate, proofs: &Proofs) -> Signature {
         let Candidate { name, format, value, loaded, mut findings } = candidate;
         let mut coverage = Coverage::Partial;
         let mut quirks = Vec::new();
         let mut judged = Judged::default();
         if let (Some(value), Some(_)) = (&value, &loaded) {
-            match self.surroundings(value, &mut findings, &mut quirks) {
-                Ok(found) => coverage = found,
-                Err(fault) => add_fault(&mut findings, fault),
-            }
-            // What differs after the signed bytes was judged as an update.
-            if let Some(place) = self.differing.iter().find(|&&place| place < value.end) {
-                findings.doubt_at(
-                    Sub::SigConstraintsFailure,
-                    "VIEWS_DIFFER",
-                    "Programs may show different documents: an object stands in the signed bytes \
-                     in two versions.",
-                    Some(*place),
-                );
-            }
-            judged = self.cms(value, &mut findings, &mut quirks);
+            coverage = self.coverage(value, &mut findings, &mut quirks);
+            judged = self.cms(value, proofs, &mut findings, &mut quirks);
             if judged.signing_time.is_none() {
                 judged.signing_time = value.claimed.as_deref().and_then(date);
-                let claimed = judged.signing_time;
-                quirks.extend(claimed.and_then(|claimed| claimed_time_quirk(self.now, claimed)));
+                let quirk = judged
+                    .signing_time
+                    .and_then(|claimed| claimed_time_quirk(self.now, judged.best_time, claimed));
+                quirks.extend(quirk);
             }
         }
         let verdict = judged.conclude(findings);
@@ -82,9 +79,52 @@ impl Judge<'_> {
         signature
     }
 
+    /// Judges a time-stamp over the file; one that holds is added to `proofs`.
+    pub fn timestamp(&self, candidate: Candidate, proofs: &mut Proofs) -> Signature {
+        let Candidate { name, value, loaded, mut findings, .. } = candidate;
+        let mut signature = bare(0, Format::PdfTimestamp, Verdict::indeterminate(None, Vec::new()));
+        signature.field = Some(name);
+        if let (Some(value), Some(_)) = (&value, &loaded) {
+            signature.coverage = self.coverage(value, &mut findings, &mut signature.quirks);
+            let place = value.place();
+            let token =
+                Token { kind: TimestampKind::Document, bytes: &value.cms, place: Some(place) };
+            let occasion = self.occasion(proofs);
+            let stamp = timestamp::judge(occasion, token, &mut self.content(value));
+            findings.append(Findings::from(&stamp.report.verdict));
+            signature.signer = stamp.report.authority.clone();
+            signature.chain = stamp.report.chain.clone();
+            signature.crls = stamp.report.crls.clone();
+            signature.best_time = proofs.of(place.end).map(|existed| existed.at());
+            if findings.is_empty() {
+                signature.verdict = stamp.report.verdict.clone();
+            }
+            // What the file became later does not change what the token covers.
+            if let Some(existed) = stamp.existed {
+                proofs.add(place.covered, place.end, existed);
+            }
+            signature.timestamps.push(stamp.report);
+        }
+        if !findings.is_empty() {
+            signature.verdict = findings.conclude(None);
+        }
+        signature
+    }
+
+    fn occasion<'a>(&'a self, proofs: &'a Proofs) -> Occasion<'a> {
+        Occasion { trust: self.trust, now: self.now, material: &self.material, proofs }
+    }
+
+    fn content(&self, value: &SignatureValue) -> Content<'_> {
+        let ranges = vec![0..value.gap_start, value.gap_end..value.end];
+        let file = &self.document.file;
+        Content::new(file.source(), file.memory(), ranges)
+    }
+
     fn cms(
         &self,
         value: &SignatureValue,
+        proofs: &Proofs,
         findings: &mut Findings,
         quirks: &mut Vec<String>,
     ) -> Judged {
@@ -94,13 +134,6 @@ impl Judge<'_> {
         let profile = match value.format {
             Format::PdfCms => Profile::Plain,
             Format::PdfCades => Profile::Cades,
-            Format::PdfTimestamp => {
-                findings.unjudged(
-                    "TIMESTAMP_NOT_JUDGED",
-                    "A time-stamp over the document is present; this version does not judge it.",
-                );
-                return Judged::default();
-            }
             _ => {
                 findings.unjudged(
                     "FORMAT_NOT_JUDGED",
@@ -125,18 +158,36 @@ impl Judge<'_> {
             fail("SIGNER_COUNT", "A PDF signature must have exactly one signer.");
             return Judged::default();
         };
-        let certificates = signer::certificates(self.trust, &data, quirks);
         let context = Context {
-            trust: self.trust,
-            now: self.now,
+            occasion: self.occasion(proofs),
             data: &data,
-            certificates: &certificates,
+            certificates: &signer::certificates(self.trust, &data, quirks),
             profile,
+            place: Some(value.place()),
         };
-        let ranges = vec![0..value.gap_start, value.gap_end..value.end];
-        let file = &self.document.file;
-        let mut content = Content::new(file.source(), file.memory(), ranges);
-        signer::judge(&context, info, &mut content)
+        signer::judge(&context, info, &mut self.content(value))
+    }
+
+    fn coverage(
+        &self,
+        value: &SignatureValue,
+        findings: &mut Findings,
+        quirks: &mut Vec<String>,
+    ) -> Coverage {
+        // What differs after the signed bytes was judged as an update.
+        if let Some(place) = self.differing.iter().find(|&&place| place < value.end) {
+            findings.doubt_at(
+                Sub::SigConstraintsFailure,
+                "VIEWS_DIFFER",
+                "Programs may show different documents: an object stands in the signed bytes in \
+                 two versions.",
+                Some(*place),
+            );
+        }
+        self.surroundings(value, findings, quirks).unwrap_or_else(|fault| {
+            add_fault(findings, fault);
+            Coverage::Partial
+        })
     }
 
     /// The signed revision must be whole, and what follows must be allowed.

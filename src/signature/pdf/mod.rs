@@ -14,6 +14,7 @@ mod linear;
 mod object;
 mod range;
 mod rules;
+mod store;
 mod updates;
 mod views;
 mod xref;
@@ -27,6 +28,7 @@ use self::file::{Fault, File};
 use self::judgement::{Judge, Permission};
 use self::range::{Lock, SignatureValue};
 use self::views::Survey;
+use super::evidence::Proofs;
 use super::message::bare;
 use super::report::{Findings, Format, Kind, Report, Signature, SubIndication as Sub};
 use super::trust::Trust;
@@ -79,6 +81,7 @@ fn judge_document(document: &Document<'_>, trust: &Trust, now: Time) -> Result<R
     let values = candidates.iter().filter_map(|candidate| candidate.value.as_ref());
     let permissions: Vec<Permission> = values.map(Permission::of).collect();
     let survey = views::survey(document, &last, &signature_places(&candidates))?;
+    let material = store::material(document, &last, trust)?;
     let judge = Judge {
         document,
         last: &last,
@@ -87,11 +90,11 @@ fn judge_document(document: &Document<'_>, trust: &Trust, now: Time) -> Result<R
         now,
         permissions: &permissions,
         differing: &survey.differing,
+        material,
     };
-    for candidate in candidates {
-        let mut signature = judge.signature(candidate);
-        signature.index = report.signatures.len();
-        report.signatures.push(signature);
+    report.signatures.extend(in_turn(&judge, candidates));
+    for (index, signature) in report.signatures.iter_mut().enumerate() {
+        signature.index = index;
     }
     report.signatures.extend(unreachable(&survey, report.signatures.len()));
     report.quirks.extend(survey.quirks.into_iter().map(str::to_owned));
@@ -114,6 +117,25 @@ fn unreachable(survey: &Survey, index: usize) -> Option<Signature> {
         );
     }
     (!findings.is_empty()).then(|| bare(index, Format::PdfOther, findings.conclude(None)))
+}
+
+/// Time-stamps over the file first, the newest before those it covers: each proves how old the ones
+/// inside are. Then the signatures; the result is in the order of `candidates`.
+fn in_turn(judge: &Judge<'_>, candidates: Vec<Candidate>) -> Vec<Signature> {
+    let mut proofs = Proofs::default();
+    let mut judged: Vec<Option<Signature>> = candidates.iter().map(|_| None).collect();
+    let mut waiting = Vec::new();
+    for (slot, candidate) in judged.iter_mut().zip(candidates).rev() {
+        if candidate.format == Format::PdfTimestamp {
+            *slot = Some(judge.timestamp(candidate, &mut proofs));
+        } else {
+            waiting.push((slot, candidate));
+        }
+    }
+    for (slot, candidate) in waiting {
+        *slot = Some(judge.signature(candidate, &proofs));
+    }
+    judged.into_iter().flatten().collect()
 }
 
 /// A signature field and what its value says.

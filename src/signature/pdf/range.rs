@@ -1,6 +1,7 @@
 //! The signature dictionary and its byte range: P1, P3, P4, P8, P9 of the attack list.
 
 use super::super::report::{Findings, Format, SubIndication as Sub};
+use super::super::signer::Place;
 use super::document::{Document, Loaded, View};
 use super::fields::text;
 use super::file::Fault;
@@ -64,6 +65,13 @@ impl Lock {
             Self::Only(names) => names.iter().any(is_at),
             Self::Except(names) => !names.iter().any(is_at),
         }
+    }
+}
+
+impl SignatureValue {
+    /// Where the value stands in the file.
+    pub fn place(&self) -> Place {
+        Place { covered: self.gap_start, end: self.gap_end }
     }
 }
 
