@@ -118,13 +118,19 @@ pub const PATH_CHECKS_MAX: usize = 100;
 pub const PDF_REVISIONS_MAX: usize = 1_024;
 /// Objects in one PDF (ISO 32000-1 annex C: 8,388,607).
 pub const PDF_OBJECTS_MAX: usize = 1_000_000;
+/// Objects visited in one PDF, over all its signatures: each compares its own revision with the
+/// last. Five signatures in a file of a million objects.
+pub const PDF_STEPS_MAX: usize = 10 * PDF_OBJECTS_MAX;
 /// Nesting of PDF arrays and dictionaries.
 pub const PDF_DEPTH_MAX: usize = 64;
 /// Bytes that all inflated streams of one PDF may have together.
 pub const PDF_INFLATED_MAX: usize = 64 * 1024 * 1024;
-/// Values (numbers, names, strings, …) read from one PDF: an array of small numbers costs twenty
-/// times its size in memory, so bytes alone do not bound it. Real files of 100 MB stay below 1 M.
-pub const PDF_VALUES_MAX: usize = 4_000_000;
+/// Values (numbers, names, keys, strings, …) read from one PDF: an array of small numbers costs
+/// twenty times its size in memory, so bytes alone do not bound it. Real files of 100 MB stay below
+/// 1 M values and as many keys; 3 M in a bomb took 114 MiB.
+pub const PDF_VALUES_MAX: usize = 3_000_000;
+/// Bytes of a string or name that count like another value.
+pub const PDF_STRING_STEP: usize = 64;
 /// One object of a PDF without its stream; a signature's hexadecimal /Contents is the largest.
 pub const PDF_OBJECT_SIZE_MAX: usize = 2 * CMS_SIZE_MAX + 64 * 1024;
 /// A PDF up to this size is read into memory at once; a larger one through reads of its objects.

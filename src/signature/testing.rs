@@ -119,15 +119,6 @@ impl Authority {
         let key_pkcs8 = self.key.serialize_der().into();
         Identity { chain_der: vec![self.certificate.der().to_vec()], key_pkcs8 }
     }
-
-    /// IssuerAndSerialNumber in DER.
-    pub fn issuer_and_serial(&self) -> Vec<u8> {
-        use super::asn1::{encode, tag};
-        let der = self.certificate.der();
-        let (_, parsed) = x509_parser::parse_x509_certificate(der).unwrap();
-        let serial = encode(tag::INTEGER, &[parsed.raw_serial()]);
-        encode(tag::SEQUENCE, &[parsed.issuer().as_raw(), &serial])
-    }
 }
 
 /// The CMS with these unsigned attributes (kind and value) of its only signer.

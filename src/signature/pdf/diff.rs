@@ -10,8 +10,8 @@ use super::super::report::{Findings, SubIndication as Sub};
 use super::document::{Document, Loaded, View};
 use super::file::Fault;
 use super::object::{Dictionary, Object};
+use super::range::Lock;
 use super::rules;
-use crate::limits::PDF_OBJECTS_MAX;
 
 /// From where an object is referred to in the signed version.
 pub(super) mod role {
@@ -21,6 +21,8 @@ pub(super) mod role {
     pub const ANNOTATIONS: u8 = 1 << 3;
     pub const FIELDS: u8 = 1 << 4;
     pub const FORM: u8 = 1 << 5;
+    /// The appearance of a form field that may be filled in.
+    pub const APPEARANCE: u8 = 1 << 6;
     pub const OTHER: u8 = 1 << 7;
 }
 
@@ -34,14 +36,32 @@ pub(super) struct Versions<'a> {
     pub members: &'a HashMap<u32, bool>,
 }
 
+/// What the signatures allow to follow them.
+pub(super) struct Allowed {
+    /// The strictest certification, `/P` of DocMDP.
+    pub certification: Option<i64>,
+    pub locks: Vec<Lock>,
+}
+
+impl Allowed {
+    /// A certification forbids everything but security stores. Levels that do not exist forbid, too.
+    pub fn is_locked(&self) -> bool {
+        self.certification.is_some_and(|level| !(2..=3).contains(&level))
+    }
+
+    /// Only a certification allows to fill in forms; a plain signature says nothing about it.
+    pub fn is_fillable(&self) -> bool {
+        self.certification.is_some() && !self.is_locked()
+    }
+}
+
 /// Compares the signed version with the last one.
 pub(super) struct Diff<'a> {
     pub document: &'a Document<'a>,
     pub versions: Versions<'a>,
     /// Every object that the signed version refers to, and from where.
     pub roles: HashMap<u32, u8>,
-    /// A certification forbids everything but security stores.
-    pub is_locked: bool,
+    pub allowed: Allowed,
     pub findings: Findings,
     pub quirks: BTreeSet<&'static str>,
 }
@@ -51,13 +71,13 @@ pub(super) fn judge<'a>(
     document: &'a Document<'a>,
     versions: Versions<'a>,
     newer: usize,
-    is_locked: bool,
+    allowed: Allowed,
 ) -> Result<(Findings, BTreeSet<&'static str>), Fault> {
     let Versions { signed, last, .. } = versions;
-    let (roles, broken) = roles(document, signed)?;
+    let Graph { roles, broken, .. } = graph(document, signed)?;
     let findings = Findings::default();
     let quirks = BTreeSet::new();
-    let mut diff = Diff { document, versions, roles, is_locked, findings, quirks };
+    let mut diff = Diff { document, versions, roles, allowed, findings, quirks };
     if signed.trailer.get("Root") != last.trailer.get("Root") {
         diff.refuse("CATALOG_REPLACED", "The document was replaced by another one.", 0);
     }
@@ -127,12 +147,23 @@ impl Diff<'_> {
                 rules::catalog(self, old, new, offset)
             }
             _ if role == role::SECURITY_STORE => Ok(()),
-            _ if self.is_locked => {
+            _ if self.allowed.is_locked() => {
                 self.refuse(
                     "CERTIFIED_WITHOUT_CHANGES",
                     "The certification of the document forbids every later change.",
                     offset,
                 );
+                Ok(())
+            }
+            _ if role == role::APPEARANCE && self.allowed.is_fillable() => {
+                // Whose appearance it is is not known here, so no field may be locked.
+                if self.allowed.locks.is_empty() {
+                    self.quirks.insert(rules::FILLED);
+                } else {
+                    let message =
+                        "The appearance of a form field, which may be locked, was changed.";
+                    self.refuse("FIELD_LOCKED", message, offset);
+                }
                 Ok(())
             }
             _ if role & !(role::METADATA | role::INFO) == 0 => {
@@ -157,6 +188,8 @@ impl Diff<'_> {
             (Object::Dictionary(old), Object::Dictionary(new)) if !is_stream => {
                 if only(role::FORM) {
                     rules::form(self, old, new, offset)
+                } else if old.is("Type", "Pages") || new.is("Type", "Pages") {
+                    rules::page_tree(self, old, new, offset)
                 } else if old.is("Type", "Page") && new.is("Type", "Page") {
                     rules::page(self, old, new, offset)
                 } else {
@@ -205,18 +238,49 @@ impl Diff<'_> {
 pub(super) fn differing<'a>(old: &'a Dictionary, new: &'a Dictionary) -> Vec<&'a [u8]> {
     let keys: BTreeSet<&Vec<u8>> = old.entries.keys().chain(new.entries.keys()).collect();
     let differs = |key: &&Vec<u8>| {
-        let value = |d: &'a Dictionary| d.entries.get(*key).filter(|v| **v != Object::Null);
-        value(old) != value(new)
+        let value = |d: &'a Dictionary| d.entries.get(key).filter(|v| **v != Object::Null);
+        match (value(old), value(new)) {
+            (Some(old), Some(new)) => !is_equal(old, new),
+            (old, new) => old != new,
+        }
     };
     keys.into_iter().filter(differs).map(Vec::as_slice).collect()
 }
 
-/// Walks everything that a version refers to; also gives the place of an object that is broken.
-fn roles(document: &Document<'_>, view: &View) -> Result<(HashMap<u32, u8>, Option<u64>), Fault> {
+/// The same value; a number may be written anew, `612` as `612.0`.
+fn is_equal(old: &Object, new: &Object) -> bool {
+    let number = |object: &Object| match object {
+        Object::Integer(value) => i32::try_from(*value).ok().map(f64::from),
+        Object::Real(text) => std::str::from_utf8(text).ok().and_then(|text| text.parse().ok()),
+        _ => None,
+    };
+    match (old, new) {
+        (Object::Array(old), Object::Array(new)) => {
+            old.len() == new.len() && old.iter().zip(new).all(|(old, new)| is_equal(old, new))
+        }
+        (Object::Integer(_), Object::Real(_)) | (Object::Real(_), Object::Integer(_)) => {
+            number(old).is_some() && number(old) == number(new)
+        }
+        _ => old == new,
+    }
+}
+
+/// What a version refers to.
+pub(super) struct Graph {
+    /// Every object that is referred to, and from where.
+    pub roles: HashMap<u32, u8>,
+    /// The place of an object that is broken.
+    pub broken: Option<u64>,
+    /// Objects that are referred to and cannot be read or do not exist.
+    pub missing: BTreeSet<u32>,
+}
+
+/// Walks everything that a version refers to.
+pub(super) fn graph(document: &Document<'_>, view: &View) -> Result<Graph, Fault> {
     let mut roles: HashMap<u32, u8> = HashMap::new();
     let mut waiting: Vec<(u32, u8)> = Vec::new();
-    let mut steps = 0_usize;
     let mut broken = None;
+    let mut missing = BTreeSet::new();
     // Other trailer entries show nothing; LibreOffice's /AdditionalStreams even dangles.
     let mut roots = Dictionary::default();
     for key in ["Root", "Info"] {
@@ -227,59 +291,65 @@ fn roles(document: &Document<'_>, view: &View) -> Result<(HashMap<u32, u8>, Opti
     scan(&roots, 0, &mut waiting);
     while let Some((number, role)) = waiting.pop() {
         let known = roles.entry(number).or_insert(0);
-        // An object is walked once as a member of the security store and once as anything else.
-        let is_store = role == role::SECURITY_STORE;
-        let walked =
-            if is_store { *known & role != 0 } else { *known & !role::SECURITY_STORE != 0 };
+        // What an object refers to has a part in the role of a security store or an appearance: it
+        // is walked once as each and once as anything else.
+        const INHERITED: u8 = role::SECURITY_STORE | role::APPEARANCE;
+        let walked = *known & if role & INHERITED == 0 { !INHERITED } else { role } != 0;
         *known |= role;
         if walked {
             continue;
         }
-        steps += 1;
-        if steps > PDF_OBJECTS_MAX {
-            return Err(Fault::OverBudget);
-        }
-        let loaded = match document.load(view, number) {
-            Ok(loaded) => loaded,
+        document.spend_steps(1)?;
+        match document.load(view, number) {
+            Ok(Some(loaded)) => {
+                // What an appearance draws with may be shared; only the picture itself is its own.
+                let is_drawing = role == role::APPEARANCE && loaded.stream.is_some();
+                let inherited = if is_drawing { 0 } else { role & INHERITED };
+                collect(&loaded.object, role, inherited, &mut waiting);
+            }
+            Ok(None) => {
+                missing.insert(number);
+            }
             Err(Fault::Broken(offset)) => {
                 broken = Some(offset);
-                continue;
+                missing.insert(number);
             }
             Err(fault) => return Err(fault),
-        };
-        if let Some(loaded) = loaded {
-            collect(&loaded.object, role, is_store, &mut waiting);
         }
     }
-    Ok((roles, broken))
+    Ok(Graph { roles, broken, missing })
 }
 
-fn scan(dictionary: &Dictionary, store: u8, waiting: &mut Vec<(u32, u8)>) {
-    for (key, value) in &dictionary.entries {
+fn scan(dictionary: &Dictionary, inherited: u8, waiting: &mut Vec<(u32, u8)>) {
+    let kinds = ["Tx", "Btn", "Ch"];
+    let is_form_field = kinds.iter().any(|kind| dictionary.is("FT", kind));
+    for (key, value) in dictionary.entries.iter() {
         let role = match &key[..] {
-            _ if store != 0 => store,
-            b"Metadata" => role::METADATA,
+            _ if inherited != 0 => inherited,
+            b"AP" if is_form_field => role::APPEARANCE,
+            b"Metadata" | b"Extensions" => role::METADATA,
             b"Info" => role::INFO,
             b"DSS" => role::SECURITY_STORE,
             b"Annots" => role::ANNOTATIONS,
-            b"Fields" | b"Kids" => role::FIELDS,
+            b"Fields" => role::FIELDS,
+            b"Kids" if !dictionary.is("Type", "Pages") => role::FIELDS,
             b"AcroForm" => role::FORM,
             _ => role::OTHER,
         };
-        collect(value, role, role == role::SECURITY_STORE, waiting);
+        collect(value, role, role & (role::SECURITY_STORE | role::APPEARANCE), waiting);
     }
 }
 
-fn collect(object: &Object, role: u8, is_store: bool, waiting: &mut Vec<(u32, u8)>) {
+fn collect(object: &Object, role: u8, inherited: u8, waiting: &mut Vec<(u32, u8)>) {
     match object {
         Object::Reference(number, _) => waiting.push((*number, role)),
         Object::Array(items) => {
             for item in items {
-                collect(item, role, is_store, waiting);
+                collect(item, role, inherited, waiting);
             }
         }
         Object::Dictionary(dictionary) => {
-            scan(dictionary, if is_store { role::SECURITY_STORE } else { 0 }, waiting);
+            scan(dictionary, inherited, waiting);
         }
         _ => {}
     }

@@ -1,6 +1,6 @@
 //! A PDF as one of its revisions shows it: objects by number.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeSet, HashMap};
 use std::rc::Rc;
 
@@ -8,7 +8,7 @@ use super::file::{Fault, File};
 use super::inflate::{InflateBudget, decode};
 use super::object::{Dictionary, Lexer, Object, SyntaxError};
 use super::xref::{self, Entry, Section};
-use crate::limits::PDF_OBJECTS_MAX;
+use crate::limits::{PDF_OBJECTS_MAX, PDF_STEPS_MAX};
 
 /// The whole file: its cross-reference sections and the objects read so far.
 pub(super) struct Document<'a> {
@@ -16,8 +16,12 @@ pub(super) struct Document<'a> {
     /// Newest first.
     pub sections: Vec<Section>,
     inflated: InflateBudget,
+    /// Objects that may still be visited: every signature walks its own revision.
+    steps: Cell<usize>,
     loaded: RefCell<HashMap<Place, Rc<Loaded>>>,
     containers: RefCell<HashMap<u64, Rc<Container>>>,
+    /// Object streams that are being read: the length of one may not stand inside it.
+    opening: RefCell<BTreeSet<u64>>,
 }
 
 /// Where an object was read: offset of the object or of its container, and index inside.
@@ -77,21 +81,30 @@ impl<'a> Document<'a> {
                 file,
                 sections,
                 inflated,
+                steps: Cell::new(PDF_STEPS_MAX),
                 loaded: RefCell::default(),
                 containers: RefCell::default(),
+                opening: RefCell::default(),
             }),
             Err(fault) => Err((file, fault)),
         }
     }
 
+    /// Takes from the number of objects that may be visited in this file.
+    pub fn spend_steps(&self, count: usize) -> Result<(), Fault> {
+        self.steps.set(self.steps.get().checked_sub(count).ok_or(Fault::OverBudget)?);
+        Ok(())
+    }
+
     /// The file without its `newer` newest sections.
-    pub fn view(&self, newer: usize, limit: u64) -> View {
+    pub fn view(&self, newer: usize, limit: u64) -> Result<View, Fault> {
         let mut entries = HashMap::new();
         for section in self.sections.iter().skip(newer).rev() {
+            self.spend_steps(section.entries.len())?;
             entries.extend(section.entries.iter().map(|(number, entry)| (*number, *entry)));
         }
         let trailer = self.sections.get(newer).map(|s| s.trailer.clone()).unwrap_or_default();
-        View { entries, trailer, limit }
+        Ok(View { entries, trailer, limit })
     }
 
     /// The object with this number; `None` if the view has none.
@@ -216,6 +229,17 @@ impl<'a> Document<'a> {
         if let Some(container) = self.containers.borrow().get(&offset) {
             return Ok(container.clone());
         }
+        if !self.opening.borrow_mut().insert(offset) {
+            return Err(Fault::Broken(offset));
+        }
+        let container = self.open_container(view, offset);
+        self.opening.borrow_mut().remove(&offset);
+        let container = Rc::new(container?);
+        self.containers.borrow_mut().insert(offset, container.clone());
+        Ok(container)
+    }
+
+    fn open_container(&self, view: &View, offset: u64) -> Result<Container, Fault> {
         let broken = Fault::Broken(offset);
         let loaded = self.file.parse(offset, view.limit, |lexer| {
             let (_, object, stream) = indirect(lexer)?;
@@ -224,11 +248,15 @@ impl<'a> Document<'a> {
         let dictionary = loaded.dictionary().filter(|d| d.is("Type", "ObjStm")).ok_or(broken)?;
         let (start, end) = self.stream_range(view, &loaded)?;
         let mut bytes = decode(dictionary, &self.file.bytes(start, end)?, &self.inflated)?;
-        // The last object may be a number that ends with the stream.
-        bytes.push(b' ');
+        // The last objects may be numbers that end with the stream: what follows shows that they
+        // are no reference, and ends no array or dictionary.
+        bytes.extend(b" )");
         let count = dictionary.unsigned("N").ok_or(broken)?;
         let first = dictionary.unsigned("First").and_then(|n| usize::try_from(n).ok());
         let first = first.ok_or(broken)?;
+        if count > u64::try_from(PDF_OBJECTS_MAX).unwrap_or(u64::MAX) {
+            return Err(Fault::OverBudget);
+        }
         let mut objects = Vec::new();
         let mut lexer = Lexer::new(&bytes, 0, &self.file.values);
         for _ in 0..count {
@@ -238,9 +266,7 @@ impl<'a> Document<'a> {
             let at = usize::try_from(at).ok().and_then(|at| at.checked_add(first));
             objects.push((number, at.ok_or(broken)?));
         }
-        let container = Rc::new(Container { bytes, objects });
-        self.containers.borrow_mut().insert(offset, container.clone());
-        Ok(container)
+        Ok(Container { bytes, objects })
     }
 }
 

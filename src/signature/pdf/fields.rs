@@ -14,6 +14,8 @@ pub(super) struct SignedField {
     pub name: String,
     /// What stands under `/V`.
     pub value: Object,
+    /// `/Lock`: which fields the signature locks.
+    pub lock: Option<Dictionary>,
 }
 
 /// What the form says about signatures.
@@ -78,7 +80,9 @@ impl Walk<'_> {
             is_signed: is_signature && (value.is_some() || parent.is_signed),
         };
         if let Some(value) = value {
-            self.found.signed.push(SignedField { name: own.name.clone(), value: value.clone() });
+            let lock = self.document.dictionary(self.view, dictionary, "Lock")?;
+            let (name, value) = (own.name.clone(), value.clone());
+            self.found.signed.push(SignedField { name, value, lock });
         }
         if let (Object::Reference(number, _), true) = (field, is_signature) {
             self.found.members.insert(*number, own.is_signed);

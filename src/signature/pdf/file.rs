@@ -93,7 +93,7 @@ impl<'a> File<'a> {
                 Err(SyntaxError::Truncated) if size >= PDF_OBJECT_SIZE_MAX => {
                     return Err(Fault::OverBudget);
                 }
-                Err(SyntaxError::Truncated) => size = size.saturating_mul(16),
+                Err(SyntaxError::Truncated) => size = PDF_OBJECT_SIZE_MAX.min(size * 16),
             }
         }
     }

@@ -13,10 +13,11 @@ use super::super::report::{
 use super::super::signer::{self, Context, Judged, Profile, claimed_time_quirk};
 use super::super::timestamp::{self, Token};
 use super::super::trust::Trust;
+use super::diff::Allowed;
 use super::document::{Document, View};
 use super::fields::{form, text};
 use super::file::Fault;
-use super::range::SignatureValue;
+use super::range::{Lock, SignatureValue};
 use super::{Candidate, add_fault, diff, updates, xref};
 use crate::clock::Time;
 
@@ -28,10 +29,27 @@ pub(super) struct Judge<'a> {
     pub members: &'a HashMap<u32, bool>,
     pub trust: &'a Trust,
     pub now: Time,
-    /// End of the first certification that forbids every change.
-    pub locked_from: Option<u64>,
+    /// What each signature allows to follow it.
+    pub permissions: &'a [Permission],
+    /// Where the two views of the file differ.
+    pub differing: &'a [u64],
     /// What the document security store holds.
     pub material: Material,
+}
+
+/// What a signature allows to follow it.
+#[derive(Debug)]
+pub(super) struct Permission {
+    end: u64,
+    certification: Option<i64>,
+    locks: Vec<Lock>,
+}
+
+impl Permission {
+    pub fn of(value: &SignatureValue) -> Self {
+        let SignatureValue { end, certification, ref locks, .. } = *value;
+        Self { end, certification, locks: locks.clone() }
+    }
 }
 
 impl Judge<'_> {
@@ -156,6 +174,16 @@ impl Judge<'_> {
         findings: &mut Findings,
         quirks: &mut Vec<String>,
     ) -> Coverage {
+        // What differs after the signed bytes was judged as an update.
+        if let Some(place) = self.differing.iter().find(|&&place| place < value.end) {
+            findings.doubt_at(
+                Sub::SigConstraintsFailure,
+                "VIEWS_DIFFER",
+                "Programs may show different documents: an object stands in the signed bytes in \
+                 two versions.",
+                Some(*place),
+            );
+        }
         self.surroundings(value, findings, quirks).unwrap_or_else(|fault| {
             add_fault(findings, fault);
             Coverage::Partial
@@ -187,7 +215,7 @@ impl Judge<'_> {
             );
             return Ok(Coverage::Partial);
         };
-        let signed = document.view(newer, value.end);
+        let signed = document.view(newer, value.end)?;
         if !self.leads_to(&signed, value)? {
             findings.failed_at(
                 Sub::FormatFailure,
@@ -202,14 +230,23 @@ impl Judge<'_> {
         let is_sound = structure.is_empty();
         findings.append(structure);
         if is_sound {
-            let is_locked = self.locked_from.is_some_and(|end| end <= value.end);
             let versions =
                 diff::Versions { signed: &signed, last: self.last, members: self.members };
-            let (changes, remarks) = diff::judge(document, versions, newer, is_locked)?;
+            let allowed = self.allowed_after(value.end);
+            let (changes, remarks) = diff::judge(document, versions, newer, allowed)?;
             findings.append(changes);
             quirks.extend(remarks.into_iter().map(str::to_owned));
         }
         Ok(coverage)
+    }
+
+    /// What this signature and those before it allow.
+    fn allowed_after(&self, end: u64) -> Allowed {
+        let earlier = || self.permissions.iter().filter(|permission| permission.end <= end);
+        Allowed {
+            certification: earlier().filter_map(|permission| permission.certification).min(),
+            locks: earlier().flat_map(|permission| permission.locks.iter().cloned()).collect(),
+        }
     }
 
     fn leads_to(&self, view: &View, value: &SignatureValue) -> Result<bool, Fault> {

@@ -5,26 +5,29 @@
 
 mod diff;
 mod document;
+mod entries;
 mod fields;
 mod file;
 mod inflate;
 mod judgement;
+mod linear;
 mod object;
 mod range;
 mod rules;
-#[cfg(test)]
-mod scenarios;
 mod store;
 mod updates;
+mod views;
 mod xref;
 
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use self::document::{Document, Loaded, View};
 use self::fields::{SignedField, form};
 use self::file::{Fault, File};
-use self::judgement::Judge;
-use self::range::SignatureValue;
+use self::judgement::{Judge, Permission};
+use self::range::{Lock, SignatureValue};
+use self::views::Survey;
 use super::evidence::Proofs;
 use super::message::bare;
 use super::report::{Findings, Format, Kind, Report, Signature, SubIndication as Sub};
@@ -57,7 +60,7 @@ pub(super) fn judge(source: &dyn Source, trust: &Trust, now: Time) -> Report {
 }
 
 fn judge_document(document: &Document<'_>, trust: &Trust, now: Time) -> Result<Report, Fault> {
-    let last = document.view(0, document.file.size);
+    let last = document.view(0, document.file.size)?;
     let form = form(document, &last)?;
     if form.signed.is_empty() {
         return without_fields(document, &last);
@@ -75,20 +78,45 @@ fn judge_document(document: &Document<'_>, trust: &Trust, now: Time) -> Result<R
     refuse_shared(&mut candidates);
     // In the order of signing: each later signature covers more of the file.
     candidates.sort_by_key(|c| c.value.as_ref().map_or(u64::MAX, |value| value.end));
-    let locks = candidates
-        .iter()
-        .filter_map(|candidate| candidate.value.as_ref())
-        .filter(|value| value.certification == Some(1))
-        .map(|value| value.end);
-    let locked_from = locks.min();
+    let values = candidates.iter().filter_map(|candidate| candidate.value.as_ref());
+    let permissions: Vec<Permission> = values.map(Permission::of).collect();
+    let survey = views::survey(document, &last, &signature_places(&candidates))?;
     let material = store::material(document, &last, trust)?;
-    let members = &form.members;
-    let judge = Judge { document, last: &last, members, trust, now, locked_from, material };
+    let judge = Judge {
+        document,
+        last: &last,
+        members: &form.members,
+        trust,
+        now,
+        permissions: &permissions,
+        differing: &survey.differing,
+        material,
+    };
     report.signatures.extend(in_turn(&judge, candidates));
     for (index, signature) in report.signatures.iter_mut().enumerate() {
         signature.index = index;
     }
+    report.signatures.extend(unreachable(&survey, report.signatures.len()));
+    report.quirks.extend(survey.quirks.into_iter().map(str::to_owned));
     Ok(report)
+}
+
+fn signature_places(candidates: &[Candidate]) -> BTreeSet<u64> {
+    candidates.iter().filter_map(|c| c.loaded.as_ref().map(|loaded| loaded.place.0)).collect()
+}
+
+/// What stands for the signatures that the form does not show.
+fn unreachable(survey: &Survey, index: usize) -> Option<Signature> {
+    let mut findings = Findings::default();
+    for offset in &survey.unreachable {
+        findings.failed_at(
+            Sub::FormatFailure,
+            "SIGNATURE_UNREACHABLE",
+            "The file contains a signature that its form does not show.",
+            Some(*offset),
+        );
+    }
+    (!findings.is_empty()).then(|| bare(index, Format::PdfOther, findings.conclude(None)))
 }
 
 /// Time-stamps over the file first, the newest before those it covers: each proves how old the ones
@@ -134,6 +162,9 @@ fn candidate(document: &Document<'_>, last: &View, field: SignedField) -> Result
                 format = range::format(dictionary);
             }
             value = range::read(document, last, loaded, &mut findings)?;
+            if let (Some(value), Some(lock)) = (&mut value, &field.lock) {
+                value.locks.push(Lock::read(document, last, lock)?);
+            }
         }
         None => findings.failed(
             Sub::FormatFailure,
@@ -169,24 +200,14 @@ fn refuse_shared(candidates: &mut [Candidate]) {
 
 /// A form without signed fields may still hide a signature.
 fn without_fields(document: &Document<'_>, last: &View) -> Result<Report, Fault> {
-    let Some(offset) = looks_signed(&document.file)? else {
-        return Ok(Report::unsigned(Kind::Pdf));
-    };
-    let root = document.root(last)?;
-    let permissions = document.dictionary(last, &root, "Perms")?.unwrap_or_default();
     let mut report = Report::unsigned(Kind::Pdf);
-    if permissions.get("UR3").is_some() || permissions.get("UR").is_some() {
-        report.quirks.push("usage rights of a reader program are present; no signature".to_owned());
+    if looks_signed(&document.file)?.is_none() {
         return Ok(report);
     }
-    let mut findings = Findings::default();
-    findings.failed_at(
-        Sub::FormatFailure,
-        "SIGNATURE_UNREACHABLE",
-        "The file contains a signature that its form does not show.",
-        Some(offset),
-    );
-    Ok(one(findings))
+    let survey = views::survey(document, last, &BTreeSet::new())?;
+    report.signatures.extend(unreachable(&survey, 0));
+    report.quirks.extend(survey.quirks.into_iter().map(str::to_owned));
+    Ok(report)
 }
 
 fn looks_signed(file: &File<'_>) -> Result<Option<u64>, Fault> {

@@ -4,9 +4,9 @@
 //! dictionary remembers that a key stood in it twice.
 
 use std::cell::Cell;
-use std::collections::BTreeMap;
 
-use crate::limits::{PDF_DEPTH_MAX, PDF_VALUES_MAX};
+use super::entries::Entries;
+use crate::limits::{PDF_DEPTH_MAX, PDF_STRING_STEP, PDF_VALUES_MAX};
 
 /// The bytes are not the expected PDF syntax.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,7 +52,7 @@ impl PartialEq for Text {
 /// A dictionary.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Dictionary {
-    pub entries: BTreeMap<Vec<u8>, Object>,
+    pub entries: Entries,
     /// A key stood there twice with different values: readers differ in which one they take.
     pub has_doubles: bool,
 }
@@ -97,8 +97,10 @@ impl Default for ValueBudget {
 }
 
 impl ValueBudget {
-    fn spend(&self) -> Result<(), SyntaxError> {
-        let left = self.0.get().checked_sub(1).ok_or(SyntaxError::TooMany)?;
+    /// A value counts as one, a string as one for each step of its length.
+    fn spend(&self, size: usize) -> Result<(), SyntaxError> {
+        let cost = 1 + size / PDF_STRING_STEP;
+        let left = self.0.get().checked_sub(cost).ok_or(SyntaxError::TooMany)?;
         self.0.set(left);
         Ok(())
     }
@@ -225,7 +227,7 @@ impl<'a> Lexer<'a> {
         if depth > PDF_DEPTH_MAX {
             return Err(SyntaxError::Malformed);
         }
-        self.budget.spend()?;
+        self.budget.spend(0)?;
         self.skip_space();
         match self.peek().ok_or(SyntaxError::Truncated)? {
             b'/' => self.name().map(Object::Name),
@@ -308,6 +310,7 @@ impl<'a> Lexer<'a> {
         if self.is_at_end() {
             return Err(SyntaxError::Truncated);
         }
+        self.budget.spend(size)?;
         if !written.contains(&b'#') {
             return Ok(written.to_vec());
         }
@@ -347,6 +350,7 @@ impl<'a> Lexer<'a> {
             }
             bytes.push(byte);
         }
+        self.budget.spend(bytes.len())?;
         Ok(Text { bytes, is_hexadecimal: false, start, end: self.offset() })
     }
 
@@ -386,6 +390,7 @@ impl<'a> Lexer<'a> {
             Some(bytes) => bytes,
             None => sparse_hexadecimal(digits)?,
         };
+        self.budget.spend(bytes.len())?;
         Ok(Text { bytes, is_hexadecimal: true, start, end: self.offset() })
     }
 
@@ -404,21 +409,20 @@ impl<'a> Lexer<'a> {
 
     fn dictionary(&mut self, depth: usize) -> Result<Dictionary, SyntaxError> {
         self.position += 2;
-        let mut dictionary = Dictionary::default();
+        let mut pairs = Vec::new();
         loop {
             self.skip_space();
             match self.peek().ok_or(SyntaxError::Truncated)? {
                 b'/' => {
                     let key = self.name()?;
                     let value = self.object_at(depth + 1)?;
-                    let known = dictionary.entries.get(&key);
-                    dictionary.has_doubles |= known.is_some_and(|known| *known != value);
-                    dictionary.entries.insert(key, value);
+                    pairs.push((key, value));
                 }
                 b'>' if self.rest().len() == 1 => return Err(SyntaxError::Truncated),
                 b'>' if self.rest().get(1) == Some(&b'>') => {
                     self.position += 2;
-                    return Ok(dictionary);
+                    let (entries, has_doubles) = Entries::of(pairs);
+                    return Ok(Dictionary { entries, has_doubles });
                 }
                 _ => return Err(SyntaxError::Malformed),
             }

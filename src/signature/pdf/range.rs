@@ -3,8 +3,9 @@
 use super::super::report::{Findings, Format, SubIndication as Sub};
 use super::super::signer::Place;
 use super::document::{Document, Loaded, View};
+use super::fields::text;
 use super::file::Fault;
-use super::object::{Dictionary, Object};
+use super::object::{Dictionary, Object, Text};
 use crate::limits::CMS_SIZE_MAX;
 
 /// A signature dictionary whose byte range is well formed.
@@ -22,6 +23,49 @@ pub(super) struct SignatureValue {
     pub claimed: Option<Vec<u8>>,
     /// The certification level, if this signature certifies.
     pub certification: Option<i64>,
+    /// Form fields that must not change after this signature.
+    pub locks: Vec<Lock>,
+}
+
+/// Which fields a signature locks (ISO 32000-1 §12.8.2.4 and table 233).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Lock {
+    All,
+    Only(Vec<String>),
+    Except(Vec<String>),
+}
+
+impl Lock {
+    /// `/Action` and `/Fields` of a lock or of FieldMDP parameters; what is not understood locks all.
+    pub fn read(
+        document: &Document<'_>,
+        view: &View,
+        dictionary: &Dictionary,
+    ) -> Result<Self, Fault> {
+        let fields = document.array(view, dictionary, "Fields")?;
+        let names = fields.iter().map(|field| match field {
+            Object::String(name) => Some(text(&name.bytes)),
+            _ => None,
+        });
+        let names: Option<Vec<String>> = names.collect();
+        Ok(match (dictionary.name("Action"), names) {
+            (Some(b"Include"), Some(names)) => Self::Only(names),
+            (Some(b"Exclude"), Some(names)) => Self::Except(names),
+            _ => Self::All,
+        })
+    }
+
+    /// Whether the field with this full name is locked; a name stands for all below it, too.
+    pub fn holds(&self, field: &str) -> bool {
+        let is_at = |name: &String| {
+            field.strip_prefix(name.as_str()).is_some_and(|r| r.is_empty() || r.starts_with('.'))
+        };
+        match self {
+            Self::All => true,
+            Self::Only(names) => names.iter().any(is_at),
+            Self::Except(names) => !names.iter().any(is_at),
+        }
+    }
 }
 
 impl SignatureValue {
@@ -75,21 +119,21 @@ pub(super) fn read(
         );
         return Ok(None);
     };
-    let Some(Object::String(contents)) = dictionary.get("Contents") else {
-        fail("CONTENTS_MISSING", "The signature value is missing.");
-        return Ok(None);
+    let contents = match contents(dictionary) {
+        Ok(contents) if (contents.start, contents.end) == (gap_start, gap_end) => contents,
+        Ok(_) => {
+            fail(
+                "BYTE_RANGE_GAP",
+                "The signature leaves out more or other bytes than its own value; they could be \
+                 forged.",
+            );
+            return Ok(None);
+        }
+        Err((code, message)) => {
+            fail(code, message);
+            return Ok(None);
+        }
     };
-    if !contents.is_hexadecimal {
-        fail("CONTENTS_NOT_HEXADECIMAL", "The signature value is not written in hexadecimal.");
-        return Ok(None);
-    }
-    if (contents.start, contents.end) != (gap_start, gap_end) {
-        fail(
-            "BYTE_RANGE_GAP",
-            "The signature leaves out more or other bytes than its own value; they could be forged.",
-        );
-        return Ok(None);
-    }
     if contents.bytes.len() > CMS_SIZE_MAX {
         return Err(Fault::OverBudget);
     }
@@ -97,6 +141,7 @@ pub(super) fn read(
         Some(Object::String(text)) => Some(text.bytes.clone()),
         _ => None,
     };
+    let (certification, locks) = permissions(document, view, dictionary)?;
     Ok(Some(SignatureValue {
         format: format(dictionary),
         offset,
@@ -105,8 +150,23 @@ pub(super) fn read(
         end,
         cms: contents.bytes.clone(),
         claimed,
-        certification: certification(document, view, dictionary)?,
+        certification,
+        locks,
     }))
+}
+
+/// The signature value; otherwise what is wrong with it.
+fn contents(dictionary: &Dictionary) -> Result<&Text, (&'static str, &'static str)> {
+    match dictionary.get("Contents") {
+        Some(Object::String(text)) if text.bytes.iter().all(|&byte| byte == 0) => {
+            Err(("CONTENTS_EMPTY", "The place for the signature value is empty."))
+        }
+        Some(Object::String(text)) if !text.is_hexadecimal => {
+            Err(("CONTENTS_NOT_HEXADECIMAL", "The signature value is not written in hexadecimal."))
+        }
+        Some(Object::String(text)) => Ok(text),
+        _ => Err(("CONTENTS_MISSING", "The signature value is missing.")),
+    }
 }
 
 fn byte_range(dictionary: &Dictionary) -> Option<[u64; 4]> {
@@ -122,19 +182,25 @@ fn byte_range(dictionary: &Dictionary) -> Option<[u64; 4]> {
     Some(numbers)
 }
 
-/// `/P` of a DocMDP transform (ISO 32000-1 §12.8.2.2); 2 if it is not stated.
-fn certification(
+/// What the references say about later changes: `/P` of a DocMDP transform (ISO 32000-1 §12.8.2.2;
+/// 2 if it is not stated), and the fields of FieldMDP transforms.
+fn permissions(
     document: &Document<'_>,
     view: &View,
     dictionary: &Dictionary,
-) -> Result<Option<i64>, Fault> {
+) -> Result<(Option<i64>, Vec<Lock>), Fault> {
+    let mut certification = None;
+    let mut locks = Vec::new();
     for reference in document.array(view, dictionary, "Reference")? {
         let Some(reference) = document.resolve(view, &reference)? else { continue };
         let Some(reference) = reference.dictionary() else { continue };
+        let parameters = document.dictionary(view, reference, "TransformParams")?;
         if reference.is("TransformMethod", "DocMDP") {
-            let parameters = document.dictionary(view, reference, "TransformParams")?;
-            return Ok(Some(parameters.and_then(|p| p.integer("P")).unwrap_or(2)));
+            certification =
+                certification.or(Some(parameters.and_then(|p| p.integer("P")).unwrap_or(2)));
+        } else if reference.is("TransformMethod", "FieldMDP") {
+            locks.push(Lock::read(document, view, &parameters.unwrap_or_default())?);
         }
     }
-    Ok(None)
+    Ok((certification, locks))
 }

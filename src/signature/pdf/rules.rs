@@ -2,14 +2,18 @@
 
 use super::diff::{Diff, differing};
 use super::document::View;
+use super::fields::text;
 use super::file::Fault;
 use super::object::{Dictionary, Object};
 use crate::limits::{PDF_FIELD_DEPTH_MAX, SIGNATURE_AREA_MAX};
 
+/// What is said about a form field with another value.
+pub(super) const FILLED: &str = "a form field was filled in after signing, as the signature allows";
+
 /// What a new signature field or its widget may say. No actions: they run.
 const FIELD_KEYS: &[&str] = &[
     "Type", "Subtype", "FT", "T", "V", "Rect", "F", "P", "AP", "Parent", "Lock", "SV", "MK", "DA",
-    "DR", "BS", "Border", "TU", "TM", "Ff", "M", "NM", "Kids", "Q", "AS",
+    "DR", "BS", "H", "Border", "TU", "TM", "Ff", "M", "NM", "Kids", "Q", "AS",
 ];
 
 /// The catalog may get a form, a security store, extensions, metadata and a version.
@@ -22,10 +26,10 @@ pub(super) fn catalog(
     for key in differing(old, new) {
         match key {
             b"DSS" | b"Extensions" => {}
-            b"Metadata" | b"Version" if !diff.is_locked => {
+            b"Metadata" | b"Version" if !diff.allowed.is_locked() => {
                 diff.quirks.insert("the document information was changed after signing");
             }
-            b"AcroForm" if !diff.is_locked => {
+            b"AcroForm" if !diff.allowed.is_locked() => {
                 let before = diff.document.dictionary(diff.versions.signed, old, "AcroForm")?;
                 let after = diff.document.dictionary(diff.versions.last, new, "AcroForm")?;
                 form(diff, &before.unwrap_or_default(), &after.unwrap_or_default(), offset)?;
@@ -154,6 +158,61 @@ pub(super) fn page(
     Ok(())
 }
 
+/// The tree of pages never changes.
+pub(super) fn page_tree(
+    diff: &mut Diff<'_>,
+    old: &Dictionary,
+    new: &Dictionary,
+    offset: u64,
+) -> Result<(), Fault> {
+    let before = diff.document.array(diff.versions.signed, old, "Kids")?;
+    let after = diff.document.array(diff.versions.last, new, "Kids")?;
+    let (code, message) = if before.len() < after.len() && appended(&before, &after).is_some() {
+        ("PAGE_ADDED", "A page was added after signing.")
+    } else if after.len() < before.len() && appended(&after, &before).is_some() {
+        ("PAGE_REMOVED", "A page was removed after signing.")
+    } else {
+        ("PAGES_CHANGED", "The pages of the document were changed after signing.")
+    };
+    diff.refuse(code, message, offset);
+    Ok(())
+}
+
+/// What filling in changes in a field or its widget; the place on the page is not part of it.
+fn is_filled_in(keys: &[&[u8]]) -> bool {
+    let filling: [&[u8]; 6] = [b"V", b"AP", b"AS", b"M", b"I", b"RV"];
+    keys.iter().all(|key| filling.contains(key)) && !keys.is_empty()
+}
+
+/// A form field with another value: allowed under a certification unless a signature locks it.
+fn fill(diff: &mut Diff<'_>, field: &Dictionary, offset: u64) -> Result<(), Fault> {
+    let mut names = Vec::new();
+    let mut next = Some(field.clone());
+    while let Some(level) = next {
+        if names.len() > PDF_FIELD_DEPTH_MAX {
+            return Err(Fault::OverBudget);
+        }
+        names.push(match level.get("T") {
+            Some(Object::String(name)) => text(&name.bytes),
+            _ => String::new(),
+        });
+        next = diff.document.dictionary(diff.versions.last, &level, "Parent")?;
+    }
+    names.retain(|name| !name.is_empty());
+    names.reverse();
+    let name = names.join(".");
+    if diff.allowed.locks.iter().any(|lock| lock.holds(&name)) {
+        let message = format!("The locked form field “{name}” was changed after signing.");
+        diff.refuse("FIELD_LOCKED", message, offset);
+    } else if diff.allowed.is_fillable() {
+        diff.quirks.insert(FILLED);
+    } else {
+        let message = format!("The form field “{name}” was changed after signing.");
+        diff.refuse("FIELD_FILLED", message, offset);
+    }
+    Ok(())
+}
+
 /// An empty signature field may be signed; a group of fields may get another signature field.
 pub(super) fn field(
     diff: &mut Diff<'_>,
@@ -165,6 +224,12 @@ pub(super) fn field(
     let was_signature = inherited(diff, diff.versions.signed, old, "FT", 0)?;
     let is_signature = was_signature == Some(Object::Name(b"Sig".to_vec()));
     let was_empty = inherited(diff, diff.versions.signed, old, "V", 0)?.is_none();
+    let form_kinds: [&[u8]; 3] = [b"Tx", b"Btn", b"Ch"];
+    let is_form =
+        matches!(&was_signature, Some(Object::Name(kind)) if form_kinds.contains(&&kind[..]));
+    if is_form && is_filled_in(&differing(old, new)) {
+        return fill(diff, new, offset);
+    }
     for key in differing(old, new) {
         let allowed = match key {
             b"V" | b"AP" | b"M" | b"F" | b"MK" | b"Lock" | b"AS" => is_signature && was_empty,

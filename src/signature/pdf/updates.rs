@@ -8,6 +8,7 @@ use std::collections::{HashMap, HashSet};
 use super::super::report::{Findings, SubIndication as Sub};
 use super::document::{Document, View, indirect};
 use super::file::Fault;
+use super::linear::BLANKS_COUNTED_IN;
 use super::object::SyntaxError;
 use super::xref::{Entry, Section, end_of_stream};
 
@@ -50,7 +51,9 @@ pub(super) fn check(
             }
         }
     }
-    let mut walk = Walk { document, last, sections, listed, seen: HashSet::new() };
+    let places = sections.iter().enumerate().map(|(index, section)| (section.offset, index));
+    let places = places.collect();
+    let mut walk = Walk { document, last, sections, places, listed, seen: HashSet::new() };
     let mut at = end;
     loop {
         match walk.step(at) {
@@ -83,13 +86,12 @@ struct Walk<'a> {
     document: &'a Document<'a>,
     last: &'a View,
     sections: Vec<&'a Section>,
+    /// Offset of each section to its index.
+    places: HashMap<u64, usize>,
     /// Offset to number of every object that the newer sections list.
     listed: HashMap<u64, u32>,
     seen: HashSet<u64>,
 }
-
-/// White space that writers count into an offset: an end of line or two.
-const BLANKS_COUNTED_IN: u64 = 4;
 
 /// What comes next in the file.
 enum Part {
@@ -136,8 +138,11 @@ impl Walk<'_> {
                 _ => Err(Fault::Broken(begin)),
             },
             Part::Start(target) => {
-                let known = self.sections.iter().any(|section| section.offset == target);
-                if known { Ok(Some(end)) } else { Err(Fault::Broken(begin)) }
+                if self.places.contains_key(&target) {
+                    Ok(Some(end))
+                } else {
+                    Err(Fault::Broken(begin))
+                }
             }
             Part::Object => self.object(begin).map(Some),
         }
@@ -185,9 +190,10 @@ impl Walk<'_> {
 
     /// The section at `begin`.
     fn section_at(&self, begin: u64) -> Result<Option<&Section>, Fault> {
-        for section in &self.sections {
-            if self.names(section.offset, begin)? {
-                return Ok(Some(section));
+        for offset in (begin.saturating_sub(BLANKS_COUNTED_IN)..=begin).rev() {
+            if let Some(&index) = self.places.get(&offset) {
+                let section = self.sections.get(index).copied();
+                return Ok(section.filter(|_| self.names(offset, begin).is_ok_and(|names| names)));
             }
         }
         Ok(None)

@@ -26,6 +26,8 @@ pub(super) struct Section {
     /// The stream of a hybrid file that belongs to a table.
     pub hybrid: Option<u64>,
     pub is_stream: bool,
+    /// The section names two places for one object.
+    pub is_ambiguous: bool,
 }
 
 /// The place named by the last `startxref` before `end`.
@@ -62,9 +64,16 @@ pub(super) fn chain(
             let hidden = stream(file, budget, hybrid)?;
             for (number, entry) in hidden.entries {
                 // ISO 32000-1 §7.5.8.4: the table hides these objects as free.
-                let known = section.entries.get(&number);
-                if matches!(known, None | Some(Entry::Free)) {
-                    section.entries.insert(number, entry);
+                match section.entries.get(&number) {
+                    None | Some(Entry::Free) => {
+                        section.entries.insert(number, entry);
+                    }
+                    Some(known) => {
+                        // Some writers copy the key from an older trailer: an older stream says
+                        // nothing about this revision.
+                        let is_own = section.trailer.unsigned("Prev").is_none_or(|p| p < hybrid);
+                        section.is_ambiguous |= is_own && *known != entry && entry != Entry::Free;
+                    }
                 }
             }
             section.hybrid = Some(hybrid);
@@ -97,9 +106,10 @@ fn section(file: &File<'_>, budget: &InflateBudget, offset: u64) -> Result<Secti
 }
 
 fn table(file: &File<'_>, offset: u64) -> Result<Section, Fault> {
-    let (entries, trailer, end) = file.parse(offset, u64::MAX, |lexer| {
+    let (entries, is_ambiguous, trailer, end) = file.parse(offset, u64::MAX, |lexer| {
         lexer.keyword(b"xref")?;
         let mut entries = HashMap::new();
+        let mut is_ambiguous = false;
         while !lexer.has_keyword(b"trailer") {
             let first = lexer.unsigned()?;
             let count = lexer.unsigned()?;
@@ -109,15 +119,17 @@ fn table(file: &File<'_>, offset: u64) -> Result<Section, Fault> {
                 if entries.len() >= PDF_OBJECTS_MAX {
                     return Err(SyntaxError::TooMany);
                 }
-                entries.insert(number, table_entry(lexer)?);
+                let entry = table_entry(lexer)?;
+                let known = entries.insert(number, entry);
+                is_ambiguous |= known.is_some_and(|known| known != entry);
             }
         }
         match lexer.object()? {
-            Object::Dictionary(trailer) => Ok((entries, trailer, lexer.offset())),
+            Object::Dictionary(trailer) => Ok((entries, is_ambiguous, trailer, lexer.offset())),
             _ => Err(SyntaxError::Malformed),
         }
     })?;
-    Ok(Section { offset, end, entries, trailer, hybrid: None, is_stream: false })
+    Ok(Section { offset, end, entries, trailer, hybrid: None, is_stream: false, is_ambiguous })
 }
 
 fn table_entry(lexer: &mut Lexer<'_>) -> Result<Entry, SyntaxError> {
@@ -152,8 +164,11 @@ fn stream(file: &File<'_>, budget: &InflateBudget, offset: u64) -> Result<Sectio
     let data_end = data.checked_add(length).filter(|&end| end <= file.size).ok_or_else(broken)?;
     let end = end_of_stream(file, data_end)?;
     let bytes = decode(&trailer, &file.bytes(data, data_end)?, budget)?;
-    let entries = stream_entries(&trailer, &bytes).ok_or_else(broken)?;
-    Ok(Section { offset, end, entries, trailer, hybrid: None, is_stream: true })
+    if bytes.len() / row_size(&trailer).unwrap_or(1).max(1) > PDF_OBJECTS_MAX {
+        return Err(Fault::OverBudget);
+    }
+    let (entries, is_ambiguous) = stream_entries(&trailer, &bytes).ok_or_else(broken)?;
+    Ok(Section { offset, end, entries, trailer, hybrid: None, is_stream: true, is_ambiguous })
 }
 
 /// Reads `endstream endobj` and tells where it ends.
@@ -165,7 +180,8 @@ pub(super) fn end_of_stream(file: &File<'_>, data_end: u64) -> Result<u64, Fault
     })
 }
 
-fn stream_entries(dictionary: &Dictionary, bytes: &[u8]) -> Option<HashMap<u32, Entry>> {
+/// `/W`: the bytes of the three fields of a row.
+fn widths(dictionary: &Dictionary) -> Option<[usize; 3]> {
     let Object::Array(widths) = dictionary.get("W")? else { return None };
     let widths = widths
         .iter()
@@ -174,7 +190,16 @@ fn stream_entries(dictionary: &Dictionary, bytes: &[u8]) -> Option<HashMap<u32, 
             _ => None,
         })
         .collect::<Option<Vec<usize>>>()?;
-    let &[kind_width, second_width, third_width] = &widths[..] else { return None };
+    widths.try_into().ok()
+}
+
+fn row_size(dictionary: &Dictionary) -> Option<usize> {
+    widths(dictionary).map(|widths| widths.iter().sum())
+}
+
+/// The entries, and whether one object has two different ones.
+fn stream_entries(dictionary: &Dictionary, bytes: &[u8]) -> Option<(HashMap<u32, Entry>, bool)> {
+    let [kind_width, second_width, third_width] = widths(dictionary)?;
     let size = dictionary.integer("Size")?;
     let index = match dictionary.get("Index") {
         None => vec![0, size],
@@ -190,6 +215,7 @@ fn stream_entries(dictionary: &Dictionary, bytes: &[u8]) -> Option<HashMap<u32, 
     }
     let mut rows = bytes.chunks_exact(row);
     let mut entries = HashMap::new();
+    let mut is_ambiguous = false;
     for pair in index.chunks(2) {
         let &[first, count] = pair else { return None };
         let (first, count) = (u32::try_from(first).ok()?, u32::try_from(count).ok()?);
@@ -208,10 +234,11 @@ fn stream_entries(dictionary: &Dictionary, bytes: &[u8]) -> Option<HashMap<u32, 
                 // ISO 32000-1 §7.5.8.3: other types are references to null.
                 _ => Entry::Free,
             };
-            entries.insert(first.checked_add(step)?, entry);
+            let known = entries.insert(first.checked_add(step)?, entry);
+            is_ambiguous |= known.is_some_and(|known| known != entry);
         }
     }
-    Some(entries)
+    Some((entries, is_ambiguous))
 }
 
 fn number(digits: &[u8]) -> u64 {
@@ -259,7 +286,7 @@ mod tests {
         dictionary.entries.insert(b"W".to_vec(), numbers(&[1, 2, 1]));
         dictionary.entries.insert(b"Size".to_vec(), Object::Integer(9));
         dictionary.entries.insert(b"Index".to_vec(), numbers(&[3, 1, 7, 1]));
-        let entries = stream_entries(&dictionary, &[1, 1, 0, 0, 2, 0, 5, 2]).unwrap();
+        let (entries, _) = stream_entries(&dictionary, &[1, 1, 0, 0, 2, 0, 5, 2]).unwrap();
         assert_eq!(entries[&3], Entry::At { offset: 256 });
         assert_eq!(entries[&7], Entry::Packed { container: 5, index: 2 });
         assert!(stream_entries(&dictionary, &[1, 1, 0]).is_none());
