@@ -10,20 +10,34 @@ use super::algorithm::Hash;
 use crate::limits::{HASH_WINDOW_SIZE, PLAIN_MESSAGE_SIZE_MAX};
 use crate::source::{Source, Unreadable};
 
-/// The beginnings of a source that were hashed, one for each of its contents. Signatures of one
-/// document share nearly all of it: a later one goes on where an earlier one left off.
-#[derive(Default)]
-pub(super) struct Beginning(RefCell<Vec<(Hash, u64, Context)>>);
+/// What several contents of one source have in common. The signatures of a document share nearly
+/// all of it: it is hashed once, with the states kept where each of them leaves the rest.
+pub(super) struct Beginning {
+    /// Where the first ranges of the contents end, ascending.
+    ends: Vec<u64>,
+    known: RefCell<Vec<(Hash, u64, Context)>>,
+}
 
 impl Beginning {
+    /// `ends` are the ends of the first ranges.
+    pub fn new(mut ends: Vec<u64>) -> Self {
+        ends.sort_unstable();
+        Self { ends, known: RefCell::default() }
+    }
+
+    /// Where hashing from `start` to `end` stops on its way.
+    fn stops(&self, start: u64, end: u64) -> impl Iterator<Item = u64> {
+        self.ends.iter().copied().filter(move |stop| start < *stop && *stop <= end)
+    }
+
     fn before(&self, hash: &Hash, end: u64) -> Option<(u64, Context)> {
-        let known = self.0.borrow();
+        let known = self.known.borrow();
         let fits = known.iter().filter(|(other, size, _)| other == hash && *size <= end);
         fits.max_by_key(|(_, size, _)| *size).map(|(_, size, context)| (*size, context.clone()))
     }
 
     fn keep(&self, hash: &Hash, size: u64, context: &Context) {
-        self.0.borrow_mut().push((hash.clone(), size, context.clone()));
+        self.known.borrow_mut().push((hash.clone(), size, context.clone()));
     }
 }
 
@@ -63,8 +77,7 @@ impl<'a> Content<'a> {
                 if let Some((size, known)) = self.known(hash, range.end) {
                     (start, context) = (size, known);
                 }
-                self.update(&mut context, start..range.end)?;
-                self.beginning.inspect(|beginning| beginning.keep(hash, range.end, &context));
+                self.begin(hash, &mut context, start, range.end)?;
             } else {
                 self.update(&mut context, start..range.end)?;
             }
@@ -80,6 +93,22 @@ impl<'a> Content<'a> {
         let by_source = self.source.hashed(end).filter(|_| *hash == Hash::Sha256);
         let by_source = by_source.map(|(size, hasher)| (size, hasher.into_context()));
         by_others.into_iter().chain(by_source).max_by_key(|(size, _)| *size)
+    }
+
+    fn begin(
+        &self,
+        hash: &Hash,
+        context: &mut Context,
+        mut start: u64,
+        end: u64,
+    ) -> Result<(), Unreadable> {
+        let Some(beginning) = self.beginning else { return self.update(context, start..end) };
+        for stop in beginning.stops(start, end) {
+            self.update(context, start..stop)?;
+            beginning.keep(hash, stop, context);
+            start = stop;
+        }
+        self.update(context, start..end)
     }
 
     fn update(&self, context: &mut Context, range: Range<u64>) -> Result<(), Unreadable> {
@@ -167,10 +196,10 @@ mod tests {
     }
 
     #[test]
-    fn each_signature_goes_on_where_the_one_before_left_off() {
+    fn what_contents_share_is_read_once_whichever_is_asked_first() {
         let bytes: Vec<u8> = (0..9_000_u32).map(|n| u8::try_from(n % 241).unwrap()).collect();
         let source = OnlyFrom { bytes: &bytes, from: 0.into() };
-        let beginning = Beginning::default();
+        let beginning = Beginning::new(vec![6_000, 3_000]);
         let digest = |hash: &Hash, first: u64, second: u64, end: u64| {
             let ranges = vec![0..first, second..end];
             Content::new(&source, Some(&beginning), ranges).digest(hash)
@@ -178,9 +207,9 @@ mod tests {
         let expected = |first: usize, second: usize, end: usize| {
             Ok(Some(Sha256::of_parts(&[&bytes[..first], &bytes[second..end]]).0.to_vec()))
         };
-        assert_eq!(digest(&Hash::Sha256, 3_000, 4_000, 5_000), expected(3_000, 4_000, 5_000));
-        source.from.set(3_000);
         assert_eq!(digest(&Hash::Sha256, 6_000, 7_000, 9_000), expected(6_000, 7_000, 9_000));
+        source.from.set(3_000);
+        assert_eq!(digest(&Hash::Sha256, 3_000, 4_000, 5_000), expected(3_000, 4_000, 5_000));
         assert_eq!(digest(&Hash::Sha256, 5_999, 7_000, 9_000), expected(5_999, 7_000, 9_000));
         assert_eq!(digest(&Hash::Sha256, 2_999, 7_000, 9_000), Err(Unreadable));
         assert_eq!(digest(&Hash::Sha384, 8_000, 8_500, 9_000), Err(Unreadable));

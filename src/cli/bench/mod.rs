@@ -132,6 +132,9 @@ fn print(
     let rate = figures.rate();
     let cpu_ms = used.cpu.as_secs_f64() * 1e3 / figures.count().max(1) as f64;
     let lowest = limits.iter().map(|(_, rate)| *rate).fold(f64::INFINITY, f64::min);
+    // Verification and transport share the processor: no gateway here does both faster than this.
+    let [(_, verify), _, (_, transport)] = limits;
+    let together = 1.0 / (1.0 / verify + 1.0 / transport);
     let (first, last) = figures.edges(EDGE);
     let [p50, p99, max] = figures.latencies();
     if output == Output::Json {
@@ -147,6 +150,7 @@ fn print(
             "peak_memory_bytes": used.memory,
             "cpu_ms_per_submission": cpu_ms,
             "limits_per_second": limits,
+            "processor_limits_together_per_second": together,
             "ratio_to_lowest_limit": rate / lowest,
         });
         println!("{value}");
@@ -161,5 +165,9 @@ fn print(
     for (name, limit) in limits {
         println!("limit: {name:<36} {limit:>8.0}/s  ratio {:.2}", rate / limit);
     }
+    println!(
+        "both processor limits, together              {together:>8.0}/s  ratio {:.2}",
+        rate / together
+    );
     println!("ratio to the lowest limit {:>9.2}", rate / lowest);
 }

@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 
-use super::super::content::Beginning;
 use super::object::{Lexer, SyntaxError, ValueBudget};
 use crate::digest::Hasher;
 use crate::limits::{PDF_MEMORY_MAX, PDF_OBJECT_SIZE_MAX};
@@ -30,8 +29,6 @@ pub(super) struct File<'a> {
     memory: Option<Cow<'a, [u8]>>,
     pub size: u64,
     pub values: ValueBudget,
-    /// What the signatures have hashed.
-    pub beginning: Beginning,
 }
 
 /// First read of an object in a large file; most objects are smaller.
@@ -49,8 +46,7 @@ impl<'a> File<'a> {
             }
             _ => None,
         };
-        let (values, beginning) = (ValueBudget::default(), Beginning::default());
-        Ok(Self { source, memory, size, values, beginning })
+        Ok(Self { source, memory, size, values: ValueBudget::default() })
     }
 
     /// The bytes of `start..end`, cut at the end of the file.

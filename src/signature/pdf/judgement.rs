@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::super::cms::{SignedData, utc};
-use super::super::content::Content;
+use super::super::content::{Beginning, Content};
 use super::super::evidence::{Material, Proofs};
 use super::super::message::{bare, fill};
 use super::super::past::Occasion;
@@ -35,6 +35,8 @@ pub(super) struct Judge<'a> {
     pub differing: &'a [u64],
     /// What the document security store holds.
     pub material: Material,
+    /// What the signed ranges have in common.
+    pub beginning: Beginning,
 }
 
 /// What a signature allows to follow it.
@@ -118,7 +120,7 @@ impl Judge<'_> {
     fn content(&self, value: &SignatureValue) -> Content<'_> {
         let ranges = vec![0..value.gap_start, value.gap_end..value.end];
         let file = &self.document.file;
-        Content::new(file, Some(&file.beginning), ranges)
+        Content::new(file, Some(&self.beginning), ranges)
     }
 
     fn cms(

@@ -28,6 +28,7 @@ use self::file::{Fault, File};
 use self::judgement::{Judge, Permission};
 use self::range::{Lock, SignatureValue};
 use self::views::Survey;
+use super::content::Beginning;
 use super::evidence::Proofs;
 use super::message::bare;
 use super::report::{Findings, Format, Kind, Report, Signature, SubIndication as Sub};
@@ -80,6 +81,8 @@ fn judge_document(document: &Document<'_>, trust: &Trust, now: Time) -> Result<R
     candidates.sort_by_key(|c| c.value.as_ref().map_or(u64::MAX, |value| value.end));
     let values = candidates.iter().filter_map(|candidate| candidate.value.as_ref());
     let permissions: Vec<Permission> = values.map(Permission::of).collect();
+    let values = candidates.iter().filter_map(|candidate| candidate.value.as_ref());
+    let beginning = Beginning::new(values.map(|value| value.gap_start).collect());
     let survey = views::survey(document, &last, &signature_places(&candidates))?;
     let material = store::material(document, &last, trust)?;
     let judge = Judge {
@@ -91,6 +94,7 @@ fn judge_document(document: &Document<'_>, trust: &Trust, now: Time) -> Result<R
         permissions: &permissions,
         differing: &survey.differing,
         material,
+        beginning,
     };
     report.signatures.extend(in_turn(&judge, candidates));
     for (index, signature) in report.signatures.iter_mut().enumerate() {

@@ -382,8 +382,7 @@ impl<'a> Lexer<'a> {
     fn hexadecimal_string(&mut self) -> Result<Text, SyntaxError> {
         let start = self.offset();
         self.position += 1;
-        let size =
-            self.rest().iter().position(|&byte| byte == b'>').ok_or(SyntaxError::Truncated)?;
+        let size = memchr::memchr(b'>', self.rest()).ok_or(SyntaxError::Truncated)?;
         let digits = self.rest().get(..size).unwrap_or_default();
         self.position += size + 1;
         let bytes = match dense_hexadecimal(digits) {
