@@ -1,5 +1,8 @@
 //! The `vanthu` command.
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> std::process::ExitCode {
     vanthu::cli::run()
 }

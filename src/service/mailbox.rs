@@ -282,10 +282,10 @@ async fn send_range(
     while offset < end {
         let size = usize::try_from(end - offset).unwrap_or(usize::MAX).min(CHUNK_SIZE);
         let source = source.clone();
-        let read = tokio::task::spawn_blocking(move || {
-            let mut chunk = vec![0; size];
-            source.read_at(offset, &mut chunk).map(|()| chunk)
-        });
+        // Made here: what many blocking threads allocate, each of them would keep.
+        let mut chunk = vec![0; size];
+        let read =
+            tokio::task::spawn_blocking(move || source.read_at(offset, &mut chunk).map(|()| chunk));
         let message = match read.await {
             Ok(Ok(chunk)) => Ok(v1::FetchPartResponse { offset, chunk: Bytes::from(chunk) }),
             _ => Err(to_status(Fault::Content("a part could not be read".into()))),

@@ -47,6 +47,12 @@ pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     sync_folder(folder)
 }
 
+/// Lets the kernel forget the synced bytes of a file that nobody is likely to read soon, so that a
+/// flood of bodies does not push everything else out of its cache. Advice: it may do otherwise.
+pub fn forget(file: &File) {
+    let _advice = rustix::fs::fadvise(file, 0, None, rustix::fs::Advice::DontNeed);
+}
+
 /// The bytes of a file; `None` if it does not exist.
 pub fn read_if_there(path: &Path) -> io::Result<Option<Vec<u8>>> {
     match fs::read(path) {

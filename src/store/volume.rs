@@ -57,6 +57,8 @@ pub struct Appender {
     number: u32,
     file: Arc<File>,
     end: u64,
+    /// The volume before: recipients still fetch from it.
+    before: Option<Arc<File>>,
 }
 
 impl Appender {
@@ -64,7 +66,7 @@ impl Appender {
     pub fn open(folder: &Path, size_max: u64) -> io::Result<Self> {
         let number = numbers(folder)?.last().copied().unwrap_or(1);
         let (file, end) = create(folder, number)?;
-        Ok(Self { folder: folder.to_owned(), size_max, number, file, end })
+        Ok(Self { folder: folder.to_owned(), size_max, number, file, end, before: None })
     }
 
     /// Appends a body; durable once [`Appender::file`] has been synced.
@@ -73,7 +75,10 @@ impl Appender {
         assert!(size <= VOLUME_BLOB_SIZE_MAX, "a body of {size} bytes gets a file of its own");
         if self.end > 0 && self.end + HEADER_SIZE + size > self.size_max {
             self.number += 1;
-            (self.file, self.end) = create(&self.folder, self.number)?;
+            let (file, end) = create(&self.folder, self.number)?;
+            let closed = std::mem::replace(&mut self.file, file);
+            self.before.replace(closed).inspect(|older| disk::forget(older));
+            self.end = end;
         }
         self.file.write_all_at(&header(digest, size), self.end)?;
         let offset = self.end + HEADER_SIZE;
