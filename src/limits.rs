@@ -87,6 +87,10 @@ pub const NOTE_SIZE_MAX: usize = 2_000;
 
 // ── content ────────────────────────────────────────────────────────────────────────────────────
 
+/// A file that is only verified: as large as a scanned volume of a dossier; a submission takes more.
+pub const VERIFY_SIZE_MAX: u64 = 1024 * 1024 * 1024;
+/// Files that are verified at once: with [`VERIFY_SIZE_MAX`], 8 GiB of disk for what is not kept.
+pub const VERIFICATIONS_MAX: usize = 8;
 /// Content up to this size goes into shared volume files; larger content gets a file of its own.
 pub const VOLUME_BLOB_SIZE_MAX: u64 = 4 * 1024 * 1024;
 /// A volume file is closed at this size: small enough to copy, large enough to be few.

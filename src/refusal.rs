@@ -244,6 +244,9 @@ catalogue! {
     MessageTooLarge TooMuch "MESSAGE_TOO_LARGE",
         "one message of the call is too large", "thông điệp vượt quá kích thước cho phép",
         "use Announce, Upload and Submit for large documents";
+    VerificationsTooMany TooMuch "VERIFICATIONS_TOO_MANY",
+        "too many files are being verified", "có quá nhiều tệp đang được kiểm tra chữ ký",
+        "wait a moment and try again";
     UploadsTooMany TooMuch "UPLOADS_TOO_MANY",
         "this system has too many unfinished uploads", "hệ thống có quá nhiều tệp đang tải dở",
         "finish or wait for the earlier uploads";

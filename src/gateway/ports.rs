@@ -387,6 +387,12 @@ pub trait Contents: Send + Sync {
         offset: u64,
     ) -> Result<Box<dyn Upload>, UploadError>;
 
+    /// A place for bytes that are looked at once and never kept.
+    ///
+    /// # Errors
+    /// [`StoreError::Medium`].
+    fn scratch(&self) -> Result<Box<dyn Scratch>, StoreError>;
+
     /// The entries that refer to these kept uploads are durable: the uploads are used up. Until
     /// then they stay, so that a submission which failed or was cut short can be sent again.
     fn discard(&self, system: &SystemId, digests: &[Sha256]);
@@ -400,6 +406,18 @@ pub trait Contents: Send + Sync {
         digest: &Sha256,
         place: Place,
     ) -> Result<Box<dyn Source + Send + Sync>, StoreError>;
+}
+
+/// Bytes without a name: gone when dropped, and after any crash.
+pub trait Scratch: Send {
+    /// Takes the next bytes.
+    ///
+    /// # Errors
+    /// [`StoreError::Medium`].
+    fn append(&mut self, chunk: &[u8]) -> Result<(), StoreError>;
+
+    /// All of them.
+    fn finish(self: Box<Self>) -> Box<dyn Source + Send + Sync>;
 }
 
 /// An upload in progress. Dropping it keeps what has arrived; it can be resumed.

@@ -16,7 +16,7 @@ use crate::limits::ENVELOPE_SIZE_MAX;
 use crate::log::{Entry, EntryId, Status};
 use crate::proto::v1;
 use crate::refusal::{Reason, Refusal};
-use crate::signature::Indication;
+use crate::signature::{Indication, Signature, Timestamp, Verdict};
 
 /// Reads an envelope from its bytes.
 ///
@@ -187,6 +187,14 @@ pub(super) fn entry_id_from(wire: v1::EntryId) -> EntryId {
     EntryId { epoch: wire.epoch, index: wire.index }
 }
 
+/// `None` if it is no time between the years 1970 and 9999.
+pub(super) fn time(wire: &prost_types::Timestamp) -> Option<Time> {
+    let nanos = u32::try_from(wire.nanos).ok().filter(|nanos| *nanos < 1_000_000_000)?;
+    let millis = wire.seconds.checked_mul(1000)?.checked_add(i64::from(nanos / 1_000_000))?;
+    let time = Time::from_millis(millis);
+    (time.millis() == millis).then_some(time)
+}
+
 pub(super) fn timestamp(time: Time) -> prost_types::Timestamp {
     let nanos = i32::try_from(time.millis().rem_euclid(1000)).unwrap_or(0) * 1_000_000;
     prost_types::Timestamp { seconds: time.seconds(), nanos }
@@ -216,7 +224,7 @@ pub(super) fn verdict(judgement: &Judgement) -> v1::Verdict {
     }
 }
 
-fn indication(indication: Option<Indication>) -> v1::Indication {
+pub(super) fn indication(indication: Option<Indication>) -> v1::Indication {
     match indication {
         None => v1::Indication::Unspecified,
         Some(Indication::TotalPassed) => v1::Indication::TotalPassed,
@@ -226,28 +234,57 @@ fn indication(indication: Option<Indication>) -> v1::Indication {
 }
 
 fn finding(judged: &Judged) -> v1::SignatureFinding {
-    let signature = &judged.signature;
-    let verdict = &signature.verdict;
-    let signer = signature.signer.as_ref();
-    let reason = |reason: &crate::signature::Reason| v1::Finding {
-        code: reason.code.to_owned(),
-        message: reason.message.clone(),
-        offset: reason.offset,
-    };
     v1::SignatureFinding {
         part: judged.part.clone(),
+        signer_role: judged.role.word().to_owned(),
+        ..signature(&judged.signature)
+    }
+}
+
+/// A signature without the part and the role that a submission gives it.
+pub(super) fn signature(signature: &Signature) -> v1::SignatureFinding {
+    let verdict = &signature.verdict;
+    let signer = signature.signer.as_ref();
+    v1::SignatureFinding {
+        part: String::new(),
         format: signature.format.to_string(),
         indication: indication(Some(verdict.indication())).into(),
-        sub_indication: verdict.sub_indication().map(|sub| sub.to_string()).unwrap_or_default(),
+        sub_indication: sub_indication(verdict),
         reasons: verdict.reasons().iter().map(reason).collect(),
         signer: signer.map(|signer| signer.subject.clone()).unwrap_or_default(),
-        signer_sha256: signer
-            .map(|signer| Bytes::copy_from_slice(&signer.fingerprint.0))
-            .unwrap_or_default(),
-        signer_role: judged.role.word().to_owned(),
+        signer_sha256: signer.map(fingerprint).unwrap_or_default(),
+        signer_role: String::new(),
         signing_time: signature.signing_time.map(timestamp),
         quirks: signature.quirks.clone(),
+        best_signature_time: signature.best_time.map(timestamp),
+        timestamps: signature.timestamps.iter().map(stamp).collect(),
     }
+}
+
+fn stamp(stamp: &Timestamp) -> v1::TimestampFinding {
+    let authority = stamp.authority.as_ref();
+    v1::TimestampFinding {
+        kind: stamp.kind.to_string(),
+        indication: indication(Some(stamp.verdict.indication())).into(),
+        sub_indication: sub_indication(&stamp.verdict),
+        reasons: stamp.verdict.reasons().iter().map(reason).collect(),
+        time: stamp.time.map(timestamp),
+        authority: authority.map(|authority| authority.subject.clone()).unwrap_or_default(),
+        authority_sha256: authority.map(fingerprint).unwrap_or_default(),
+    }
+}
+
+fn reason(reason: &crate::signature::Reason) -> v1::Finding {
+    let (code, message) = (reason.code.to_owned(), reason.message.clone());
+    v1::Finding { code, message, offset: reason.offset }
+}
+
+fn sub_indication(verdict: &Verdict) -> String {
+    verdict.sub_indication().map(|sub| sub.to_string()).unwrap_or_default()
+}
+
+fn fingerprint(signer: &crate::signature::Signer) -> Bytes {
+    Bytes::copy_from_slice(&signer.fingerprint.0)
 }
 
 pub(super) fn warning(warning: Warning) -> v1::Warning {

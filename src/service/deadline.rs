@@ -14,7 +14,8 @@ use crate::limits::{CALL_DEADLINE, MESSAGE_SIZE_MAX};
 use crate::refusal::{Reason, Refusal};
 
 /// An upload lasts as long as bytes keep coming; pauses are limited in the call itself.
-const WITHOUT_DEFAULT_DEADLINE: &[&str] = &["/vanthu.v1.SubmissionService/Upload"];
+const WITHOUT_DEFAULT_DEADLINE: &[&str] =
+    &["/vanthu.v1.SubmissionService/Upload", "/vanthu.v1.SignatureService/Verify"];
 /// tonic's own timer runs beside ours and must not be first.
 const AHEAD_OF_TONIC: Duration = Duration::from_millis(2);
 

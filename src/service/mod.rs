@@ -8,6 +8,7 @@ mod evidence;
 mod log;
 mod mailbox;
 mod paging;
+mod signature;
 mod status;
 mod submission;
 mod trace;
@@ -31,6 +32,7 @@ pub struct Door {
     admission: Arc<Admission>,
     closing: tokio::sync::watch::Receiver<bool>,
     watches: Arc<watch::Places>,
+    verifying: Arc<tokio::sync::Semaphore>,
 }
 
 impl Door {
@@ -40,7 +42,8 @@ impl Door {
         admission: Arc<Admission>,
         closing: tokio::sync::watch::Receiver<bool>,
     ) -> Self {
-        Self { gateway, admission, closing, watches: Arc::default() }
+        let verifying = Arc::new(tokio::sync::Semaphore::new(crate::limits::VERIFICATIONS_MAX));
+        Self { gateway, admission, closing, watches: Arc::default(), verifying }
     }
 
     /// All services, to be served behind [`Admission`].
@@ -53,6 +56,10 @@ impl Door {
                     .max_decoding_message_size(limit),
             )
             .add_service(v1::mailbox_service_server::MailboxServiceServer::new(self.clone()))
+            .add_service(
+                v1::signature_service_server::SignatureServiceServer::new(self.clone())
+                    .max_decoding_message_size(limit),
+            )
             .add_service(v1::trace_service_server::TraceServiceServer::new(self.clone()))
             .add_service(v1::log_service_server::LogServiceServer::new(self.clone()))
             .add_service(v1::evidence_service_server::EvidenceServiceServer::new(self.clone()))

@@ -149,29 +149,33 @@ async fn finish(upload: Box<dyn Upload>, size: u64) -> Result<u64, Status> {
     Ok(size)
 }
 
-async fn blocking<T>(task: tokio::task::JoinHandle<T>) -> Result<T, Status> {
+pub(super) async fn blocking<T>(task: tokio::task::JoinHandle<T>) -> Result<T, Status> {
     task.await.map_err(|_| to_status(Fault::Content("a content task ended early".into())))
 }
 
 async fn next(
     stream: &mut Streaming<v1::UploadRequest>,
 ) -> Result<Option<v1::upload_request::Kind>, Status> {
+    match next_message(stream).await? {
+        None => Ok(None),
+        Some(v1::UploadRequest { kind: Some(kind) }) => Ok(Some(kind)),
+        Some(_) => Err(to_status(Refusal::of_field(Reason::ChunkOrder, "kind"))),
+    }
+}
+
+/// The next message of a stream that carries a file; pauses are limited.
+pub(super) async fn next_message<M>(stream: &mut Streaming<M>) -> Result<Option<M>, Status> {
     let message = tokio::time::timeout(CHUNK_DEADLINE, stream.message()).await.map_err(|_| {
         let refusal = Refusal::new(Reason::UploadStalled);
         to_status(refusal.with("limit_s", CHUNK_DEADLINE.as_secs()))
     })?;
-    let message = message.map_err(|status| match status.code() {
+    message.map_err(|status| match status.code() {
         tonic::Code::OutOfRange => {
             let refusal = Refusal::of_field(Reason::MessageTooLarge, "chunk");
             to_status(refusal.with("limit", crate::limits::MESSAGE_SIZE_MAX))
         }
         _ => status,
-    })?;
-    match message {
-        None => Ok(None),
-        Some(v1::UploadRequest { kind: Some(kind) }) => Ok(Some(kind)),
-        Some(_) => Err(to_status(Refusal::of_field(Reason::ChunkOrder, "kind"))),
-    }
+    })
 }
 
 fn part_size(size: u64) -> Result<u64, Refusal> {

@@ -4,6 +4,7 @@
 //! <dir>/volumes/000001.vol    small bodies, framed (volume.rs)
 //! <dir>/files/ab/<digest>     large bodies
 //! <dir>/uploads/…             bodies on their way in (upload.rs)
+//! <dir>/scratch/              empty: what is looked at once has no name
 //! ```
 //! One thread writes; whoever commits settles, with one sync for many bodies: 10,000 of 100 KB per
 //! second where one file each gives 500 (log survey §3.5). After a failed write or sync there are
@@ -26,7 +27,9 @@ use super::writer::{self, Request, Unsettled, Writer};
 use crate::clock::Time;
 use crate::digest::Sha256;
 use crate::directory::SystemId;
-use crate::gateway::ports::{Contents, Piece, Place, Staged, StoreError, Upload, UploadError};
+use crate::gateway::ports::{
+    Contents, Piece, Place, Scratch, Staged, StoreError, Upload, UploadError,
+};
 use crate::limits::{CONTENT_QUEUE_MAX, VOLUME_SIZE_MAX};
 use crate::source::{Source, Unreadable};
 
@@ -69,6 +72,9 @@ impl ContentStore {
         let volumes = root.join("volumes");
         disk::create_folder(&volumes)?;
         disk::create_folder(&root.join("files"))?;
+        let scratch = root.join("scratch");
+        disk::remove_folder(&scratch)?;
+        disk::create_folder(&scratch)?;
         let uploads = Uploads::open(&root.join("uploads"), now)?;
         let folders = Arc::new(Folders { root: root.to_owned(), uploads });
         let appender = Appender::open(&volumes, VOLUME_SIZE_MAX)?;
@@ -150,6 +156,17 @@ impl Contents for ContentStore {
         self.folders.uploads.append(system, digest, size, offset)
     }
 
+    fn scratch(&self) -> Result<Box<dyn Scratch>, StoreError> {
+        let path = self.folders.root.join("scratch").join(uuid::Uuid::new_v4().to_string());
+        let create = || {
+            let file = File::options().read(true).write(true).create_new(true).open(&path)?;
+            fs::remove_file(&path)?;
+            Ok(file)
+        };
+        let file = create().map_err(medium(&path))?;
+        Ok(Box::new(ScratchFile { file, size: 0 }))
+    }
+
     fn discard(&self, system: &SystemId, digests: &[Sha256]) {
         for digest in digests {
             // If it stays, it is removed with the stale uploads.
@@ -179,6 +196,25 @@ impl Contents for ContentStore {
             }
         };
         Ok(Box::new(source))
+    }
+}
+
+/// A file without a name.
+struct ScratchFile {
+    file: File,
+    size: u64,
+}
+
+impl Scratch for ScratchFile {
+    fn append(&mut self, chunk: &[u8]) -> Result<(), StoreError> {
+        let written = self.file.write_all_at(chunk, self.size);
+        written.map_err(|error| StoreError::Medium(error.to_string()))?;
+        self.size += chunk.len() as u64;
+        Ok(())
+    }
+
+    fn finish(self: Box<Self>) -> Box<dyn Source + Send + Sync> {
+        Box::new(FileSource { file: Arc::new(self.file), start: 0, size: self.size })
     }
 }
 

@@ -1,6 +1,7 @@
 //! `vanthu demo`: a whole small country on loopback, from one signed letter to evidence that holds
 //! without the gateway. Everything goes through real sockets with mutual TLS.
 
+mod check;
 mod country;
 mod forgery;
 mod paper;
@@ -71,13 +72,18 @@ async fn tell(folder: &Folder) -> Result<(), Failure> {
     heading("4  A tampered document is refused");
     scenes::tampered(&country).await?;
 
-    heading("5  The auditor asks who had the document, and when");
+    heading(
+        "5  Files are checked without being sent: one holds, one does not, one cannot be decided",
+    );
+    check::files(&country).await?;
+
+    heading("6  The auditor asks who had the document, and when");
     scenes::timelines(&country, &letter, &dossier).await?;
 
-    heading("6  Evidence that stands alone");
+    heading("7  Evidence that stands alone");
     let evidence = scenes::evidence(&country, &letter).await?;
 
-    heading("7  Nobody rewrites the log unseen");
+    heading("8  Nobody rewrites the log unseen");
     let (pki, key) = (country.pki_folder(), country.public_key());
     let data = country.close().await?;
     forgery::show(&data, &key)?;

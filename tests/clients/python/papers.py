@@ -10,6 +10,7 @@ from asn1crypto import pem
 from asn1crypto import x509 as asn1_x509
 from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
 from pyhanko.sign import signers
+from pyhanko.sign.timestamps import DummyTimeStamper
 from pyhanko.sign.fields import SigFieldSpec, SigSeedSubFilter
 from pyhanko_certvalidator.registry import SimpleCertificateStore
 from vanthu.v1 import envelope_pb2, submission_service_pb2
@@ -51,23 +52,47 @@ def pdf(text="Kinh gui"):
     return bytes(out)
 
 
-def sign(pki, content, signer, form=PADES, chain=True, digest="sha256"):
+def _identity(pki, name):
+    """Certificates, its own first, and the private key."""
+    chain = pem.unarmor(pki.read(f"{name}.pem"), multiple=True)
+    _, _, key = pem.unarmor(pki.read(f"{name}.key"))
+    return [asn1_x509.Certificate.load(der) for _, _, der in chain], asn1_keys.PrivateKeyInfo.load(key)
+
+
+def _stamper(pki):
+    """pyHanko's own time-stamping authority, with the key of the PKI's."""
+    certificates, key = _identity(pki, "tsa")
+    known = SimpleCertificateStore.from_certs(certificates[1:])
+    return DummyTimeStamper(certificates[0], key, certs_to_embed=known)
+
+
+def sign(pki, content, signer, form=PADES, chain=True, digest="sha256", stamped=False):
     """Adds a signature of `signer` (for example "seals/H49") as an incremental update."""
-    certificates = [
-        asn1_x509.Certificate.load(der) for _, _, der in pem.unarmor(pki.read(f"{signer}.pem"), multiple=True)
-    ]
-    _, _, key = pem.unarmor(pki.read(f"{signer}.key"))
+    certificates, key = _identity(pki, signer)
     known = SimpleCertificateStore.from_certs(certificates[1:] if chain else [])
-    hand = signers.SimpleSigner(
-        signing_cert=certificates[0],
-        signing_key=asn1_keys.PrivateKeyInfo.load(key),
-        cert_registry=known,
-    )
+    hand = signers.SimpleSigner(signing_cert=certificates[0], signing_key=key, cert_registry=known)
     writer = IncrementalPdfFileWriter(io.BytesIO(content))
     field = "Sig-" + signer.replace("/", "-").replace(".", "-")
     what = signers.PdfSignatureMetadata(field_name=field, md_algorithm=digest, subfilter=form)
-    signer_of_pdf = signers.PdfSigner(what, signer=hand, new_field_spec=SigFieldSpec(field))
+    stamper = _stamper(pki) if stamped else None
+    spec = SigFieldSpec(field)
+    signer_of_pdf = signers.PdfSigner(what, signer=hand, timestamper=stamper, new_field_spec=spec)
     return signer_of_pdf.sign_pdf(writer).getbuffer().tobytes()
+
+
+def detached(pki, content, signer):
+    """A CMS signature beside its content, made with `cryptography`, not with Vanthu or pyHanko."""
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.serialization import pkcs7
+
+    certificate, *chain = x509.load_pem_x509_certificates(pki.read(f"{signer}.pem"))
+    key = serialization.load_pem_private_key(pki.read(f"{signer}.key"), None)
+    builder = pkcs7.PKCS7SignatureBuilder().set_data(content).add_signer(certificate, key, hashes.SHA256())
+    for above in chain:
+        builder = builder.add_certificate(above)
+    options = [pkcs7.PKCS7Options.DetachedSignature, pkcs7.PKCS7Options.Binary]
+    return builder.sign(serialization.Encoding.DER, options)
 
 
 def official(pki, agency, content=None, **how):

@@ -15,12 +15,14 @@ from papers import Letter, upload
 from refusals import read, refused
 from vanthu.v1 import log_service_pb2 as lg
 from vanthu.v1 import mailbox_service_pb2 as box
+from vanthu.v1 import signature_service_pb2 as sig
 from vanthu.v1 import submission_service_pb2 as sub
 
 CALLS = {
     "Announce": lambda system: system.submission.Announce(sub.AnnounceRequest(envelope=Letter().envelope)),
     "Upload": lambda system: system.submission.Upload(upload(b"content")),
     "SubmitDocument": lambda system: Letter().send(system),
+    "Verify": lambda system: system.signature.Verify(iter([sig.VerifyRequest(header=sig.VerifyHeader())])),
     "Watch": lambda system: list(system.mailbox.Watch(box.WatchRequest(agency="H49.151"))),
     "GetCheckpoint": lambda system: system.log.GetCheckpoint(lg.GetCheckpointRequest()),
     "no such call": lambda system: system.raw.unary_unary("/vanthu.v1.LogService/Drop")(b""),

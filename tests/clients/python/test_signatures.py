@@ -7,7 +7,7 @@ import pytest
 from gateway import vanthu_json
 from grpc import StatusCode as Code
 from mail import document, waiting
-from papers import ADOBE, Letter, official, part, pdf, sign
+from papers import ADOBE, Letter, detached, official, part, pdf, sign
 from proofs import LogKey, check_receipt, read_entry
 from refusals import refused
 from vanthu.v1 import envelope_pb2, verdict_pb2
@@ -275,23 +275,8 @@ def test_a_spoiled_signature_is_refused_and_recorded(shared, spoil):
     assert entry["verdict"].startswith("TOTAL-FAILED INVALID ")
 
 
-def _detached(pki, content, signer):
-    """A CMS signature beside its content, made with `cryptography`, not with Vanthu or pyHanko."""
-    from cryptography import x509
-    from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.serialization import pkcs7
-
-    certificate, *chain = x509.load_pem_x509_certificates(pki.read(f"{signer}.pem"))
-    key = serialization.load_pem_private_key(pki.read(f"{signer}.key"), None)
-    builder = pkcs7.PKCS7SignatureBuilder().set_data(content).add_signer(certificate, key, hashes.SHA256())
-    for above in chain:
-        builder = builder.add_certificate(above)
-    options = [pkcs7.PKCS7Options.DetachedSignature, pkcs7.PKCS7Options.Binary]
-    return builder.sign(serialization.Encoding.DER, options)
-
-
 def _with_detached(pki, signed_content, content):
-    signatures = [_detached(pki, signed_content, f"{kind}/H49.151") for kind in ("officers", "seals")]
+    signatures = [detached(pki, signed_content, f"{kind}/H49.151") for kind in ("officers", "seals")]
     letter = Letter(content=content)
     role = envelope_pb2.PART_ROLE_SIGNATURE
     for name, bytes_ in zip(("chu-ky.p7s", "con-dau.p7s"), signatures):
