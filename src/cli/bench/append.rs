@@ -36,10 +36,16 @@ const FILLING_AT_ONCE: usize = 512;
 
 /// Fills a log in this process and measures submissions in it when it is short and when it is long;
 /// then audits it.
-pub(super) async fn run(folder: &Path, entries: u64, output: Output) -> Result<Exit, Failure> {
+pub(super) async fn run(
+    folder: &Path,
+    entries: u64,
+    cache_mib: Option<u64>,
+    output: Output,
+) -> Result<Exit, Failure> {
     let pki = folder.join("pki");
     crate::cli::certs::make(&Profile::built_in().with_p256_keys(), &pki)?;
-    let config = Config::read(&pki.join("vanthu.toml"))?;
+    let mut config = Config::read(&pki.join("vanthu.toml"))?;
+    config.cache_mib = cache_mib.unwrap_or(config.cache_mib);
     let store = Arc::new(sled::open(&config.data, config.cache_mib << 20).map_err(Failure::other)?);
     let now = crate::clock::Clock::now(&SystemClock);
     let contents = ContentStore::open(&config.data.join("content"), now).map_err(Failure::other)?;

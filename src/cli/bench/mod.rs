@@ -42,6 +42,9 @@ pub(in crate::cli) struct Options {
     /// Instead, measure the cost of an append at 1,000 and at so many entries, and audit them
     #[arg(long)]
     append: Option<u64>,
+    /// With --append, the cache of the store in MiB instead of the default
+    #[arg(long, requires = "append")]
+    cache_mib: Option<u64>,
     /// Folder to work in; on the disk that is to be measured
     #[arg(long)]
     folder: Option<PathBuf>,
@@ -68,7 +71,7 @@ pub(in crate::cli) async fn run(options: Options, output: Output) -> Result<Exit
     let folder = base.join(format!("vanthu-bench-{}", uuid::Uuid::new_v4()));
     std::fs::create_dir_all(&folder).map_err(|error| Failure::file(&folder, error))?;
     let outcome = match options.append {
-        Some(entries) => append::run(&folder, entries, output).await,
+        Some(entries) => append::run(&folder, entries, options.cache_mib, output).await,
         None => submissions(&options, &folder, output).await,
     };
     std::fs::remove_dir_all(&folder).map_err(|error| Failure::file(&folder, error))?;
