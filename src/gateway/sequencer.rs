@@ -32,7 +32,7 @@ const LEADERSHIP: Duration = Duration::from_secs(30);
 /// When it is renewed.
 const LEADERSHIP_RENEWAL: Duration = Duration::from_secs(10);
 /// Under load the writer waits this long for more to come. Of the order of one sync of the disk, and
-/// small against the latency under load (p50 above 40 ms with 64 clients in `vanthu bench`).
+/// small against the latency under load (p50 about 30 ms with 64 clients in `vanthu bench`).
 const GATHERING: Duration = Duration::from_millis(2);
 /// A batch of so many commands is a sign of load; below it, nobody waits.
 const GATHERING_FROM: usize = 4;

@@ -15,8 +15,10 @@ use crate::limits::STORED_VALUE_SIZE_MAX;
 use crate::log::{EntryId, RecipientSet, Status, VerdictMark};
 use crate::proto::storage;
 
-/// Version of the key layout and of every record.
-pub const VERSION: u32 = 1;
+/// Version of every record.
+const VERSION: u32 = 1;
+/// Version of the key layout.
+pub const LAYOUT: u32 = 2;
 
 /// Who leads, as stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,10 +60,10 @@ pub fn write_of(change: &Change) -> Write {
 
 /// The format record.
 pub fn format() -> Vec<u8> {
-    storage::Format { version: VERSION }.encode_to_vec()
+    storage::Format { version: LAYOUT }.encode_to_vec()
 }
 
-/// Reads the format record's version.
+/// Reads the version of the key layout.
 pub fn read_format(bytes: &[u8]) -> Result<u32, StoreError> {
     Ok(decode::<storage::Format>("format", bytes)?.version)
 }

@@ -236,8 +236,8 @@ fn tidy<M: Medium>(medium: &M, current: &str, epoch: u32) -> Result<(), StoreErr
 fn verify<M: Medium>(kv: &dyn Kv, medium: &M, epoch: u32) -> Result<(), StoreError> {
     let format = kv.get(key::FORMAT)?.ok_or_else(|| damaged("the format record is missing"))?;
     let version = record::read_format(&format)?;
-    if version != record::VERSION {
-        return Err(damaged(format!("the store has format {version}, not {}", record::VERSION)));
+    if version != record::LAYOUT {
+        return Err(damaged(format!("the store has format {version}, not {}", record::LAYOUT)));
     }
     let head = head(kv)?;
     if head.epoch != epoch {

@@ -53,6 +53,9 @@ type Harm = fn(&Path);
 const HARMS: &[(&str, Harm)] = &[
     ("the head record is gone", |root| change(root, b"H", remove)),
     ("the format record is gone", |root| change(root, b"V", remove)),
+    ("the layout is that of version 1", |root| {
+        change(root, b"V", |key, _| Write { key, value: Some(vec![8, 1]) });
+    }),
     ("the last leaf is gone", |root| change(root, &key(b'l', 4), remove)),
     ("the last leaf is another", |root| change(root, &key(b'l', 4), flip)),
     ("there is a leaf too many", |root| {
