@@ -6,7 +6,7 @@
 use x509_parser::extensions::ParsedExtension;
 use x509_parser::prelude::{X509Certificate, X509Extension};
 
-use super::asn1::{Malformed, Reader, boolean, only, tag};
+use super::asn1::{Malformed, Reader, boolean, dotted, only, tag};
 use super::distribution::DistributionPoint;
 use super::general_name::GeneralName;
 use super::name::CanonicalName;
@@ -188,5 +188,16 @@ impl<'a> Extension<'a> {
         let critical = critical.map(|value| boolean(value.content)).transpose()?.unwrap_or(false);
         let value = fields.expect(tag::OCTET_STRING)?.content;
         if fields.is_empty() { Ok(Self { oid, critical, value }) } else { Err(Malformed) }
+    }
+
+    /// The first critical one of a list of which none is known, in dots.
+    pub fn first_critical(mut list: Reader<'a>) -> Result<Option<String>, Malformed> {
+        while !list.is_empty() {
+            let extension = Self::read(&mut list)?;
+            if extension.critical {
+                return Ok(Some(dotted(extension.oid)));
+            }
+        }
+        Ok(None)
     }
 }

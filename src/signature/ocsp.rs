@@ -8,12 +8,13 @@ use std::sync::Arc;
 use ring::digest;
 
 use super::algorithm::{Algorithm, Hash, Outcome, verify};
-use super::asn1::{self, Malformed, Value, dotted, tag, trimmed};
+use super::asn1::{self, Malformed, Value, tag, trimmed};
 use super::certificate::Certificate;
 use super::cms;
 use super::crl::{Revocation, State};
+use super::extension::Extension;
 use super::name::{CanonicalName, Name};
-use super::purpose::{issuer_raw, key_bits, may_answer_for_authority, one};
+use super::purpose::{issuer_raw, key_bits, may_answer_for_authority};
 use super::trust::Trust;
 use crate::clock::Time;
 use crate::limits::{CERTIFICATES_MAX, OCSP_AGE_MAX, OCSP_ANSWERS_MAX, OCSP_RESPONDERS_MAX};
@@ -318,14 +319,7 @@ fn status(value: Value<'_>) -> Result<Status, Malformed> {
 /// The first critical extension; none that exists changes what an answer says.
 fn unknown_critical(wrapper: Option<Value<'_>>) -> Result<Option<String>, Malformed> {
     let Some(wrapper) = wrapper else { return Ok(None) };
-    let mut list = wrapper.children().expect(tag::SEQUENCE)?.children();
-    while !list.is_empty() {
-        let (oid, critical, _) = one(&mut list)?;
-        if critical {
-            return Ok(Some(dotted(oid)));
-        }
-    }
-    Ok(None)
+    Extension::first_critical(wrapper.children().expect(tag::SEQUENCE)?.children())
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 
 use super::asn1::{Malformed, Reader, tag};
 use super::certificate::Certificate;
+use super::extension::Extension;
 
 const EXTENDED_KEY_USAGE: &[u8] = &[0x55, 0x1d, 0x25];
 const NO_CHECK: &[u8] = &[0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x30, 0x01, 0x05];
@@ -75,26 +76,15 @@ fn extension<'a>(
     Ok(None)
 }
 
-/// The extension `wanted` in a list of Extension (RFC 5280 §4.1).
-pub(super) fn find<'a>(
-    mut list: Reader<'a>,
-    wanted: &[u8],
-) -> Result<Option<(bool, &'a [u8])>, Malformed> {
+/// The extension `wanted` in a list of them.
+fn find<'a>(mut list: Reader<'a>, wanted: &[u8]) -> Result<Option<(bool, &'a [u8])>, Malformed> {
     while !list.is_empty() {
-        let (oid, critical, value) = one(&mut list)?;
+        let Extension { oid, critical, value } = Extension::read(&mut list)?;
         if oid == wanted {
             return Ok(Some((critical, value)));
         }
     }
     Ok(None)
-}
-
-/// The next Extension: identifier, criticality, value.
-pub(super) fn one<'a>(list: &mut Reader<'a>) -> Result<(&'a [u8], bool, &'a [u8]), Malformed> {
-    let mut parts = list.expect(tag::SEQUENCE)?.children();
-    let oid = parts.expect(tag::OBJECT_IDENTIFIER)?.content;
-    let critical = parts.optional(tag::BOOLEAN)?.is_some_and(|value| value.content != [0]);
-    Ok((oid, critical, parts.expect(tag::OCTET_STRING)?.content))
 }
 
 fn purposes(value: &[u8]) -> Result<Vec<&[u8]>, Malformed> {

@@ -9,9 +9,9 @@ use super::algorithm::Hash;
 use super::asn1::{self, Malformed, Reader, Value, dotted, tag, trimmed};
 use super::cms::{self, SignedData, oid};
 use super::content::Content;
+use super::extension::Extension;
 use super::name::{CanonicalName, Name};
 use super::past::Occasion;
-use super::purpose::one;
 use super::report::{Findings, SubIndication as Sub, Timestamp, TimestampKind};
 use super::signer::{self, Context, Judged, Place, Profile};
 use crate::clock::Time;
@@ -237,7 +237,8 @@ impl Info {
             None => None,
         };
         let unknown_critical = match fields.optional(tag::CONTEXT_1)? {
-            Some(list) => critical(list)?,
+            // `[1]` is implicit; no extension is known here.
+            Some(list) => Extension::first_critical(Reader::new(list.content))?,
             None => None,
         };
         Ok(Self { policy, hash, imprint, serial, time, accuracy, tsa, unknown_critical })
@@ -284,18 +285,6 @@ fn directory_name(wrapper: Value<'_>) -> Result<Option<CanonicalName>, Malformed
         return Ok(None);
     }
     Ok(Some(Name::from_der(name.children().read()?.raw)?.canonical))
-}
-
-/// The first critical extension; none is known here. `[1]` is implicit.
-fn critical(list: Value<'_>) -> Result<Option<String>, Malformed> {
-    let mut list = Reader::new(list.content);
-    while !list.is_empty() {
-        let (oid, is_critical, _) = one(&mut list)?;
-        if is_critical {
-            return Ok(Some(dotted(oid)));
-        }
-    }
-    Ok(None)
 }
 
 #[cfg(test)]

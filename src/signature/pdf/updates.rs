@@ -168,6 +168,7 @@ impl Walk<'_> {
         let (_, data_end) = self.document.stream_range(self.last, &loaded)?;
         end_of_stream(file, data_end)
     }
+
     /// The offset under which the sections list the object at `begin`.
     fn listed_at(&self, begin: u64, number: u64) -> Result<Option<u64>, Fault> {
         for offset in (begin.saturating_sub(BLANKS_COUNTED_IN)..=begin).rev() {
