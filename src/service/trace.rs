@@ -55,9 +55,10 @@ impl Door {
             surroundings: &self.gateway.surroundings(),
             parties: HashMap::new(),
         };
+        let term = searched(request)?;
         let (mut entries, mut last, mut looked_at) = (Vec::new(), after, 0);
         let more = 'page: loop {
-            let candidates = self.candidates(request, last, size)?;
+            let candidates = self.candidates(&term, last, size)?;
             if candidates.is_empty() {
                 break false;
             }
@@ -67,7 +68,11 @@ impl Door {
                 }
                 let leaf = self.gateway.reading().leaf(id)?;
                 (last, looked_at) = (id, looked_at + 1);
-                if eyes.may_see(&leaf)? {
+                let entry = Entry::from_leaf(&leaf).ok();
+                // What belongs to a dossier was asked of its acceptances.
+                let fits = matches!(term, Term::Dossier(_))
+                    || entry.as_ref().is_none_or(|entry| term.is_of(entry));
+                if fits && eyes.may_see(entry.as_ref())? {
                     entries.push(v1::TracedEntry {
                         entry_id: Some(convert::entry_id(id)),
                         leaf: Bytes::from(leaf),
@@ -83,50 +88,29 @@ impl Door {
         Ok(v1::TraceResponse { entries, next_page_token: token, checkpoint: checkpoint.into() })
     }
 
-    /// Entries under the term after `after`, in order and without a gap; at least a page and one
-    /// more if there are.
+    /// What the index offers under the term after `after`, in order and without a gap; at least a
+    /// page and one more if there are.
     fn candidates(
         &self,
-        request: &v1::TraceRequest,
+        term: &Term,
         after: EntryId,
         size: usize,
     ) -> Result<BTreeSet<EntryId>, Error> {
-        let store = self.gateway.store();
-        let malformed = |field: &str| Refusal::of_field(Reason::FieldMalformed, field);
-        let term = match &request.term {
-            None => return Err(Refusal::of_field(Reason::SearchEmpty, "term").into()),
-            Some(WireTerm::ConsignmentId(id)) => Term::Consignment(convert::consignment_id(id)?),
-            Some(WireTerm::DocumentId(id)) => Term::Document(id.clone()),
-            Some(WireTerm::Number(number)) => Term::Number(fold_number(number)),
-            Some(WireTerm::EnvelopeSha256(digest)) => Term::Envelope(
-                Sha256::from_slice(digest).ok_or_else(|| malformed("envelope_sha256"))?,
-            ),
-            Some(WireTerm::DossierCode(code)) => {
-                let code = DossierCode::parse(code).ok_or_else(|| malformed("dossier_code"))?;
-                return self.of_dossier(code, after, size);
-            }
-        };
-        let page = PAGE_SIZE_MAX.max(size + 1);
-        let mut entries = BTreeSet::new();
-        for id in store.find(&term, after, page)? {
-            if matches!(term, Term::Consignment(_))
-                || term.is_of(&self.gateway.reading().entry(id)?)
-            {
-                entries.insert(id);
-            }
+        if matches!(term, Term::Dossier(_)) {
+            return self.of_dossier(term, after, size);
         }
-        Ok(entries)
+        let page = PAGE_SIZE_MAX.max(size + 1);
+        Ok(self.gateway.store().find(term, after, page)?.into_iter().collect())
     }
 
     fn of_dossier(
         &self,
-        code: DossierCode,
+        term: &Term,
         after: EntryId,
         size: usize,
     ) -> Result<BTreeSet<EntryId>, Error> {
         let store = self.gateway.store();
-        let term = Term::Dossier(code);
-        let documents = store.find(&term, EntryId::ZERO, DOSSIER_DOCUMENTS_MAX)?;
+        let documents = store.find(term, EntryId::ZERO, DOSSIER_DOCUMENTS_MAX)?;
         let mut entries = BTreeSet::new();
         for accepted in documents {
             let entry = self.gateway.reading().entry(accepted)?;
@@ -181,6 +165,23 @@ impl Door {
     }
 }
 
+/// What is looked for.
+fn searched(request: &v1::TraceRequest) -> Result<Term, Error> {
+    let malformed = |field: &str| Refusal::of_field(Reason::FieldMalformed, field);
+    Ok(match &request.term {
+        None => return Err(Refusal::of_field(Reason::SearchEmpty, "term").into()),
+        Some(WireTerm::ConsignmentId(id)) => Term::Consignment(convert::consignment_id(id)?),
+        Some(WireTerm::DocumentId(id)) => Term::Document(id.clone()),
+        Some(WireTerm::Number(number)) => Term::Number(fold_number(number)),
+        Some(WireTerm::EnvelopeSha256(digest)) => {
+            Term::Envelope(Sha256::from_slice(digest).ok_or_else(|| malformed("envelope_sha256"))?)
+        }
+        Some(WireTerm::DossierCode(code)) => {
+            Term::Dossier(DossierCode::parse(code).ok_or_else(|| malformed("dossier_code"))?)
+        }
+    })
+}
+
 /// What one caller may see.
 struct Eyes<'a> {
     door: &'a Door,
@@ -191,11 +192,11 @@ struct Eyes<'a> {
 
 impl Eyes<'_> {
     /// Auditors see everything; a party sees the acceptance and what is about itself.
-    fn may_see(&mut self, leaf: &[u8]) -> Result<bool, Error> {
+    fn may_see(&mut self, entry: Option<&Entry>) -> Result<bool, Error> {
         if self.peer.role == Role::Auditor {
             return Ok(true);
         }
-        let Ok(entry) = Entry::from_leaf(leaf) else { return Ok(false) };
+        let Some(entry) = entry else { return Ok(false) };
         let named: Vec<_> = entry.from.iter().chain(&entry.to).collect();
         if self.peer.may_read(&self.surroundings.directory, &named) {
             return Ok(true);
