@@ -91,6 +91,9 @@ pub const NOTE_SIZE_MAX: usize = 2_000;
 pub const VERIFY_SIZE_MAX: u64 = 1024 * 1024 * 1024;
 /// Files that are verified at once: with [`VERIFY_SIZE_MAX`], 8 GiB of disk for what is not kept.
 pub const VERIFICATIONS_MAX: usize = 8;
+/// How long such a file may be on its way: 1 GiB at 2 MB/s. The places are few, so none is held by a
+/// trickle.
+pub const VERIFY_DEADLINE: Duration = Duration::from_secs(600);
 /// Content up to this size goes into shared volume files; larger content gets a file of its own.
 pub const VOLUME_BLOB_SIZE_MAX: u64 = 4 * 1024 * 1024;
 /// A volume file is closed at this size: small enough to copy, large enough to be few.
@@ -141,8 +144,8 @@ pub const PDF_OBJECT_SIZE_MAX: usize = 2 * CMS_SIZE_MAX + 64 * 1024;
 pub const PDF_MEMORY_MAX: u64 = 8 * 1024 * 1024;
 /// Bytes hashed at a time when the content is not in memory (fits the second-level cache).
 pub const HASH_WINDOW_SIZE: usize = 256 * 1024;
-/// Bytes between two states of SHA-256 that are kept of content in memory: some 200 bytes each, and half
-/// of this is hashed again, 2 us, for each signature.
+/// Bytes between two states of SHA-256 that are kept of content in memory: some 200 bytes each, and
+/// half of this is hashed again, 2 us, for each signature.
 pub const HASH_STATE_EVERY: usize = 8 * 1024;
 /// Signed bytes of a CMS without signed attributes; ring verifies only over the whole message.
 pub const PLAIN_MESSAGE_SIZE_MAX: u64 = 64 * 1024 * 1024;

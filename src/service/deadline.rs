@@ -10,12 +10,9 @@ use tonic::body::Body;
 use tower::{Layer, Service};
 
 use super::status::to_status;
-use crate::limits::{CALL_DEADLINE, MESSAGE_SIZE_MAX};
+use crate::limits::{CALL_DEADLINE, MESSAGE_SIZE_MAX, VERIFY_DEADLINE};
 use crate::refusal::{Reason, Refusal};
 
-/// An upload lasts as long as bytes keep coming; pauses are limited in the call itself.
-const WITHOUT_DEFAULT_DEADLINE: &[&str] =
-    &["/vanthu.v1.SubmissionService/Upload", "/vanthu.v1.SignatureService/Verify"];
 /// tonic's own timer runs beside ours and must not be first.
 const AHEAD_OF_TONIC: Duration = Duration::from_millis(2);
 
@@ -72,7 +69,12 @@ where
 
 fn deadline(path: &str, headers: &HeaderMap) -> Option<Duration> {
     let asked = headers.get("grpc-timeout").and_then(|value| timeout(value.to_str().ok()?));
-    let longest = (!WITHOUT_DEFAULT_DEADLINE.contains(&path)).then_some(CALL_DEADLINE);
+    let longest = match path {
+        // Lasts as long as bytes keep coming; pauses are limited in the call itself.
+        "/vanthu.v1.SubmissionService/Upload" => None,
+        "/vanthu.v1.SignatureService/Verify" => Some(VERIFY_DEADLINE),
+        _ => Some(CALL_DEADLINE),
+    };
     match asked {
         Some(asked) => {
             let granted = longest.map_or(asked, |longest| asked.min(longest));
@@ -123,10 +125,13 @@ mod tests {
         let mut headers = HeaderMap::new();
         assert_eq!(deadline(upload, &headers), None);
         assert_eq!(deadline(submit, &headers), Some(CALL_DEADLINE));
+        let verify = "/vanthu.v1.SignatureService/Verify";
+        assert_eq!(deadline(verify, &headers), Some(VERIFY_DEADLINE));
         headers.insert("grpc-timeout", http::HeaderValue::from_static("2H"));
         let asked = Duration::from_secs(2 * 3600);
         assert_eq!(deadline(upload, &headers), Some(asked - AHEAD_OF_TONIC));
         assert_eq!(deadline(submit, &headers), Some(CALL_DEADLINE - AHEAD_OF_TONIC));
+        assert_eq!(deadline(verify, &headers), Some(VERIFY_DEADLINE - AHEAD_OF_TONIC));
     }
 
     #[test]
