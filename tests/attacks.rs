@@ -2,7 +2,8 @@
 //! and the code that it must get, and unattacked siblings that must pass.
 //!
 //! Rows as in the list of attacks: P PDF, C CMS, K keys and values. Attacks on paths (X) are not
-//! among them, nor on XML (D) and containers (Z), which this version does not judge. With `VANTHU_ATTACKS` set to a folder, every file is written there.
+//! among them, nor on XML (D) and containers (Z), which this version does not judge. With
+//! `VANTHU_ATTACKS` set to a folder, every file is written there.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot make its files has failed")]
 

@@ -62,8 +62,7 @@ pub(super) fn run(options: &Options, output: Output) -> Result<Exit, Failure> {
 }
 
 fn print(path: &Path, report: &Report, output: Output) {
-    let indication =
-        report.indication().map_or_else(|| "UNSIGNED".to_owned(), |worst| worst.to_string());
+    let indication = report.word();
     let legal = legal(report);
     if output == Output::Json {
         let signatures: Vec<Value> = report.signatures.iter().map(describe).collect();

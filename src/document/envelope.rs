@@ -1,8 +1,8 @@
 //! The envelope: who sends what to whom.
 
-use bytes::Bytes;
 use std::fmt;
 
+use bytes::Bytes;
 use uuid::Uuid;
 
 use super::DossierCode;

@@ -146,7 +146,7 @@ impl Judgement {
 
     /// Its word in the log.
     pub fn word(&self) -> String {
-        self.indication().map_or_else(|| "UNSIGNED".to_owned(), |worst| worst.to_string())
+        signature::word(self.indication())
     }
 
     /// How the log refers to it.
@@ -247,7 +247,7 @@ fn report(
         "format": "vanthu.report.v1",
         "time": now.to_string(),
         "envelope": envelope.digest().to_string(),
-        "indication": worst.map_or_else(|| "UNSIGNED".to_owned(), |worst| worst.to_string()),
+        "indication": signature::word(worst),
         "legal_value": legal.value.to_string(),
         "legal_rule": legal.rule.name(),
         "legal_reason": legal.sentence,

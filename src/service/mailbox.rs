@@ -203,7 +203,8 @@ impl Door {
         Ok(self.gateway.store().consignment(id)?.ok_or_else(unknown)?)
     }
 
-    /// Kept content that fits into memory: envelopes and reports of a consignment, or what many share.
+    /// Kept content that fits into memory: envelopes and reports of a consignment, or what many
+    /// share.
     pub(super) fn content(
         &self,
         digest: &Sha256,

@@ -101,18 +101,17 @@ fn validation_time(header: &v1::VerifyHeader, now: Time) -> Result<Time, Refusal
 }
 
 fn answer(report: &Report, size: u64, digest: Sha256, at: Time) -> v1::VerifyResponse {
-    let indication = report.indication();
     let whole = json!({
         "format": "vanthu.verification.v1",
         "time": at.to_string(),
         "sha256": digest.to_string(),
         "size": size,
-        "indication": indication.map_or_else(|| "UNSIGNED".to_owned(), |worst| worst.to_string()),
+        "indication": report.word(),
         "signatures": report.signatures.iter().map(describe).collect::<Vec<_>>(),
         "quirks": report.quirks,
     });
     v1::VerifyResponse {
-        indication: convert::indication(indication).into(),
+        indication: convert::indication(report.indication()).into(),
         signatures: report.signatures.iter().map(convert::signature).collect(),
         quirks: report.quirks.clone(),
         sha256: Bytes::copy_from_slice(&digest.0),

@@ -45,7 +45,7 @@ pub use message::{judge, judge_detached};
 pub use policy::{InitialPolicies, PolicyId, PolicyIdError, ValidPolicy};
 pub use report::{
     Coverage, Format, Indication, Kind, Passed, Reason, Report, Signature, Signer, SubIndication,
-    Timestamp, TimestampKind, Verdict,
+    Timestamp, TimestampKind, Verdict, word,
 };
 pub use trust::{Trust, TrustError};
 pub use validate::{AlgorithmRule, PathInputs, PathOutcome, RevocationRule, validate_path};

@@ -474,10 +474,20 @@ impl Report {
         Self { kind, signatures: Vec::new(), quirks: Vec::new() }
     }
 
+    /// The main result in a word; `UNSIGNED` if there is no signature.
+    pub fn word(&self) -> String {
+        word(self.indication())
+    }
+
     /// The worst of the signatures; `None` if there is none.
     pub fn indication(&self) -> Option<Indication> {
         self.signatures.iter().map(|signature| signature.verdict.indication).max()
     }
+}
+
+/// An indication in a word; `UNSIGNED` if there is none.
+pub fn word(indication: Option<Indication>) -> String {
+    indication.map_or_else(|| "UNSIGNED".to_owned(), |indication| indication.to_string())
 }
 
 #[cfg(test)]

@@ -77,7 +77,9 @@ impl Appender {
             self.number += 1;
             let (file, end) = create(&self.folder, self.number)?;
             let closed = std::mem::replace(&mut self.file, file);
-            self.before.replace(closed).inspect(|older| disk::forget(older));
+            if let Some(older) = self.before.replace(closed) {
+                disk::forget(&older);
+            }
             self.end = end;
         }
         self.file.write_all_at(&header(digest, size), self.end)?;
