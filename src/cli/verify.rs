@@ -87,6 +87,17 @@ fn print(path: &Path, report: &Report, output: Output) {
             let place = reason.offset.map(|at| format!(" (byte {at})")).unwrap_or_default();
             println!("    {}: {}{place}", reason.code, reason.message);
         }
+        for stamp in &signature.timestamps {
+            let time = stamp.time.map_or_else(String::new, |time| time.in_vietnam());
+            println!(
+                "    time-stamp on the {}: {}, {time}",
+                stamp.kind,
+                stamp.verdict.indication()
+            );
+        }
+        if let Some(time) = signature.best_time {
+            println!("    proven to exist by {}", time.in_vietnam());
+        }
         for quirk in &signature.quirks {
             println!("    note: {quirk}");
         }
