@@ -54,6 +54,18 @@ pub const SEQUENCER_QUEUE_MAX: usize = 4_096;
 pub const EPOCH_ENTRIES_MAX: u64 = 10_000_000;
 /// A stored value (log survey §3.4: values up to 6,000 bytes never spilled; half a tile has 4 KiB).
 pub const STORED_VALUE_SIZE_MAX: usize = 4_096;
+/// Records of the index (16 bytes each) that are in memory before they become a run: 1 MiB, and at
+/// most twice as many are derived again at a start, in half a second.
+pub const INDEX_RUN_RECORDS: usize = 65_536;
+/// Runs of a level that are merged into one of the next: a lookup asks the filters of fewer than
+/// twice as many in each level, and a record is written once more per level.
+pub const INDEX_RUNS_PER_LEVEL: usize = 4;
+/// Levels of the index: 65,536 records times 4²⁰ are more than there will ever be.
+pub const INDEX_LEVELS_MAX: u32 = 20;
+/// Bits of the filter for each record of a run: about 1 % wrong answers, 12 MB for 10 M records.
+pub const INDEX_FILTER_BITS: u64 = 10;
+/// Bytes of a run after which it is synced, because one sync of all would hold up the writer.
+pub const INDEX_SYNC_EVERY: usize = 1 << 20;
 /// Pairs read from the store, or copied within it, at a time: 256 values of 4 KiB are 1 MiB, and
 /// larger batches only add latency (log survey §3.3).
 pub const SCAN_PAGE: usize = 256;

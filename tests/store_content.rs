@@ -325,7 +325,7 @@ fn rebuilding_gives_the_projections_byte_for_byte() {
         }
     }
     let (live, leaves) = (dump(&store), ledger::audit(&store).expect("reads"));
-    for tag in b"diknpsw" {
+    for tag in b"dinpsw" {
         let count = live.iter().filter(|(key, _)| key.first() == Some(tag)).count();
         assert!(count > 100, "only {count} records under {:?}", char::from(*tag));
     }

@@ -10,15 +10,6 @@ use crate::log::{Entry, EntryId, Event};
 /// One change of a projection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
-    /// An idempotency key is taken, for ever.
-    Request {
-        /// SHA-256 of sender and request id.
-        key: Sha256,
-        /// SHA-256 of the envelope it was used for.
-        envelope: Sha256,
-        /// The acceptance.
-        accepted: EntryId,
-    },
     /// A consignment exists.
     Consignment(Consignment),
     /// A delivery has this state now.
@@ -73,9 +64,34 @@ pub enum Term {
     Dossier(DossierCode),
     /// Acceptances and rejections of these envelope bytes.
     Envelope(Sha256),
+    /// The acceptance under an idempotency key, the SHA-256 of sender and request id: taken for ever.
+    Request(Sha256),
 }
 
 impl Term {
+    /// Every term under which the entry is indexed.
+    pub fn all_of(entry: &Entry) -> Vec<Self> {
+        let mut terms = Vec::new();
+        match entry.event {
+            Event::SubmissionAcceptance => {
+                terms.extend(entry.request.map(Self::Request));
+                terms.extend(
+                    entry.number.as_deref().map(|number| Self::Number(fold_number(number))),
+                );
+                terms.extend(entry.dossier.clone().map(Self::Dossier));
+            }
+            Event::ContentHandover | Event::ConsignmentRejection | Event::StatusReport => {
+                terms.extend(entry.consignment.map(Self::Consignment));
+            }
+            Event::SubmissionRejection | Event::ContentConsignment | Event::EpochOpening => {}
+        }
+        if matches!(entry.event, Event::SubmissionAcceptance | Event::SubmissionRejection) {
+            terms.extend(entry.document.clone().map(Self::Document));
+            terms.extend(entry.envelope.map(Self::Envelope));
+        }
+        terms
+    }
+
     /// Whether the entry bears this term; the index may offer others by a chance in 2⁶⁴, or by
     /// somebody's effort.
     pub fn is_of(&self, entry: &Entry) -> bool {
@@ -85,6 +101,9 @@ impl Term {
             Self::Number(text) => entry.number.as_deref().map(fold_number).as_ref() == Some(text),
             Self::Dossier(code) => entry.dossier.as_ref() == Some(code),
             Self::Envelope(digest) => entry.envelope == Some(*digest),
+            Self::Request(key) => {
+                entry.event == Event::SubmissionAcceptance && entry.request == Some(*key)
+            }
         }
     }
 }
@@ -120,61 +139,24 @@ pub fn project<P: Prior + ?Sized>(
     entry: &Entry,
     prior: &P,
 ) -> Result<Vec<Change>, P::Error> {
-    let mut changes = Vec::new();
+    let index = |term| Change::Index { term, entry: id };
+    let mut changes: Vec<_> = Term::all_of(entry).into_iter().map(index).collect();
     match entry.event {
-        Event::SubmissionAcceptance => accepted(id, entry, &mut changes),
-        Event::SubmissionRejection => rejected(id, entry, &mut changes),
+        Event::SubmissionAcceptance => {
+            changes.extend(Consignment::begin(id, entry).map(Change::Consignment));
+        }
         Event::ContentConsignment => consigned(id, entry, &mut changes),
         Event::ContentHandover | Event::ConsignmentRejection | Event::StatusReport => {
-            let Some(consignment) = entry.consignment else { return Ok(changes) };
-            changes.push(Change::Index { term: Term::Consignment(consignment), entry: id });
-            let Some(to) = &entry.to else { return Ok(changes) };
+            let Some((consignment, to)) = entry.consignment.zip(entry.to.as_ref()) else {
+                return Ok(changes);
+            };
             if let Some(delivery) = prior.delivery(consignment, to)? {
                 answered(id, entry, &delivery, &mut changes);
             }
         }
-        Event::EpochOpening => {}
+        Event::SubmissionRejection | Event::EpochOpening => {}
     }
     Ok(changes)
-}
-
-fn accepted(id: EntryId, entry: &Entry, changes: &mut Vec<Change>) {
-    let record = || {
-        Some(Consignment {
-            id: entry.consignment?,
-            accepted: id,
-            accepted_at: entry.time,
-            sender: entry.from.clone()?,
-            envelope: entry.envelope?,
-            document: entry.document.clone()?,
-            number: entry.number.clone(),
-            dossier: entry.dossier.clone(),
-            urgency: entry.urgency?,
-            recipients: entry.recipients?,
-            verdict: entry.verdict.clone()?,
-        })
-    };
-    let (Some(record), Some(key)) = (record(), entry.request) else { return };
-    changes.push(Change::Request { key, envelope: record.envelope, accepted: id });
-    let mut index = |term| changes.push(Change::Index { term, entry: id });
-    index(Term::Document(record.document.clone()));
-    index(Term::Envelope(record.envelope));
-    if let Some(number) = &record.number {
-        index(Term::Number(fold_number(number)));
-    }
-    if let Some(dossier) = &record.dossier {
-        index(Term::Dossier(dossier.clone()));
-    }
-    changes.push(Change::Consignment(record));
-}
-
-fn rejected(id: EntryId, entry: &Entry, changes: &mut Vec<Change>) {
-    if let Some(envelope) = entry.envelope {
-        changes.push(Change::Index { term: Term::Envelope(envelope), entry: id });
-    }
-    if let Some(document) = &entry.document {
-        changes.push(Change::Index { term: Term::Document(document.clone()), entry: id });
-    }
 }
 
 fn consigned(id: EntryId, entry: &Entry, changes: &mut Vec<Change>) {

@@ -56,6 +56,23 @@ pub struct Consignment {
 }
 
 impl Consignment {
+    /// The consignment that a `SubmissionAcceptance` entry begins.
+    pub(super) fn begin(id: EntryId, entry: &Entry) -> Option<Self> {
+        Some(Self {
+            id: entry.consignment?,
+            accepted: id,
+            accepted_at: entry.time,
+            sender: entry.from.clone()?,
+            envelope: entry.envelope?,
+            document: entry.document.clone()?,
+            number: entry.number.clone(),
+            dossier: entry.dossier.clone(),
+            urgency: entry.urgency?,
+            recipients: entry.recipients?,
+            verdict: entry.verdict.clone()?,
+        })
+    }
+
     /// The entries of its acceptance: one for the sender, and one for each recipient behind it.
     pub fn entries(&self) -> impl Iterator<Item = EntryId> {
         let EntryId { epoch, index } = self.accepted;

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use super::ports::{Settled, Store, StoreError, Which};
-use crate::delivery::{Change, Delivery, Prior, project};
+use crate::delivery::{Change, Delivery, Prior, Term, project};
 use crate::digest::Sha256;
 use crate::directory::Code;
 use crate::document::ConsignmentId;
@@ -44,8 +44,8 @@ impl<'a> Stage<'a> {
         let changes = project(id, entry, &*self)?;
         for change in &changes {
             match change {
-                Change::Request { key, envelope, accepted } => {
-                    self.requests.insert(*key, (*envelope, *accepted));
+                Change::Index { term: Term::Request(key), entry: accepted } => {
+                    self.requests.extend(entry.envelope.map(|used| (*key, (used, *accepted))));
                 }
                 Change::Delivery(delivery) => {
                     let key = (delivery.consignment, delivery.recipient.clone());

@@ -6,10 +6,10 @@ use super::archive;
 use super::keyspace as key;
 use super::kv::{Kv, Medium, Write};
 use super::record::{self, Leadership};
-use super::table::{Table, damaged, each, first_records, head, load_head, name_of};
+use super::table::{Open, Table, damaged, each, first_records, head, load_head, name_of};
 use crate::clock::Time;
-use crate::delivery::{Change, Leases};
-use crate::gateway::ports::{Batch, Head, LeaderTerm, LogStore, StoreError};
+use crate::delivery::{Change, Leases, Term};
+use crate::gateway::ports::{Batch, Head, LeaderTerm, LogStore, Registry as _, StoreError};
 use crate::limits::{ENTRY_SIZE_MAX, STORED_VALUE_SIZE_MAX};
 use crate::log::{Checkpoint, EntryId, ROW_NODES};
 
@@ -42,9 +42,12 @@ impl<M: Medium> LogStore for Table<M> {
             fence(open.kv.as_ref(), batch.term)?;
             at_end(open.kv.as_ref(), &batch)?;
             held(&leases, &batch)?;
-            unused(open.kv.as_ref(), &batch.changes)?;
         }
-        self.apply(self.decisive(|| Ok(writes_of(&batch)))?)?;
+        self.unused(&batch.changes)?;
+        self.decisive(|| {
+            let writes = writes_of(&batch);
+            self.append(&mut self.changing(), &batch, writes)
+        })?;
         forget(&mut leases, &batch);
         Ok(())
     }
@@ -56,9 +59,9 @@ impl<M: Medium> LogStore for Table<M> {
             let open = self.reading()?;
             fence(open.kv.as_ref(), opening.term)?;
             held(&leases, &opening)?;
-            unused(open.kv.as_ref(), &opening.changes)?;
             head(open.kv.as_ref())?
         };
+        self.unused(&opening.changes)?;
         if closing.size == 0 || opening.epoch != closing.epoch + 1 || opening.size_before != 0 {
             let (expected, actual) = (opening.size_before, closing.size);
             return Err(StoreError::SizeMismatch { expected, actual });
@@ -70,6 +73,28 @@ impl<M: Medium> LogStore for Table<M> {
 }
 
 impl<M: Medium> Table<M> {
+    /// Writes a batch and takes its terms into the index; durable before any reader sees it.
+    fn append(&self, open: &mut Open, batch: &Batch, writes: Vec<Write>) -> Result<(), StoreError> {
+        let writes = writes.into_iter().chain(open.index.record()).collect();
+        open.kv.apply(last_of_each(writes))?;
+        let files = self.medium.files();
+        open.index.recorded(files)?;
+        let index = batch.size_before + batch.leaves.len() as u64;
+        open.index.take(files, indexed(&batch.changes), EntryId { epoch: batch.epoch, index })
+    }
+
+    /// An idempotency key is used once, for ever. The hall asks before; two acceptances under one key
+    /// would be a document delivered twice.
+    fn unused(&self, changes: &[Change]) -> Result<(), StoreError> {
+        for change in changes {
+            let Change::Index { term: Term::Request(used), entry } = change else { continue };
+            if let Some((_, before)) = self.request(used)? {
+                return Err(damaged(format!("{entry} repeats the request accepted in {before}")));
+            }
+        }
+        Ok(())
+    }
+
     /// Exports the closing epoch, fills the next map beside the present one, and switches.
     fn turn(&self, closing: &Head, opening: &Batch) -> Result<(), StoreError> {
         let name = name_of(opening.epoch, 0);
@@ -81,9 +106,8 @@ impl<M: Medium> Table<M> {
             next.apply(first_records(opening.epoch))?;
             carry(open.kv.as_ref(), next.as_ref())?;
             let closed = record::closed(closing.size, &closing.checkpoint);
-            let mut writes = writes_of(opening);
-            writes.push(Write::put(key::closed(closing.epoch), closed));
-            next.apply(writes)?;
+            next.apply(vec![Write::put(key::closed(closing.epoch), closed)])?;
+            next.apply(last_of_each(writes_of(opening)))?;
             next
         };
         self.medium.switch(&name)?;
@@ -101,6 +125,7 @@ impl<M: Medium> Table<M> {
 fn carry(from: &dyn Kv, to: &dyn Kv) -> Result<(), StoreError> {
     copy(from, to, b"T")?;
     copy(from, to, b"E")?;
+    copy(from, to, key::INDEX)?;
     key::PROJECTIONS.iter().try_for_each(|tag| copy(from, to, &[*tag]))
 }
 
@@ -141,20 +166,6 @@ fn held(leases: &Leases, batch: &Batch) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// An idempotency key is used once, for ever. The hall asks before; two acceptances under one key
-/// would be a document delivered twice.
-fn unused(kv: &dyn Kv, changes: &[Change]) -> Result<(), StoreError> {
-    for change in changes {
-        let Change::Request { key: used, accepted, .. } = change else { continue };
-        let Some(bytes) = kv.get(&key::request(used))? else { continue };
-        let (_, before) = record::read_request(&bytes)?;
-        if before != *accepted {
-            return Err(damaged(format!("{accepted} repeats the request accepted in {before}")));
-        }
-    }
-    Ok(())
-}
-
 /// What is answered is nobody's work any more.
 fn forget(leases: &mut Leases, batch: &Batch) {
     for settled in &batch.settled {
@@ -167,8 +178,7 @@ fn forget(leases: &mut Leases, batch: &Batch) {
     }
 }
 
-/// Everything that a batch writes. A later write to the same key replaces an earlier one: a
-/// delivery may change twice in one batch.
+/// Everything that a batch writes, in order: a delivery may change twice in one batch.
 ///
 /// # Panics
 /// If the batch contradicts itself: a wrong log must not grow.
@@ -197,11 +207,19 @@ fn writes_of(batch: &Batch) -> Vec<Write> {
                 let own = bodies.get(&consignment.id).map_or(&[][..], |own| own);
                 writes.extend(record::consignment_with(consignment, own));
             }
-            _ => writes.push(record::write_of(change)),
+            _ => writes.extend(record::write_of(change)),
         }
     }
     writes.extend(batch.contents.iter().map(record::content_write));
-    last_of_each(writes)
+    writes
+}
+
+/// What a batch adds to the index.
+pub(super) fn indexed(changes: &[Change]) -> impl Iterator<Item = (&Term, EntryId)> {
+    changes.iter().filter_map(|change| match change {
+        Change::Index { term, entry } => Some((term, *entry)),
+        _ => None,
+    })
 }
 
 /// Keeps the last write to each key.

@@ -8,43 +8,40 @@
 //! | `H` | | `Head` |
 //! | `T` | | `Leadership` |
 //! | `E` | epoch | `ClosedEpoch` |
+//! | `I` | | `Index`: which runs the index has; it lies in files beside the map |
 //! | `l` | epoch, index | leaf bytes |
 //! | `r` | epoch, level, index | hashes of the row |
 //! | `c` | epoch, size | signed checkpoint over that size |
-//! | `k` | idempotency key, 21 bytes | `Request` |
 //! | `s` | consignment | `Consignment` |
 //! | `d` | consignment, recipient | `Delivery` |
 //! | `w` | agency `0`, lane, epoch, index | `Waiting` |
 //! | `n` | agency `0`, epoch, index | empty |
-//! | `i` | kind, 8 bytes of the SHA-256 of the term or consignment id, epoch, index | empty |
 //! | `p` | content digest, 21 bytes | `ContentPlace`, of content that no consignment has in its record |
 //!
 //! Digests are cut so that a key has 22 bytes: sled keeps such keys in place, longer ones each in an
-//! allocation of their own. 21 bytes are beyond collision; 8 are not, so whoever finds an entry under
-//! a term looks whether it bears it.
+//! allocation of their own. 21 bytes are beyond collision.
 //!
 //! `l`, `r` and `c` belong to the open epoch. The tags from `d` on, except those three, are
 //! projections: they are carried into the next epoch and can be derived again from the entries and
 //! the content volumes.
 
-use crate::delivery::Term;
 use crate::digest::Sha256;
 use crate::directory::Code;
 use crate::document::{ConsignmentId, Urgency};
 use crate::log::EntryId;
 
 /// Tags of the projections, in ascending order.
-pub const PROJECTIONS: [u8; 7] = *b"diknpsw";
+pub const PROJECTIONS: [u8; 5] = *b"dnpsw";
 
 /// How much of a digest is in a key that nothing follows.
 const DIGEST_IN_KEY: usize = 21;
-/// How much of a digest is in a key of the index, before the entry.
-const DIGEST_IN_INDEX: usize = 8;
 
 /// Key of the format record.
 pub const FORMAT: &[u8] = b"V";
 /// Key of the head record.
 pub const HEAD: &[u8] = b"H";
+/// Key of the record of the index.
+pub const INDEX: &[u8] = b"I";
 /// Key of the leadership record.
 pub const LEADERSHIP: &[u8] = b"T";
 
@@ -91,11 +88,6 @@ pub fn of_epoch(tag: u8, epoch: u32) -> Vec<u8> {
     join(tag, &[&epoch.to_be_bytes()])
 }
 
-/// Key of an idempotency key.
-pub fn request(key: &Sha256) -> Vec<u8> {
-    join(b'k', &[&key.0[..DIGEST_IN_KEY]])
-}
-
 /// Key of a consignment.
 pub fn consignment(id: ConsignmentId) -> Vec<u8> {
     join(b's', &[id.0.as_bytes()])
@@ -129,27 +121,6 @@ pub fn notices(agency: &Code) -> Vec<u8> {
 /// Key of a notice.
 pub fn notice(agency: &Code, id: EntryId) -> Vec<u8> {
     join(b'n', &[agency.as_str().as_bytes(), &[0], &entry(id)])
-}
-
-/// The prefix of the entries under a term. Texts are hashed: they are of any length and may contain
-/// any character. Ids are not: they begin with the time, and neighbours in time are written together
-/// (log survey §3.3: 1.4 times faster).
-pub fn term(term: &Term) -> Vec<u8> {
-    let (kind, digest) = match term {
-        Term::Consignment(id) => return join(b'i', &[b"c", id.0.as_bytes()]),
-        Term::Document(text) => (b'd', Sha256::of(text.as_bytes())),
-        Term::Number(text) => (b'n', Sha256::of(text.as_bytes())),
-        Term::Dossier(code) => (b's', Sha256::of(code.as_str().as_bytes())),
-        Term::Envelope(digest) => (b'e', *digest),
-    };
-    join(b'i', &[&[kind], &digest.0[..DIGEST_IN_INDEX]])
-}
-
-/// Key of an entry under a term.
-pub fn index(under: &Term, id: EntryId) -> Vec<u8> {
-    let mut key = term(under);
-    key.extend_from_slice(&entry(id));
-    key
 }
 
 /// Key of a piece of content.

@@ -2,9 +2,10 @@
 
 use super::archive;
 use super::keyspace as key;
-use super::kv::Medium;
+use super::kv::{Files, Medium};
+use super::rebuild::read_leaf;
 use super::record;
-use super::table::{Table, damaged};
+use super::table::{Open, Table, damaged};
 use crate::delivery::{Consignment, Delivery, Term};
 use crate::digest::Sha256;
 use crate::document::ConsignmentId;
@@ -13,19 +14,7 @@ use crate::log::EntryId;
 
 impl<M: Medium> LogReader for Table<M> {
     fn leaves(&self, from: EntryId, max: usize) -> Result<Vec<Vec<u8>>, StoreError> {
-        let open = self.reading()?;
-        if from.epoch < open.epoch {
-            return archive::leaves(open.kv.as_ref(), self.medium.files(), from, max);
-        }
-        let end = key::end_of(&key::of_epoch(b'l', from.epoch));
-        let pairs = open.kv.scan(&key::leaf(from), &end, max)?;
-        for (offset, (found, _)) in (0u64..).zip(&pairs) {
-            let expected = from.index + offset;
-            if key::number_at_end(found) != Some(expected) {
-                return Err(damaged(format!("leaf {}/{expected} is missing", from.epoch)));
-            }
-        }
-        Ok(pairs.into_iter().map(|(_, leaf)| leaf).collect())
+        leaves(&*self.reading()?, self.medium.files(), from, max)
     }
 
     fn row(&self, epoch: u32, level: u8, index: u64) -> Result<Option<Vec<u8>>, StoreError> {
@@ -47,10 +36,41 @@ impl<M: Medium> LogReader for Table<M> {
     }
 }
 
+/// Leaves of an open or closed epoch, as [`LogReader::leaves`] gives them.
+pub(super) fn leaves(
+    open: &Open,
+    files: &dyn Files,
+    from: EntryId,
+    max: usize,
+) -> Result<Vec<Vec<u8>>, StoreError> {
+    if from.epoch < open.epoch {
+        return archive::leaves(open.kv.as_ref(), files, from, max);
+    }
+    let end = key::end_of(&key::of_epoch(b'l', from.epoch));
+    let pairs = open.kv.scan(&key::leaf(from), &end, max)?;
+    for (offset, (found, _)) in (0u64..).zip(&pairs) {
+        let expected = from.index + offset;
+        if key::number_at_end(found) != Some(expected) {
+            return Err(damaged(format!("leaf {}/{expected} is missing", from.epoch)));
+        }
+    }
+    Ok(pairs.into_iter().map(|(_, leaf)| leaf).collect())
+}
+
 impl<M: Medium> Registry for Table<M> {
     fn request(&self, key: &Sha256) -> Result<Option<(Sha256, EntryId)>, StoreError> {
-        let found = self.reading()?.kv.get(&key::request(key))?;
-        found.map(|bytes| record::read_request(&bytes)).transpose()
+        let (term, mut after) = (Term::Request(*key), EntryId::ZERO);
+        // More than one only by somebody's effort.
+        while let Some(id) = self.find(&term, after, 1)?.pop() {
+            let leaf = self.leaves(id, 1)?.pop();
+            let leaf = leaf.ok_or_else(|| damaged(format!("the index knows {id}, the log not")))?;
+            let entry = read_leaf(id, &leaf)?;
+            if term.is_of(&entry) {
+                return Ok(entry.envelope.map(|used| (used, id)));
+            }
+            after = id;
+        }
+        Ok(None)
     }
 
     fn consignment(&self, id: ConsignmentId) -> Result<Option<Consignment>, StoreError> {
@@ -83,8 +103,9 @@ impl<M: Medium> Registry for Table<M> {
         };
         found.retain(|id| *id > after);
         found.truncate(max);
-        let from = key::next(key::index(term, after));
-        found.extend(self.entries(&from, &key::end_of(&key::term(term)), max - found.len())?);
+        let max = max - found.len();
+        let indexed = self.reading()?.index.find(self.medium.files(), term, after, max)?;
+        found.extend(indexed);
         Ok(found)
     }
 

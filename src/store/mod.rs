@@ -11,6 +11,7 @@ mod commit;
 pub mod content;
 mod disk;
 pub mod guard;
+mod index;
 mod keyspace;
 mod kv;
 mod lookup;

@@ -5,17 +5,19 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 
-use super::commit::{copy, last_of_each};
+use super::commit::{copy, indexed, last_of_each};
+use super::index::Index;
 use super::keyspace as key;
-use super::kv::{Kv, Medium, Pair};
+use super::kv::{Files, Kv, Medium, Pair};
+use super::lookup;
 use super::record;
-use super::table::{Table, damaged, each, name_of, parse_name};
-use crate::delivery::{Change, Delivery, Prior, project};
+use super::table::{Open, Table, damaged, each, name_of, parse_name};
+use crate::delivery::{Change, Delivery, Prior, Term, project};
 use crate::digest::Sha256;
 use crate::directory::Code;
 use crate::document::ConsignmentId;
 use crate::gateway::ports::{LogReader, Place, StoreError};
-use crate::limits::SCAN_PAGE;
+use crate::limits::{INDEX_RUN_RECORDS, SCAN_PAGE};
 use crate::log::{Entry, EntryId};
 
 impl<M: Medium> Table<M> {
@@ -51,8 +53,9 @@ impl<M: Medium> Table<M> {
                 copy(open.kv.as_ref(), next.as_ref(), &[tag])?;
             }
         }
+        let mut index = Index::empty(self.medium.files(), INDEX_RUN_RECORDS)?;
         for epoch in 1..=epoch {
-            self.derive_epoch(next.as_ref(), epoch)?;
+            self.derive_epoch(next.as_ref(), epoch, &mut index)?;
         }
         let mut writes = Vec::new();
         for content in contents {
@@ -61,17 +64,21 @@ impl<M: Medium> Table<M> {
                 next.apply(last_of_each(std::mem::take(&mut writes)))?;
             }
         }
+        writes.extend(index.record());
         next.apply(last_of_each(writes))?;
         self.medium.switch(&name)?;
         let mut open = self.changing();
         open.name = name;
         open.kv = next;
+        open.index = index;
+        open.index.recorded(self.medium.files())?;
+        open.index.tidy(self.medium.files())?;
         // The old map does not count any more; if it cannot be removed now, opening does it.
         let _ = self.medium.remove(&old);
         Ok(())
     }
 
-    fn derive_epoch(&self, next: &dyn Kv, epoch: u32) -> Result<(), StoreError> {
+    fn derive_epoch(&self, next: &dyn Kv, epoch: u32, index: &mut Index) -> Result<(), StoreError> {
         let mut from = EntryId { epoch, index: 0 };
         loop {
             let leaves = self.leaves(from, SCAN_PAGE)?;
@@ -81,14 +88,14 @@ impl<M: Medium> Table<M> {
             let prior = Pending { kv: next, changed: RefCell::default() };
             let mut changes = Vec::new();
             for leaf in &leaves {
-                let entry = Entry::from_leaf(leaf)
-                    .map_err(|error| damaged(format!("entry {from}: {error}")))?;
+                let entry = read_leaf(from, leaf)?;
                 let made = project(from, &entry, &prior)?;
                 prior.take(&made);
                 changes.extend(made);
                 from.index += 1;
             }
-            next.apply(last_of_each(changes.iter().map(record::write_of).collect()))?;
+            next.apply(last_of_each(changes.iter().filter_map(record::write_of).collect()))?;
+            index.take(self.medium.files(), indexed(&changes), from)?;
         }
     }
 
@@ -101,8 +108,35 @@ impl<M: Medium> Table<M> {
         mut take: impl FnMut(Vec<Pair>) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
         let open = self.reading()?;
-        key::PROJECTIONS.iter().try_for_each(|tag| each(open.kv.as_ref(), &[*tag], &mut take))
+        let mut all = key::PROJECTIONS.iter();
+        all.try_for_each(|tag| each(open.kv.as_ref(), &[*tag], &mut take))?;
+        open.index.each(self.medium.files(), take)
     }
+}
+
+/// Adds to a new index the terms of all entries that are in none of its runs.
+pub(super) fn catch_up(open: &mut Open, files: &dyn Files) -> Result<(), StoreError> {
+    let mut from = open.index.covered().max(EntryId { epoch: 1, index: 0 });
+    while from.epoch <= open.epoch {
+        let leaves = lookup::leaves(open, files, from, SCAN_PAGE)?;
+        if leaves.is_empty() {
+            from = EntryId { epoch: from.epoch + 1, index: 0 };
+            continue;
+        }
+        let mut terms = Vec::new();
+        for leaf in &leaves {
+            let of = Term::all_of(&read_leaf(from, leaf)?);
+            terms.extend(of.into_iter().map(|term| (term, from)));
+            from.index += 1;
+        }
+        open.index.take(files, terms.iter().map(|(term, entry)| (term, *entry)), from)?;
+    }
+    Ok(())
+}
+
+/// The entry of a stored leaf.
+pub(super) fn read_leaf(id: EntryId, leaf: &[u8]) -> Result<Entry, StoreError> {
+    Entry::from_leaf(leaf).map_err(|error| damaged(format!("entry {id}: {error}")))
 }
 
 /// Deliveries as they stand, with the changes of the batch that is not written yet.

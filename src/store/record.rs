@@ -18,7 +18,7 @@ use crate::proto::storage;
 /// Version of every record.
 const VERSION: u32 = 1;
 /// Version of the key layout.
-pub const LAYOUT: u32 = 2;
+pub const LAYOUT: u32 = 3;
 
 /// Who leads, as stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,12 +31,9 @@ pub struct Leadership {
     pub until: Time,
 }
 
-/// What a change writes.
-pub fn write_of(change: &Change) -> Write {
-    match change {
-        Change::Request { key, envelope, accepted } => {
-            Write::put(key::request(key), request(envelope, *accepted))
-        }
+/// What a change writes; nothing if it is one of the index, which has files of its own.
+pub fn write_of(change: &Change) -> Option<Write> {
+    Some(match change {
         Change::Consignment(record) => {
             Write::put(key::consignment(record.id), consignment(record, &[]))
         }
@@ -54,8 +51,8 @@ pub fn write_of(change: &Change) -> Write {
             Write::remove(key::waiting(agency, *urgency, *position))
         }
         Change::Notice { agency, entry } => Write::put(key::notice(agency, *entry), Vec::new()),
-        Change::Index { term, entry } => Write::put(key::index(term, *entry), Vec::new()),
-    }
+        Change::Index { .. } => return None,
+    })
 }
 
 /// The format record.
@@ -108,17 +105,17 @@ pub fn read_closed(bytes: &[u8]) -> Result<(u64, Vec<u8>), StoreError> {
     Ok((record.size, record.checkpoint))
 }
 
-fn request(envelope: &Sha256, accepted: EntryId) -> Vec<u8> {
-    let (envelope, accepted) = (envelope.0.to_vec(), Some(entry(accepted)));
-    storage::Request { version: VERSION, envelope, accepted }.encode_to_vec()
+/// The record of the index.
+pub fn index(covered: EntryId, runs: Vec<storage::IndexRun>) -> Vec<u8> {
+    storage::Index { version: VERSION, covered: Some(entry(covered)), runs }.encode_to_vec()
 }
 
-/// Reads what an idempotency key was used for.
-pub fn read_request(bytes: &[u8]) -> Result<(Sha256, EntryId), StoreError> {
-    let record: storage::Request = decode("request", bytes)?;
-    known("request", record.version)?;
-    let read = || Some((Sha256::from_slice(&record.envelope)?, read_entry(&record.accepted)?));
-    read().ok_or_else(|| unreadable("request"))
+/// Reads up to where the runs of the index reach, and which they are.
+pub fn read_index(bytes: &[u8]) -> Result<(EntryId, Vec<storage::IndexRun>), StoreError> {
+    let record: storage::Index = decode("index", bytes)?;
+    known("index", record.version)?;
+    let covered = read_entry(&record.covered).ok_or_else(|| unreadable("index"))?;
+    Ok((covered, record.runs))
 }
 
 /// What a consignment writes with its bodies: one record, or one for each if they are too many for

@@ -18,6 +18,7 @@
 //! <dir>/CURRENT            name of the map that counts
 //! <dir>/epoch-00002/       the map of the open epoch
 //! <dir>/epochs/00001/      files of a closed epoch
+//! <dir>/index/0000000001/  a run of the index
 //! ```
 
 use std::fs::{File, OpenOptions};
@@ -255,7 +256,7 @@ fn failed(error: sled::Error) -> StoreError {
 /// # Errors
 /// Medium and damage; the store then is as it was.
 pub fn rebuild(root: &Path, cache_bytes: u64, contents: &Path) -> Result<(), StoreError> {
-    let store = open(root, cache_bytes)?;
+    let store = Table::open_without_index(SledMedium::new(root, cache_bytes)?)?;
     let mut bodies = Vec::new();
     super::content::ContentStore::scan(contents, |digest, place| bodies.push((digest, place)))?;
     store.rebuild(bodies)

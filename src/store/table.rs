@@ -10,18 +10,22 @@ use std::sync::{
 };
 
 use super::archive;
+use super::index::Index;
 use super::keyspace as key;
 use super::kv::{Kv, Medium, Pair, Write};
+use super::rebuild;
 use super::record;
 use crate::delivery::Leases;
 use crate::gateway::ports::{Head, StoreError};
+use crate::limits::INDEX_RUN_RECORDS;
 use crate::log::{self, Checkpoint, EntryId, ROW_NODES, Rows, Stored, Tree};
 
-/// The map of the open epoch.
+/// The map of the open epoch, and the index of all of them.
 pub(super) struct Open {
     pub(super) kv: Arc<dyn Kv>,
     pub(super) name: String,
     pub(super) epoch: u32,
+    pub(super) index: Index,
 }
 
 /// A store on a medium: implements all four faces of `Store`.
@@ -60,6 +64,27 @@ impl<M: Medium> Table<M> {
     /// # Errors
     /// Medium and damage.
     pub fn open(medium: M) -> Result<Self, StoreError> {
+        Self::open_with_runs_of(medium, INDEX_RUN_RECORDS)
+    }
+
+    /// The same with smaller runs of the index: for tests.
+    #[doc(hidden)]
+    pub fn open_with_runs_of(medium: M, records: usize) -> Result<Self, StoreError> {
+        let table = Self::open_without_index(medium)?;
+        {
+            let mut open = table.changing();
+            let files = table.medium.files();
+            open.index = Index::open(files, open.kv.get(key::INDEX)?, records)?;
+            rebuild::catch_up(&mut open, files)?;
+        }
+        Ok(table)
+    }
+
+    /// The same without looking at the index, which finds nothing then: to make it anew.
+    ///
+    /// # Errors
+    /// Medium and damage.
+    pub(super) fn open_without_index(medium: M) -> Result<Self, StoreError> {
         let name = match medium.current()? {
             Some(name) => name,
             None => begin(&medium)?,
@@ -74,9 +99,10 @@ impl<M: Medium> Table<M> {
         };
         tidy(&medium, &name, epoch)?;
         verify(kv.as_ref(), &medium, epoch)?;
+        let index = Index::empty(medium.files(), INDEX_RUN_RECORDS)?;
         Ok(Self {
             medium,
-            open: RwLock::new(Open { kv, name, epoch }),
+            open: RwLock::new(Open { kv, name, epoch, index }),
             writer: Mutex::default(),
             leases: Mutex::default(),
             failed: OnceLock::new(),

@@ -4,12 +4,12 @@ use std::fs;
 use std::path::Path;
 
 use vanthu::document::Urgency;
-use vanthu::gateway::ports::{LogStore, StoreError};
+use vanthu::gateway::ports::{LogStore as _, Registry as _, StoreError};
 use vanthu::store::sled::{self, SledMedium};
-use vanthu::store::{Medium, Write};
+use vanthu::store::{Medium, Table, Write};
 
 use crate::CACHE_BYTES;
-use crate::ledger::{Ledger, accepted, handed_over, later, start};
+use crate::ledger::{Ledger, accepted, at, envelope, handed_over, later, request, start};
 
 /// A store with a closed epoch of 300 entries and 5 entries in the open one.
 fn prepare(root: &Path) {
@@ -53,8 +53,11 @@ type Harm = fn(&Path);
 const HARMS: &[(&str, Harm)] = &[
     ("the head record is gone", |root| change(root, b"H", remove)),
     ("the format record is gone", |root| change(root, b"V", remove)),
-    ("the layout is that of version 1", |root| {
-        change(root, b"V", |key, _| Write { key, value: Some(vec![8, 1]) });
+    ("the layout is that of version 2", |root| {
+        change(root, b"V", |key, _| Write { key, value: Some(vec![8, 2]) });
+    }),
+    ("the record of the index is unreadable", |root| {
+        change(root, b"H", |_, _| Write { key: b"I".to_vec(), value: Some(vec![0xFF]) });
     }),
     ("the last leaf is gone", |root| change(root, &key(b'l', 4), remove)),
     ("the last leaf is another", |root| change(root, &key(b'l', 4), flip)),
@@ -95,6 +98,66 @@ fn a_damaged_store_does_not_open() {
         let opened = sled::open(folder.path(), CACHE_BYTES).map(drop);
         assert!(matches!(opened, Err(StoreError::Damaged(_))), "{name}: {opened:?}");
     }
+}
+
+#[test]
+fn a_damaged_index_is_noticed_and_can_be_made_anew() {
+    let harms: [fn(&Path); 3] = [
+        |run| fs::remove_file(run).expect("removes"),
+        |run| {
+            let bytes = fs::read(run).expect("reads");
+            fs::write(run, &bytes[..bytes.len() - 1]).expect("writes");
+        },
+        |run| {
+            let mut bytes = fs::read(run).expect("reads");
+            let last = bytes.len() - 9;
+            bytes[last] ^= 1;
+            fs::write(run, bytes).expect("writes");
+        },
+    ];
+    for harm in harms {
+        let folder = tempfile::tempdir().expect("a folder");
+        let root = folder.path();
+        let medium = || SledMedium::new(root, CACHE_BYTES).expect("a folder");
+        let store = Table::open_with_runs_of(medium(), 2).expect("opens");
+        let term = store.lead("leader", start(), later(60)).expect("leads");
+        let mut ledger = Ledger::load(&store, term).expect("loads");
+        for number in 0..20 {
+            ledger.commit(&store, &[accepted(number, Urgency::Normal)]).expect("commits");
+        }
+        drop(store);
+        let runs = fs::read_dir(root.join("index")).expect("reads");
+        runs.for_each(|run| harm(&run.expect("reads").path().join("run")));
+        let opened = sled::open(root, CACHE_BYTES).map(drop);
+        assert!(matches!(opened, Err(StoreError::Damaged(_))), "{opened:?}");
+        sled::rebuild(root, CACHE_BYTES, &root.join("content")).expect("rebuilds");
+        let store = sled::open(root, CACHE_BYTES).expect("opens");
+        for number in 0..20u8 {
+            let used = store.request(&request(number.into())).expect("reads");
+            assert_eq!(used, Some((envelope(number.into()), at(1, number.into()))));
+        }
+    }
+}
+
+#[test]
+fn a_bad_page_of_the_index_is_an_error_and_no_answer() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let root = folder.path();
+    let medium = SledMedium::new(root, CACHE_BYTES).expect("a folder");
+    let store = Table::open_with_runs_of(medium, 2).expect("opens");
+    let term = store.lead("leader", start(), later(60)).expect("leads");
+    let mut ledger = Ledger::load(&store, term).expect("loads");
+    for number in 0..20 {
+        ledger.commit(&store, &[accepted(number, Urgency::Normal)]).expect("commits");
+    }
+    for run in fs::read_dir(root.join("index")).expect("reads") {
+        let path = run.expect("reads").path().join("run");
+        let mut bytes = fs::read(&path).expect("reads");
+        bytes[100] ^= 1;
+        fs::write(&path, bytes).expect("writes");
+    }
+    let found = store.request(&request(0));
+    assert!(matches!(found, Err(StoreError::Damaged(_))), "{found:?}");
 }
 
 #[test]

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use contract::{Site, failures};
 use mutants::{BUGS, Mutated};
 use vanthu::gateway::ports::{Store, StoreError};
+use vanthu::store::Table;
 use vanthu::store::memory::{self, MemoryMedium};
 use vanthu::store::sled::{self, SledMedium};
 
@@ -24,6 +25,15 @@ struct Memory(Arc<MemoryMedium>);
 impl Site for Memory {
     fn open(&self) -> Result<Box<dyn Store>, StoreError> {
         Ok(Box::new(memory::open(&self.0)?))
+    }
+}
+
+/// An index of many small runs, which are merged all the time.
+struct Merging(Arc<MemoryMedium>);
+
+impl Site for Merging {
+    fn open(&self) -> Result<Box<dyn Store>, StoreError> {
+        Ok(Box::new(Table::open_with_runs_of(Arc::clone(&self.0), 3)?))
     }
 }
 
@@ -46,6 +56,12 @@ fn disk() -> Box<dyn Site> {
 #[test]
 fn the_store_in_memory_keeps_the_contract() {
     let failed = failures(&|| Box::new(Memory(Arc::default())));
+    assert!(failed.is_empty(), "{failed:#?}");
+}
+
+#[test]
+fn the_store_keeps_the_contract_while_its_index_is_merged() {
+    let failed = failures(&|| Box::new(Merging(Arc::default())));
     assert!(failed.is_empty(), "{failed:#?}");
 }
 

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use uuid::Uuid;
 use vanthu::clock::Time;
-use vanthu::delivery::{Consignment, Delivery, Holder, Term, Token};
+use vanthu::delivery::{Change, Consignment, Delivery, Holder, Term, Token};
 use vanthu::digest::Sha256;
 use vanthu::directory::Code;
 use vanthu::document::{ConsignmentId, Urgency};
@@ -117,7 +117,6 @@ impl Kv for MutantKv {
             Bug::WritesHalfOfABatch if commit => batch.truncate(batch.len() / 2),
             Bug::LosesCheckpoints => batch.retain(|write| !write.key.starts_with(b"c")),
             Bug::NeverRemoves => batch.retain(|write| write.value.is_some()),
-            Bug::ForgetsRequests => batch.retain(|write| !write.key.starts_with(b"k")),
             Bug::LosesProjectionsWithTheEpoch if !commit => {
                 batch.retain(|write| !write.key.starts_with(b"w"));
             }
@@ -210,6 +209,12 @@ impl LogStore for Mutant {
             }
             Bug::AnswersWithoutToken => {
                 batch.settled.clear();
+                self.inner.commit(batch)
+            }
+            Bug::ForgetsRequests => {
+                let is_request =
+                    |change: &_| matches!(change, Change::Index { term: Term::Request(_), .. });
+                batch.changes.retain(|change| !is_request(change));
                 self.inner.commit(batch)
             }
             Bug::KeepsRefusedBatches => {
