@@ -52,8 +52,9 @@ pub const BATCH_ENTRIES_MAX: usize = 256;
 pub const SEQUENCER_QUEUE_MAX: usize = 4_096;
 /// Entries of an epoch; open time and memory of sled grow with its size (log survey §3.3).
 pub const EPOCH_ENTRIES_MAX: u64 = 10_000_000;
-/// A stored value (log survey §3.4: values up to 6,000 bytes never spilled; half a tile has 4 KiB).
-pub const STORED_VALUE_SIZE_MAX: usize = 4_096;
+/// A stored value: an entry of 4 KiB with its length (log survey §3.4: values up to 6,000 bytes never
+/// spilled; half a tile has 4 KiB).
+pub const STORED_VALUE_SIZE_MAX: usize = 4_098;
 /// Records of the index (16 bytes each) that are in memory before they become a run: 1 MiB, and at
 /// most twice as many are derived again at a start, in half a second.
 pub const INDEX_RUN_RECORDS: usize = 65_536;

@@ -14,6 +14,7 @@
 
 use super::keyspace as key;
 use super::kv::{Files, Kv};
+use super::leaf;
 use super::record;
 use super::table::{check_note, damaged, each};
 use crate::gateway::ports::{Head, StoreError};
@@ -73,16 +74,15 @@ pub fn export(kv: &dyn Kv, files: &dyn Files, closing: &Head) -> Result<(), Stor
 }
 
 fn export_entries(kv: &dyn Kv, files: &dyn Files, epoch: u32, size: u64) -> Result<(), StoreError> {
-    let end = key::end_of(&key::of_epoch(b'l', epoch));
     for bundle in 0..size.div_ceil(TILE_WIDTH) {
         let count = width(size, bundle);
-        let from = key::leaf(EntryId { epoch, index: bundle * TILE_WIDTH });
+        let from = EntryId { epoch, index: bundle * TILE_WIDTH };
         let mut bytes = Vec::with_capacity(BUNDLE_SIZE_MAX / 4);
-        let leaves = kv.scan(&from, &end, TILE_WIDTH as usize)?;
+        let leaves = leaf::read(kv, from, TILE_WIDTH as usize)?;
         if leaves.len() as u64 != count {
             return Err(damaged(format!("bundle {bundle} of epoch {epoch} lacks leaves")));
         }
-        for (_, leaf) in leaves {
+        for leaf in leaves {
             let length = u16::try_from(leaf.len()).map_err(|_| damaged("a leaf is too long"))?;
             bytes.extend_from_slice(&length.to_be_bytes());
             bytes.extend_from_slice(&leaf);

@@ -5,12 +5,13 @@ use std::collections::HashMap;
 use super::archive;
 use super::keyspace as key;
 use super::kv::{Kv, Medium, Write};
+use super::leaf;
 use super::record::{self, Leadership};
 use super::table::{Open, Table, damaged, each, first_records, head, load_head, name_of};
 use crate::clock::Time;
 use crate::delivery::{Change, Leases, Term};
 use crate::gateway::ports::{Batch, Head, LeaderTerm, LogStore, Registry as _, StoreError};
-use crate::limits::{ENTRY_SIZE_MAX, STORED_VALUE_SIZE_MAX};
+use crate::limits::STORED_VALUE_SIZE_MAX;
 use crate::log::{Checkpoint, EntryId, ROW_NODES};
 
 impl<M: Medium> LogStore for Table<M> {
@@ -191,10 +192,8 @@ fn writes_of(batch: &Batch) -> Vec<Write> {
         Write::put(key::HEAD.to_vec(), record::head(batch.epoch, size)),
         Write::put(key::checkpoint(batch.epoch, size), batch.checkpoint.clone()),
     ];
-    for (index, leaf) in (batch.size_before..).zip(&batch.leaves) {
-        assert!(leaf.len() <= ENTRY_SIZE_MAX, "leaf {index} has {} bytes", leaf.len());
-        writes.push(Write::put(key::leaf(EntryId { epoch: batch.epoch, index }), leaf.clone()));
-    }
+    let first = EntryId { epoch: batch.epoch, index: batch.size_before };
+    writes.extend(leaf::writes(first, &batch.leaves));
     for row in &batch.rows {
         let whole = row.hashes.len() % 32 == 0 && row.hashes.len() as u64 <= ROW_NODES * 32;
         assert!(whole && !row.hashes.is_empty(), "row {}/{} is not a row", row.level, row.index);

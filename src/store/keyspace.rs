@@ -9,7 +9,7 @@
 //! | `T` | | `Leadership` |
 //! | `E` | epoch | `ClosedEpoch` |
 //! | `I` | | `Index`: which runs the index has; it lies in files beside the map |
-//! | `l` | epoch, index | leaf bytes |
+//! | `l` | epoch, index of the last | leaves, each after its length |
 //! | `r` | epoch, level, index | hashes of the row |
 //! | `c` | epoch, size | signed checkpoint over that size |
 //! | `s` | consignment | `Consignment` |
@@ -68,7 +68,7 @@ pub fn closed(epoch: u32) -> Vec<u8> {
     join(b'E', &[&epoch.to_be_bytes()])
 }
 
-/// Key of a leaf.
+/// Key of the bundle of leaves that ends with this one.
 pub fn leaf(id: EntryId) -> Vec<u8> {
     join(b'l', &[&entry(id)])
 }

@@ -3,6 +3,7 @@
 use super::archive;
 use super::keyspace as key;
 use super::kv::{Files, Medium};
+use super::leaf;
 use super::rebuild::read_leaf;
 use super::record;
 use super::table::{Open, Table, damaged};
@@ -46,15 +47,7 @@ pub(super) fn leaves(
     if from.epoch < open.epoch {
         return archive::leaves(open.kv.as_ref(), files, from, max);
     }
-    let end = key::end_of(&key::of_epoch(b'l', from.epoch));
-    let pairs = open.kv.scan(&key::leaf(from), &end, max)?;
-    for (offset, (found, _)) in (0u64..).zip(&pairs) {
-        let expected = from.index + offset;
-        if key::number_at_end(found) != Some(expected) {
-            return Err(damaged(format!("leaf {}/{expected} is missing", from.epoch)));
-        }
-    }
-    Ok(pairs.into_iter().map(|(_, leaf)| leaf).collect())
+    leaf::read(open.kv.as_ref(), from, max)
 }
 
 impl<M: Medium> Registry for Table<M> {

@@ -14,6 +14,7 @@ pub mod guard;
 mod index;
 mod keyspace;
 mod kv;
+mod leaf;
 mod lookup;
 mod mailbox;
 pub mod memory;

@@ -13,6 +13,7 @@ use super::archive;
 use super::index::Index;
 use super::keyspace as key;
 use super::kv::{Kv, Medium, Pair, Write};
+use super::leaf;
 use super::rebuild;
 use super::record;
 use crate::delivery::Leases;
@@ -296,7 +297,8 @@ fn verify_tree(kv: &dyn Kv, head: &Head) -> Result<(), StoreError> {
     let tree = Tree::load(&rows, head.size)?;
     check_note(&head.checkpoint, head.epoch, head.size, &tree)?;
     let id = EntryId { epoch: head.epoch, index: last };
-    let leaf = kv.get(&key::leaf(id))?.ok_or_else(|| damaged(format!("leaf {id} is missing")))?;
+    let leaf = leaf::read(kv, id, 1)?.pop();
+    let leaf = leaf.ok_or_else(|| damaged(format!("leaf {id} is missing")))?;
     let node = log::Nodes::node(&Stored(&rows), 0, last)?;
     if log::leaf_hash(&leaf) != node {
         return Err(damaged(format!("leaf {id} is not the one in row {}", last / ROW_NODES)));

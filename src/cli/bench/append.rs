@@ -16,7 +16,6 @@ use crate::config::{Config, Material, log_key};
 use crate::digest::Sha256;
 use crate::directory::{Role, SystemId};
 use crate::document::{ConsignmentId, RequestId};
-use crate::gateway::ports::LogStore as _;
 use crate::gateway::{Answer, Bodies, Gateway, Peer, Setup, Submission};
 use crate::log::{Entry, Status};
 use crate::proto::v1;
@@ -27,15 +26,18 @@ use crate::workshop::profile::Profile;
 
 /// Size of the short log.
 const SHORT: u64 = 1_000;
-/// Submissions measured at each size.
-const MEASURED: u64 = 4_096;
+/// Rounds, in each of which a new short log and the long one are measured one after the other: the
+/// machine's speed drifts more than the two differ.
+const ROUNDS: u64 = 9;
+/// Submissions measured in a log in a round.
+const MEASURED: u64 = 2_048;
 /// Submissions and reports under way at once.
 const AT_ONCE: usize = 64;
 /// Reports under way at once while the log is filled.
 const FILLING_AT_ONCE: usize = 512;
 
-/// Fills a log in this process and measures submissions in it when it is short and when it is long;
-/// then audits it.
+/// Fills a log in this process and measures submissions in it and in short ones beside it; then
+/// audits it.
 pub(super) async fn run(
     folder: &Path,
     entries: u64,
@@ -46,54 +48,81 @@ pub(super) async fn run(
     crate::cli::certs::make(&Profile::built_in().with_p256_keys(), &pki)?;
     let mut config = Config::read(&pki.join("vanthu.toml"))?;
     config.cache_mib = cache_mib.unwrap_or(config.cache_mib);
-    let store = Arc::new(sled::open(&config.data, config.cache_mib << 20).map_err(Failure::other)?);
-    let now = crate::clock::Clock::now(&SystemClock);
-    let contents = ContentStore::open(&config.data.join("content"), now).map_err(Failure::other)?;
-    let setup = Setup {
-        store: store.clone(),
-        contents: Arc::new(contents),
-        guard: Arc::new(FileGuard::open(&config.data).map_err(Failure::other)?),
-        clock: Arc::new(SystemClock),
-        key: log_key(&config)?,
-        name: config.name.clone(),
-        epoch_entries: config.log.epoch_entries,
-    };
-    let surroundings = Material::read(&config)?.surroundings;
-    let gateway = Gateway::start(setup, surroundings);
-    let gateway = Arc::new(gateway.map_err(Failure::other)?);
+    let long_data = config.data.clone();
 
-    let consignment = submit(&gateway, 0).await?;
-    fill(&gateway, consignment, SHORT).await?;
-    let short = measure(&gateway, 1).await?;
-    fill(&gateway, consignment, entries).await?;
-    let long = measure(&gateway, 1 + MEASURED).await?;
-    let size = store.head().map_err(Failure::other)?.size;
+    let long = Site::open(&config).await?;
+    long.fill(entries).await?;
+    let mut rounds = Vec::new();
+    for round in 0..ROUNDS {
+        config.data = folder.join(format!("short-{round}"));
+        let short = Site::open(&config).await?;
+        short.fill(SHORT).await?;
+        // In turn, so that neither is always the second.
+        let measured = if round % 2 == 0 {
+            let first = short.measure(round).await?;
+            (first, long.measure(round).await?)
+        } else {
+            let first = long.measure(round).await?;
+            (short.measure(round).await?, first)
+        };
+        rounds.push(measured);
+        drop(short);
+        std::fs::remove_dir_all(&config.data)
+            .map_err(|error| Failure::file(&config.data, error))?;
+    }
+    let size = long.size()?;
     let memory = peak_memory("/proc/self/status");
-    drop((gateway, store));
+    drop(long);
+    let audit = audit(&pki.join("log.vkey"), &long_data)?;
+    print(&Measured { size, rounds, memory, audit }, output);
+    Ok(Exit::Ok)
+}
 
-    let audit = audit(&pki.join("log.vkey"), &config.data)?;
+/// What was measured.
+struct Measured {
+    size: u64,
+    /// Seconds for a submission, in the short and in the long log.
+    rounds: Vec<(f64, f64)>,
+    memory: u64,
+    audit: Value,
+}
+
+fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut values: Vec<_> = values.collect();
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+fn print(measured: &Measured, output: Output) {
+    let Measured { size, rounds, memory, audit } = measured;
+    let short = median(rounds.iter().map(|(short, _)| *short)) * 1e6;
+    let long = median(rounds.iter().map(|(_, long)| *long)) * 1e6;
+    let ratios = || rounds.iter().map(|(short, long)| long / short);
+    let ratio = median(ratios());
+    let (least, most) = (ratios().fold(f64::INFINITY, f64::min), ratios().fold(0.0, f64::max));
     let (audit_rate, audit_memory) = (&audit["entries_per_second"], &audit["peak_memory_bytes"]);
     if output == Output::Json {
         let value = json!({
             "entries": size,
-            "append_us_short": short * 1e6,
-            "append_us_long": long * 1e6,
-            "long_to_short": long / short,
+            "append_us_short": short,
+            "append_us_long": long,
+            "long_to_short": ratio,
+            "long_to_short_least": least,
+            "long_to_short_most": most,
             "audit_entries_per_second": audit_rate,
             "audit_peak_memory_bytes": audit_memory,
             "writer_peak_memory_bytes": memory,
         });
         println!("{value}");
-    } else {
-        println!("submission at {SHORT:>9} entries   {:>8.1} us", short * 1e6);
-        println!("submission at {size:>9} entries   {:>8.1} us", long * 1e6);
-        println!("ratio                              {:>8.2}", long / short);
-        let (rate, used) = (audit_rate.as_f64(), audit_memory.as_u64());
-        println!("audit                              {:>8.0} entries/s", rate.unwrap_or_default());
-        println!("audit peak memory                  {:>8} MiB", used.unwrap_or_default() >> 20);
-        println!("writer peak memory                 {:>8} MiB", memory >> 20);
+        return;
     }
-    Ok(Exit::Ok)
+    println!("submission at {SHORT:>9} entries   {short:>8.1} us");
+    println!("submission at {size:>9} entries   {long:>8.1} us");
+    println!("ratio, median of {ROUNDS} rounds         {ratio:>8.2}  ({least:.2} to {most:.2})");
+    let (rate, used) = (audit_rate.as_f64(), audit_memory.as_u64());
+    println!("audit                              {:>8.0} entries/s", rate.unwrap_or_default());
+    println!("audit peak memory                  {:>8} MiB", used.unwrap_or_default() >> 20);
+    println!("writer peak memory                 {:>8} MiB", memory >> 20);
 }
 
 /// Audits the log as an auditor does: by a process of its own that has the key and the folder.
@@ -118,51 +147,83 @@ fn peer(system: &str, role: Role) -> Peer {
     }
 }
 
-/// Adds status reports until the log has `entries`.
-async fn fill(gateway: &Arc<Gateway>, id: ConsignmentId, entries: u64) -> Result<(), Failure> {
-    let mut reports = tokio::task::JoinSet::new();
-    loop {
-        let size = gateway.store().head().map_err(Failure::other)?.size;
-        let missing = usize::try_from(entries.saturating_sub(size)).unwrap_or(0);
-        if missing == 0 {
-            return Ok(());
-        }
-        for _ in 0..missing.min(FILLING_AT_ONCE) {
-            let gateway = gateway.clone();
-            reports.spawn(async move {
-                let answer = Answer {
-                    agency: crate::directory::Code::parse("H49.11").expect("a code"),
-                    consignment: id,
-                    token: None,
-                    status: Status::InProgress,
-                    note: String::new(),
-                };
-                gateway.answer(&peer("province", Role::Agency), answer).await.map(drop)
-            });
-        }
-        while let Some(reported) = reports.join_next().await {
-            reported.map_err(Failure::other)?.map_err(Failure::other)?;
-        }
-    }
+/// A log with its gateway, and a document in it that can be reported on.
+struct Site {
+    gateway: Arc<Gateway>,
+    consignment: ConsignmentId,
 }
 
-/// Seconds for one submission, of many under way.
-async fn measure(gateway: &Arc<Gateway>, first: u64) -> Result<f64, Failure> {
-    let since = Instant::now();
-    let mut tasks = tokio::task::JoinSet::new();
-    for number in first..first + MEASURED {
-        if tasks.len() >= AT_ONCE
-            && let Some(done) = tasks.join_next().await
-        {
+impl Site {
+    async fn open(config: &Config) -> Result<Self, Failure> {
+        let store = sled::open(&config.data, config.cache_mib << 20).map_err(Failure::other)?;
+        let now = crate::clock::Clock::now(&SystemClock);
+        let contents = ContentStore::open(&config.data.join("content"), now);
+        let setup = Setup {
+            store: Arc::new(store),
+            contents: Arc::new(contents.map_err(Failure::other)?),
+            guard: Arc::new(FileGuard::open(&config.data).map_err(Failure::other)?),
+            clock: Arc::new(SystemClock),
+            key: log_key(config)?,
+            name: config.name.clone(),
+            epoch_entries: config.log.epoch_entries,
+        };
+        let surroundings = Material::read(config)?.surroundings;
+        let gateway = Gateway::start(setup, surroundings);
+        let gateway = Arc::new(gateway.map_err(Failure::other)?);
+        let consignment = submit(&gateway, 0).await?;
+        Ok(Self { gateway, consignment })
+    }
+
+    fn size(&self) -> Result<u64, Failure> {
+        Ok(self.gateway.store().head().map_err(Failure::other)?.size)
+    }
+
+    /// Adds status reports until the log has `entries`.
+    async fn fill(&self, entries: u64) -> Result<(), Failure> {
+        let mut reports = tokio::task::JoinSet::new();
+        loop {
+            let missing = usize::try_from(entries.saturating_sub(self.size()?)).unwrap_or(0);
+            if missing == 0 {
+                return Ok(());
+            }
+            for _ in 0..missing.min(FILLING_AT_ONCE) {
+                let (gateway, consignment) = (self.gateway.clone(), self.consignment);
+                reports.spawn(async move {
+                    let answer = Answer {
+                        agency: crate::directory::Code::parse("H49.11").expect("a code"),
+                        consignment,
+                        token: None,
+                        status: Status::InProgress,
+                        note: String::new(),
+                    };
+                    gateway.answer(&peer("province", Role::Agency), answer).await.map(drop)
+                });
+            }
+            while let Some(reported) = reports.join_next().await {
+                reported.map_err(Failure::other)?.map_err(Failure::other)?;
+            }
+        }
+    }
+
+    /// Seconds for one submission, of many under way.
+    async fn measure(&self, round: u64) -> Result<f64, Failure> {
+        let since = Instant::now();
+        let mut tasks = tokio::task::JoinSet::new();
+        let first = 1 + round * MEASURED;
+        for number in first..first + MEASURED {
+            if tasks.len() >= AT_ONCE
+                && let Some(done) = tasks.join_next().await
+            {
+                done.map_err(Failure::other)??;
+            }
+            let gateway = self.gateway.clone();
+            tasks.spawn(async move { submit(&gateway, number).await.map(drop) });
+        }
+        while let Some(done) = tasks.join_next().await {
             done.map_err(Failure::other)??;
         }
-        let gateway = gateway.clone();
-        tasks.spawn(async move { submit(&gateway, number).await.map(drop) });
+        Ok(since.elapsed().as_secs_f64() / MEASURED as f64)
     }
-    while let Some(done) = tasks.join_next().await {
-        done.map_err(Failure::other)??;
-    }
-    Ok(since.elapsed().as_secs_f64() / MEASURED as f64)
 }
 
 async fn submit(gateway: &Gateway, number: u64) -> Result<ConsignmentId, Failure> {
