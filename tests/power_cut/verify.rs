@@ -7,7 +7,7 @@ use std::path::Path;
 
 use vanthu::digest::{Sha256, hex};
 use vanthu::gateway::ports::{Contents, HeadGuard, LogReader, LogStore, Registry};
-use vanthu::log::{Tree, leaf_hash};
+use vanthu::log::{Entry, Tree, leaf_hash};
 use vanthu::store::sled::Durability;
 
 use crate::ledger::{at, audit, key};
@@ -22,8 +22,8 @@ pub fn check(folder: &Path, cut: &Cut) -> Result<(), String> {
 }
 
 fn check_all(folder: &Path, cut: &Cut) -> Result<(), Box<dyn std::error::Error>> {
-    let (store, contents, guard) = writer::open(folder, Durability::Synced)?;
-    audit(&store)?;
+    let (store, contents, guard) = writer::open(folder, Durability::Synced, writer::RUN_RECORDS)?;
+    check_requests(&store, &audit(&store)?)?;
     let head = store.head()?;
     let mut roots = HashMap::new();
     let mut guarded_at = (0, 0);
@@ -50,6 +50,23 @@ fn check_all(folder: &Path, cut: &Cut) -> Result<(), Box<dyn std::error::Error>>
         }
     }
     check_roots(&store, head.epoch, roots)
+}
+
+/// Every request that the log accepted is known, with what it was used for: it cannot be accepted
+/// again.
+fn check_requests(
+    store: &impl Registry,
+    leaves: &[Vec<u8>],
+) -> Result<(), Box<dyn std::error::Error>> {
+    for leaf in leaves {
+        let entry = Entry::from_leaf(leaf)?;
+        let Some(request) = entry.request else { continue };
+        let used = store.request(&request)?.map(|(envelope, _)| envelope);
+        if used != entry.envelope {
+            return Err(format!("the request {request} is forgotten: {used:?}").into());
+        }
+    }
+    Ok(())
 }
 
 /// The body has its place, and its bytes.

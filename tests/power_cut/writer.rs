@@ -24,14 +24,21 @@ pub const FLUSH_ONLY: &str = "VANTHU_POWER_CUT_FLUSH_ONLY";
 /// of bodies, guard and epoch files hide a sync that the log forgets.
 pub const LOG_ONLY: &str = "VANTHU_POWER_CUT_LOG_ONLY";
 
+/// Records of a run of the index: few, so that runs are written and merged all the time.
+pub const RUN_RECORDS: usize = 50;
+/// So many that none is written.
+const NO_RUNS: usize = usize::MAX;
+
 /// Opens the three parts in a folder.
 pub fn open(
     folder: &Path,
     durability: Durability,
+    run_records: usize,
 ) -> Result<(SledStore, ContentStore, FileGuard), Box<dyn std::error::Error>> {
     let medium = SledMedium::new(&folder.join("log"), 16 << 20)?.with_durability(durability);
     let contents = ContentStore::open(&folder.join("content"), SystemClock.now())?;
-    Ok((Table::open(medium)?, contents, FileGuard::open(folder)?))
+    let store = Table::open_with_runs_of(medium, run_records)?;
+    Ok((store, contents, FileGuard::open(folder)?))
 }
 
 /// Works until the power goes.
@@ -45,7 +52,8 @@ fn work(folder: &Path) -> Result<std::convert::Infallible, Box<dyn std::error::E
     let flush_only = std::env::var_os(FLUSH_ONLY).is_some();
     let durability = if flush_only { Durability::FlushOnly } else { Durability::Synced };
     let log_only = std::env::var_os(LOG_ONLY).is_some();
-    let (store, contents, guard) = open(folder, durability)?;
+    let run_records = if log_only { NO_RUNS } else { RUN_RECORDS };
+    let (store, contents, guard) = open(folder, durability, run_records)?;
     let term = store.lead("writer", start(), later(60))?;
     let mut ledger = Ledger::load(&store, term)?;
     for round in 1u64.. {
