@@ -28,9 +28,9 @@ use crate::workshop::profile::Profile;
 const SHORT: u64 = 1_000;
 /// Rounds, in each of which a new short log and the long one are measured one after the other: the
 /// machine's speed drifts more than the two differ.
-const ROUNDS: u64 = 9;
+const ROUNDS: u64 = 15;
 /// Submissions measured in a log in a round.
-const MEASURED: u64 = 2_048;
+const MEASURED: u64 = 4_096;
 /// Submissions and reports under way at once.
 const AT_ONCE: usize = 64;
 /// Reports under way at once while the log is filled.
