@@ -60,6 +60,16 @@ pub enum Term {
     Document(String),
     /// Acceptances of a number and notation, folded by [`fold_number`].
     Number(String),
+    /// The acceptances of a number and notation from one sender in one year, in which it is given
+    /// once (NĐ 30/2020 Art. 15).
+    Issued {
+        /// The sending agency.
+        sender: Code,
+        /// The year in Vietnam.
+        year: i16,
+        /// Number and notation, folded by [`fold_number`].
+        number: String,
+    },
     /// Acceptances that belong to a dossier.
     Dossier(DossierCode),
     /// Acceptances and rejections of these envelope bytes.
@@ -78,6 +88,7 @@ impl Term {
                 terms.extend(
                     entry.number.as_deref().map(|number| Self::Number(fold_number(number))),
                 );
+                terms.extend(Self::issued(entry));
                 terms.extend(entry.dossier.clone().map(Self::Dossier));
             }
             Event::ContentHandover | Event::ConsignmentRejection | Event::StatusReport => {
@@ -92,6 +103,14 @@ impl Term {
         terms
     }
 
+    fn issued(entry: &Entry) -> Option<Self> {
+        Some(Self::Issued {
+            sender: entry.from.clone()?,
+            year: entry.time.date_in_vietnam().year(),
+            number: fold_number(entry.number.as_deref()?),
+        })
+    }
+
     /// Whether the entry bears this term; the index may offer others by a chance in 2⁶⁴, or by
     /// somebody's effort.
     pub fn is_of(&self, entry: &Entry) -> bool {
@@ -99,6 +118,7 @@ impl Term {
             Self::Consignment(id) => entry.consignment == Some(*id),
             Self::Document(text) => entry.document.as_ref() == Some(text),
             Self::Number(text) => entry.number.as_deref().map(fold_number).as_ref() == Some(text),
+            Self::Issued { .. } => Self::issued(entry).as_ref() == Some(self),
             Self::Dossier(code) => entry.dossier.as_ref() == Some(code),
             Self::Envelope(digest) => entry.envelope == Some(*digest),
             Self::Request(key) => {
@@ -202,10 +222,11 @@ mod tests {
             ..Entry::new(Event::SubmissionAcceptance, Time::from_millis(0), actor)
         };
         let own = [
-            Term::Document("H49,1".into()),
             Term::Number(fold_number("12 /UBND")),
+            Term::Document("H49,1".into()),
             Term::Envelope(envelope),
         ];
+        assert_eq!(Term::all_of(&entry), own);
         let others = [
             Term::Document("H49,2".into()),
             Term::Number("13/UBND".into()),
@@ -213,6 +234,21 @@ mod tests {
             Term::Consignment(ConsignmentId(uuid::Uuid::nil())),
         ];
         assert!(own.iter().all(|term| term.is_of(&entry)));
+        let whole = Entry {
+            from: Code::parse("H49.1"),
+            dossier: DossierCode::parse("H49.15-260104-0001"),
+            request: Some(Sha256::of(b"request")),
+            time: "2026-12-31T17:00:00.000Z".parse().expect("a time"),
+            ..entry.clone()
+        };
+        let all = Term::all_of(&whole);
+        assert!(all.len() == 6 && all.iter().all(|term| term.is_of(&whole)), "{all:?}");
+        let issued = |year| Term::Issued {
+            sender: Code::parse("H49.1").expect("a code"),
+            year,
+            number: "12/UBND".into(),
+        };
+        assert!(issued(2027).is_of(&whole) && !issued(2026).is_of(&whole), "midnight is at 17:00Z");
         assert!(!others.iter().any(|term| term.is_of(&entry)));
     }
 }

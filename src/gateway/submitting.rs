@@ -265,17 +265,17 @@ impl Gateway {
         let envelope = &routed.verified.gathered.envelope;
         let mut warnings = Vec::new();
         let document = Term::Document(envelope.document_id.clone());
-        if let Some(entry) = self.accepted_under(&document, |_| true)? {
+        if let Some(entry) = self.accepted_under(&document)? {
             let message = "a document with this identifier was accepted before";
             warnings.push(Warning { code: "DOCUMENT_ID_SEEN", message, entry });
         }
         if let Some(number) = &envelope.number {
-            let (sender, year) = (routed.route.sender(), now.date_in_vietnam().year());
-            let same = |entry: &crate::log::Entry| {
-                entry.from.as_ref() == Some(sender) && entry.time.date_in_vietnam().year() == year
+            let term = Term::Issued {
+                sender: routed.route.sender().clone(),
+                year: now.date_in_vietnam().year(),
+                number: crate::delivery::fold_number(number),
             };
-            let term = Term::Number(crate::delivery::fold_number(number));
-            if let Some(entry) = self.accepted_under(&term, same)? {
+            if let Some(entry) = self.accepted_under(&term)? {
                 let message = "this agency sent a document with this number before this year";
                 warnings.push(Warning { code: "NUMBER_SEEN", message, entry });
             }
@@ -283,17 +283,15 @@ impl Gateway {
         Ok(warnings)
     }
 
-    fn accepted_under(
-        &self,
-        term: &Term,
-        fits: impl Fn(&crate::log::Entry) -> bool,
-    ) -> Result<Option<EntryId>, Error> {
-        /// Entries looked at for one warning; a number used more often than this needs no more.
+    /// The first acceptance that bears a term.
+    fn accepted_under(&self, term: &Term) -> Result<Option<EntryId>, Error> {
+        /// Entries looked at for one warning: an identifier that was rejected more often before it
+        /// was accepted is not worth more reading.
         const LOOKED_AT_MAX: usize = 16;
         for id in self.store.find(term, EntryId::ZERO, LOOKED_AT_MAX)? {
             let entry = self.reading.entry(id)?;
             let accepted = entry.event == crate::log::Event::SubmissionAcceptance;
-            if accepted && term.is_of(&entry) && fits(&entry) {
+            if accepted && term.is_of(&entry) {
                 return Ok(Some(id));
             }
         }

@@ -276,6 +276,10 @@ fn record_of(term: &Term, entry: EntryId) -> Record {
         Term::Consignment(id) => Sha256::of_parts(&[b"consignment", id.0.as_bytes()]),
         Term::Document(text) => Sha256::of_parts(&[b"document", text.as_bytes()]),
         Term::Number(text) => Sha256::of_parts(&[b"number", text.as_bytes()]),
+        Term::Issued { sender, year, number } => {
+            let (sender, year) = (sender.as_str().as_bytes(), year.to_be_bytes());
+            Sha256::of_parts(&[b"issued", sender, b"\0", &year, number.as_bytes()])
+        }
         Term::Dossier(code) => Sha256::of_parts(&[b"dossier", code.as_str().as_bytes()]),
         Term::Envelope(digest) => Sha256::of_parts(&[b"envelope", &digest.0]),
         Term::Request(key) => Sha256::of_parts(&[b"request", &key.0]),
