@@ -111,6 +111,10 @@ pub const VERIFY_DEADLINE: Duration = Duration::from_secs(600);
 pub const VOLUME_BLOB_SIZE_MAX: u64 = 4 * 1024 * 1024;
 /// A volume file is closed at this size: small enough to copy, large enough to be few.
 pub const VOLUME_SIZE_MAX: u64 = 1024 * 1024 * 1024;
+/// Bodies that the kernel may keep in its cache behind the writer: 2,600 documents of 100 KB.
+pub const VOLUME_CACHED: u64 = 256 * 1024 * 1024;
+/// Steps in which it forgets older ones: small, because the writer waits meanwhile.
+pub const VOLUME_STEP: u64 = 4 * 1024 * 1024;
 /// Requests that wait for the content writer: four groups of 256 single pieces.
 pub const CONTENT_QUEUE_MAX: usize = 1_024;
 /// Open handles of volumes for reading: 64 GiB of the newest bodies without opening a file.

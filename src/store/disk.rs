@@ -3,6 +3,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
+use std::num::NonZeroU64;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
@@ -47,10 +48,11 @@ pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     sync_folder(folder)
 }
 
-/// Lets the kernel forget the synced bytes of a file that nobody is likely to read soon, so that a
-/// flood of bodies does not push everything else out of its cache. Advice: it may do otherwise.
-pub fn forget(file: &File) {
-    let _advice = rustix::fs::fadvise(file, 0, None, rustix::fs::Advice::DontNeed);
+/// Lets the kernel forget synced bytes of a file that nobody is likely to read soon, so that a flood
+/// of bodies does not push everything else out of its cache. Advice: it may do otherwise.
+pub fn forget(file: &File, offset: u64, size: u64) {
+    let _advice =
+        rustix::fs::fadvise(file, offset, NonZeroU64::new(size), rustix::fs::Advice::DontNeed);
 }
 
 /// The bytes of a file; `None` if it does not exist.

@@ -7,7 +7,7 @@
 //! the next frame begins behind it, and a scan, which believes a frame only if its body has the
 //! digest, finds that one by its magic. No byte of a volume is ever written twice.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::FileExt as _;
@@ -17,7 +17,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::disk;
 use crate::digest::Sha256;
 use crate::gateway::ports::Place;
-use crate::limits::{CHUNK_SIZE, VOLUME_BLOB_SIZE_MAX, VOLUME_HANDLES_MAX};
+use crate::limits::{
+    CHUNK_SIZE, VOLUME_BLOB_SIZE_MAX, VOLUME_CACHED, VOLUME_HANDLES_MAX, VOLUME_STEP,
+};
 
 const MAGIC: [u8; 8] = *b"vanthuV1";
 const HEADER_SIZE: u64 = 48;
@@ -57,8 +59,40 @@ pub struct Appender {
     number: u32,
     file: Arc<File>,
     end: u64,
-    /// The volume before: recipients still fetch from it.
-    before: Option<Arc<File>>,
+    lately: Lately,
+}
+
+/// What was written lately, in steps: recipients fetch most documents soon.
+#[derive(Debug, Default)]
+struct Lately {
+    steps: VecDeque<(Arc<File>, u64)>,
+    /// Where the next step begins in the volume that grows.
+    next: u64,
+}
+
+impl Lately {
+    /// A volume has grown to `end`; the kernel may forget what is no longer lately.
+    fn grew(&mut self, file: &Arc<File>, end: u64) {
+        while end - self.next >= VOLUME_STEP {
+            self.step(file);
+        }
+    }
+
+    /// The volume grows no more; another begins at `start`.
+    fn ended(&mut self, file: &Arc<File>, start: u64) {
+        self.step(file);
+        self.next = start;
+    }
+
+    fn step(&mut self, file: &Arc<File>) {
+        self.steps.push_back((Arc::clone(file), self.next));
+        self.next += VOLUME_STEP;
+        if self.steps.len() as u64 > VOLUME_CACHED / VOLUME_STEP
+            && let Some((file, offset)) = self.steps.pop_front()
+        {
+            disk::forget(&file, offset, VOLUME_STEP);
+        }
+    }
 }
 
 impl Appender {
@@ -66,7 +100,8 @@ impl Appender {
     pub fn open(folder: &Path, size_max: u64) -> io::Result<Self> {
         let number = numbers(folder)?.last().copied().unwrap_or(1);
         let (file, end) = create(folder, number)?;
-        Ok(Self { folder: folder.to_owned(), size_max, number, file, end, before: None })
+        let lately = Lately { next: end, ..Lately::default() };
+        Ok(Self { folder: folder.to_owned(), size_max, number, file, end, lately })
     }
 
     /// Appends a body; durable once [`Appender::file`] has been synced.
@@ -76,16 +111,14 @@ impl Appender {
         if self.end > 0 && self.end + HEADER_SIZE + size > self.size_max {
             self.number += 1;
             let (file, end) = create(&self.folder, self.number)?;
-            let closed = std::mem::replace(&mut self.file, file);
-            if let Some(older) = self.before.replace(closed) {
-                disk::forget(&older);
-            }
-            self.end = end;
+            self.lately.ended(&self.file, end);
+            (self.file, self.end) = (file, end);
         }
         self.file.write_all_at(&header(digest, size), self.end)?;
         let offset = self.end + HEADER_SIZE;
         self.file.write_all_at(body, offset)?;
         self.end = offset + size;
+        self.lately.grew(&self.file, self.end);
         Ok(Place::Volume { volume: self.number, offset, size })
     }
 
