@@ -3,11 +3,11 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::process::peak_memory;
+use super::process::{own_cpu_time, peak_memory};
 use bytes::Bytes;
 
 use crate::cli::{Exit, Failure, Output};
@@ -78,37 +78,62 @@ pub(super) async fn run(
     Ok(Exit::Ok)
 }
 
+/// What one submission took, of many under way.
+#[derive(Debug, Clone, Copy)]
+struct Cost {
+    /// By the clock: waits for the disk included, whose speed drifts most.
+    us: f64,
+    /// Of all processors.
+    processor_us: f64,
+}
+
 /// What was measured.
 struct Measured {
     size: u64,
-    /// Seconds for a submission, in the short and in the long log.
-    rounds: Vec<(f64, f64)>,
+    /// In the short and in the long log.
+    rounds: Vec<(Cost, Cost)>,
     memory: u64,
     audit: Value,
 }
 
-fn median(values: impl Iterator<Item = f64>) -> f64 {
+impl Measured {
+    /// Median of one figure of all rounds, in the short and in the long log.
+    fn medians(&self, figure: impl Fn(&Cost) -> f64) -> (f64, f64) {
+        let short = self.rounds.iter().map(|(short, _)| figure(short));
+        let long = self.rounds.iter().map(|(_, long)| figure(long));
+        (quartiles(short)[1], quartiles(long)[1])
+    }
+
+    /// Quartiles of the ratio of one figure, long to short, over the rounds.
+    fn ratios(&self, figure: impl Fn(&Cost) -> f64) -> [f64; 3] {
+        quartiles(self.rounds.iter().map(|(short, long)| figure(long) / figure(short)))
+    }
+}
+
+fn quartiles(values: impl Iterator<Item = f64>) -> [f64; 3] {
     let mut values: Vec<_> = values.collect();
     values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
+    [1, 2, 3].map(|quarter| values[values.len() * quarter / 4])
 }
 
 fn print(measured: &Measured, output: Output) {
-    let Measured { size, rounds, memory, audit } = measured;
-    let short = median(rounds.iter().map(|(short, _)| *short)) * 1e6;
-    let long = median(rounds.iter().map(|(_, long)| *long)) * 1e6;
-    let ratios = || rounds.iter().map(|(short, long)| long / short);
-    let ratio = median(ratios());
-    let (least, most) = (ratios().fold(f64::INFINITY, f64::min), ratios().fold(0.0, f64::max));
+    let Measured { size, memory, audit, .. } = measured;
+    let (short, long) = measured.medians(|cost| cost.us);
+    let (short_processor, long_processor) = measured.medians(|cost| cost.processor_us);
+    let [low, ratio, high] = measured.ratios(|cost| cost.us);
+    let [processor_low, processor, processor_high] = measured.ratios(|cost| cost.processor_us);
     let (audit_rate, audit_memory) = (&audit["entries_per_second"], &audit["peak_memory_bytes"]);
     if output == Output::Json {
         let value = json!({
             "entries": size,
             "append_us_short": short,
             "append_us_long": long,
+            "append_processor_us_short": short_processor,
+            "append_processor_us_long": long_processor,
             "long_to_short": ratio,
-            "long_to_short_least": least,
-            "long_to_short_most": most,
+            "long_to_short_quartiles": [low, high],
+            "long_to_short_processor": processor,
+            "long_to_short_processor_quartiles": [processor_low, processor_high],
             "audit_entries_per_second": audit_rate,
             "audit_peak_memory_bytes": audit_memory,
             "writer_peak_memory_bytes": memory,
@@ -116,9 +141,14 @@ fn print(measured: &Measured, output: Output) {
         println!("{value}");
         return;
     }
-    println!("submission at {SHORT:>9} entries   {short:>8.1} us");
-    println!("submission at {size:>9} entries   {long:>8.1} us");
-    println!("ratio, median of {ROUNDS} rounds         {ratio:>8.2}  ({least:.2} to {most:.2})");
+    println!(
+        "submission at {SHORT:>9} entries   {short:>8.1} us, processors {short_processor:.1} us"
+    );
+    println!("submission at {size:>9} entries   {long:>8.1} us, processors {long_processor:.1} us");
+    println!("ratio of times, quartiles          {low:>8.2} {ratio:.2} {high:.2}");
+    println!(
+        "ratio of processor times           {processor_low:>8.2} {processor:.2} {processor_high:.2}"
+    );
     let (rate, used) = (audit_rate.as_f64(), audit_memory.as_u64());
     println!("audit                              {:>8.0} entries/s", rate.unwrap_or_default());
     println!("audit peak memory                  {:>8} MiB", used.unwrap_or_default() >> 20);
@@ -205,8 +235,9 @@ impl Site {
         }
     }
 
-    /// Seconds for one submission, of many under way.
-    async fn measure(&self, round: u64) -> Result<f64, Failure> {
+    /// The cost of one submission, of many under way.
+    async fn measure(&self, round: u64) -> Result<Cost, Failure> {
+        let processor = own_cpu_time();
         let since = Instant::now();
         let mut tasks = tokio::task::JoinSet::new();
         let first = 1 + round * MEASURED;
@@ -222,7 +253,9 @@ impl Site {
         while let Some(done) = tasks.join_next().await {
             done.map_err(Failure::other)??;
         }
-        Ok(since.elapsed().as_secs_f64() / MEASURED as f64)
+        let each = |time: Duration| time.as_secs_f64() * 1e6 / MEASURED as f64;
+        let us = each(since.elapsed());
+        Ok(Cost { us, processor_us: each(own_cpu_time().saturating_sub(processor)) })
     }
 }
 

@@ -85,6 +85,11 @@ impl Drop for Gateway {
     }
 }
 
+/// Processor time that this process has used.
+pub(super) fn own_cpu_time() -> Duration {
+    cpu_time("/proc/self/stat")
+}
+
 /// User and system time of a stat file of procfs (fields 14 and 15, hundredths of a second whatever
 /// the kernel's own tick is); zero where there is none.
 fn cpu_time(stat: &str) -> Duration {
