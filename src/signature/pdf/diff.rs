@@ -224,6 +224,10 @@ impl Diff<'_> {
         if before.stream.is_none() && after.stream.is_none() {
             return Ok(true);
         }
+        if self.document.is_encrypted() && before.id != after.id {
+            // The key of an encrypted stream depends on it.
+            return Ok(false);
+        }
         let (start, end) = self.document.stream_range(self.versions.signed, before)?;
         let (new_start, new_end) = self.document.stream_range(self.versions.last, after)?;
         let size = usize::try_from(end - start).unwrap_or(usize::MAX);
