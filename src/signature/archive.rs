@@ -1,16 +1,18 @@
-//! Archive time-stamps on a CMS signature (ETSI EN 319 122-1 §5.5.3): each covers the signature, the
-//! content, and those certificates, revocation data and unsigned attributes that its index names.
+//! Archive time-stamps on a CMS signature. One of version 3 (ETSI EN 319 122-1 §5.5.3) covers the
+//! signature, the content, and those certificates, revocation data and unsigned attributes that its
+//! index names; one of version 2 (RFC 5126 §6.4.1) covers all of them that are older.
 //!
 //! The index is unsigned, but part of what is stamped. An index that names what is not there, or a
 //! stamp over anything else, proves nothing.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 
 use ring::digest;
 
 use super::algorithm::Hash;
 use super::asn1::{self, Malformed, Value, tag};
-use super::cms::{SignedData, SignerInfo, oid};
+use super::cms::{SignedData, SignerInfo, UnsignedAttribute, oid};
 use super::content::Content;
 use super::evidence::Proofs;
 use super::past::Occasion;
@@ -23,16 +25,18 @@ use crate::limits::TIMESTAMPS_MAX;
 /// The archive time-stamps of one signer, the oldest first.
 pub(super) struct Archive<'a> {
     stamps: Vec<ArchiveStamp<'a>>,
-    /// Those of the older kind, which are only named.
-    second_version: usize,
+    /// There are some of version 1, which are only named.
+    has_first_version: bool,
     /// More than are judged.
     has_more: bool,
 }
 
 struct ArchiveStamp<'a> {
+    kind: &'static [u8],
     token: Value<'a>,
     time: Option<Time>,
     hash: Option<Hash>,
+    /// Of version 3.
     index: Option<Index<'a>>,
 }
 
@@ -66,16 +70,19 @@ pub(super) struct Archived {
 impl<'a> Archive<'a> {
     /// The archive time-stamps of `info`; `None` if there are none.
     pub fn of(info: &SignerInfo<'a>) -> Option<Self> {
-        let second_version = info.unsigned(oid::ARCHIVE_TIMESTAMP_V2).len();
-        let tokens = info.unsigned(oid::ARCHIVE_TIMESTAMP_V3);
-        if tokens.is_empty() && second_version == 0 {
+        let has_first_version = !info.unsigned(oid::ARCHIVE_TIMESTAMP_V1).is_empty();
+        let of_kind = |kind| info.unsigned(kind).into_iter().map(move |token| (kind, token));
+        let tokens: Vec<_> =
+            of_kind(oid::ARCHIVE_TIMESTAMP_V2).chain(of_kind(oid::ARCHIVE_TIMESTAMP_V3)).collect();
+        if tokens.is_empty() && !has_first_version {
             return None;
         }
         let has_more = tokens.len() > TIMESTAMPS_MAX;
+        let tokens = tokens.into_iter().take(TIMESTAMPS_MAX);
         let mut stamps: Vec<_> =
-            tokens.into_iter().take(TIMESTAMPS_MAX).map(ArchiveStamp::read).collect();
+            tokens.map(|(kind, token)| ArchiveStamp::read(kind, token)).collect();
         stamps.sort_by_key(|stamp| stamp.time);
-        Some(Self { stamps, second_version, has_more })
+        Some(Self { stamps, has_first_version, has_more })
     }
 
     /// Where the signature stands: every archive time-stamp covers it. Places here count stamps, not
@@ -95,12 +102,52 @@ impl<'a> Archive<'a> {
     }
 
     fn end_of(&self, info: &SignerInfo<'_>, item: &Item<'_>) -> u64 {
-        let covers = |stamp: &ArchiveStamp<'_>| {
-            stamp.index.as_ref().is_some_and(|index| index.covers(info, item))
+        let covers = |position: usize, stamp: &ArchiveStamp<'_>| match (&stamp.index, item) {
+            (Some(index), _) => index.covers(info, item),
+            _ if !stamp.is_second_version() => false,
+            (None, Item::Revocation(_)) => true,
+            (None, Item::Attribute(_, value)) => !self.is_from(position, value),
         };
-        let last_without = self.stamps.iter().rposition(|stamp| !covers(stamp));
-        let position = last_without.map_or(1, |position| position + 2);
+        let mut stamps = self.stamps.iter().enumerate().rev();
+        let last_without = stamps.find(|(position, stamp)| !covers(*position, stamp));
+        let position = last_without.map_or(1, |(position, _)| position + 2);
         u64::try_from(position).unwrap_or(u64::MAX)
+    }
+
+    /// Whether this value is the stamp at `position` or a later one.
+    fn is_from(&self, position: usize, value: &[u8]) -> bool {
+        self.stamps.iter().skip(position).any(|stamp| stamp.token.raw == value)
+    }
+
+    /// The bytes that the stamp at `position` is over.
+    fn imprinted(
+        &self,
+        position: usize,
+        data: &SignedData<'_>,
+        info: &SignerInfo<'_>,
+        content: &mut Content<'_>,
+    ) -> Option<Vec<u8>> {
+        let stamp = self.stamps.get(position)?;
+        if !stamp.is_second_version() {
+            let kind = asn1::encode(tag::OBJECT_IDENTIFIER, &[data.content_type]);
+            let digest = content.digest(stamp.hash.as_ref()?).ok()??;
+            let index = stamp.index.as_ref()?.raw;
+            return Some([&kind[..], &digest, info.stamped, index].concat());
+        }
+        let outside = match data.content {
+            Some(_) => Cow::default(),
+            None => content.bytes().ok()??,
+        };
+        let is_older = |attribute: &&UnsignedAttribute<'_>| {
+            !attribute.values().any(|value| self.is_from(position, value.raw))
+        };
+        let attributes = info.unsigned_attributes.iter().filter(is_older);
+        let attributes: Vec<&[u8]> = attributes.map(|attribute| attribute.raw).collect();
+        let attributes = asn1::encode(tag::CONTEXT_1, &attributes);
+        let [inside, certificates, revocations] = data.raw;
+        let parts =
+            [inside, &outside[..], certificates, revocations, info.stamped, &attributes[..]];
+        Some(parts.concat())
     }
 
     /// Judges every stamp, the newest first: each proves how old those that it covers are.
@@ -112,8 +159,8 @@ impl<'a> Archive<'a> {
         content: &mut Content<'_>,
     ) -> Archived {
         let mut archived = Archived::default();
-        if self.second_version > 0 {
-            let quirk = "an archive time-stamp of the older kind (RFC 5126) was not judged";
+        if self.has_first_version {
+            let quirk = "an archive time-stamp of the oldest kind (RFC 3126) was not judged";
             archived.quirks.push(quirk.to_owned());
         }
         if self.has_more {
@@ -121,18 +168,26 @@ impl<'a> Archive<'a> {
         }
         let mut later: Option<Existed> = None;
         for (position, stamp) in self.stamps.iter().enumerate().rev() {
-            let end = self.end_of_attribute(info, oid::ARCHIVE_TIMESTAMP_V3, stamp.token.raw);
+            let end = self.end_of_attribute(info, stamp.kind, stamp.token.raw);
             let covered = u64::try_from(position + 1).unwrap_or(u64::MAX);
             let token = Token {
                 kind: TimestampKind::Archive,
                 bytes: stamp.token.raw,
                 place: Some(Place { covered: 0, end }),
             };
-            let imprinted = stamp.imprinted(data, info, content).unwrap_or_default();
+            let mut findings = stamp.check_index(data, info);
+            let imprinted = self.imprinted(position, data, info, content);
+            if imprinted.is_none() && findings.is_empty() {
+                findings.doubt(
+                    Sub::SignedDataNotFound,
+                    "CONTENT_UNREADABLE",
+                    "What the archive time-stamp covers is too large or could not be read.",
+                );
+            }
+            let imprinted = imprinted.unwrap_or_default();
             let occasion = Occasion { proofs: &archived.proofs, ..occasion };
             let mut judged =
                 timestamp::judge(occasion, token, &mut Content::whole_of(&&imprinted[..]));
-            let findings = stamp.check_index(data, info);
             if !findings.is_empty() {
                 let mut all = Findings::from(&judged.report.verdict);
                 all.append(findings);
@@ -163,27 +218,22 @@ impl<'a> Archive<'a> {
 }
 
 impl<'a> ArchiveStamp<'a> {
-    fn read(token: Value<'a>) -> Self {
+    fn read(kind: &'static [u8], token: Value<'a>) -> Self {
         let (hash, time) = timestamp::imprint_of(token.raw).unzip();
-        Self { token, time, hash, index: Index::of(token.raw) }
+        let index = (kind == oid::ARCHIVE_TIMESTAMP_V3).then(|| Index::of(token.raw)).flatten();
+        Self { kind, token, time, hash, index }
     }
 
-    /// The bytes that are stamped.
-    fn imprinted(
-        &self,
-        data: &SignedData<'_>,
-        info: &SignerInfo<'_>,
-        content: &mut Content<'_>,
-    ) -> Option<Vec<u8>> {
-        let kind = asn1::encode(tag::OBJECT_IDENTIFIER, &[data.content_type]);
-        let digest = content.digest(self.hash.as_ref()?).ok()??;
-        let index = self.index.as_ref()?.raw;
-        Some([&kind[..], &digest, info.stamped, index].concat())
+    fn is_second_version(&self) -> bool {
+        self.kind == oid::ARCHIVE_TIMESTAMP_V2
     }
 
     /// Everything that the index names must be there.
     fn check_index(&self, data: &SignedData<'_>, info: &SignerInfo<'_>) -> Findings {
         let mut findings = Findings::default();
+        if self.is_second_version() {
+            return findings;
+        }
         let Some(index) = &self.index else {
             findings.failed(
                 Sub::FormatFailure,
@@ -318,3 +368,7 @@ fn hashes(list: Value<'_>) -> Result<HashSet<Vec<u8>>, Malformed> {
     }
     Ok(found)
 }
+
+#[cfg(test)]
+#[path = "archive_tests.rs"]
+mod tests;

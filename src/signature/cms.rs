@@ -23,7 +23,8 @@ pub(super) mod oid {
     pub const TIMESTAMP_TOKEN: &[u8] = &smime(14);
     /// The time-stamp over the content that was there before the signature (RFC 5126 §5.11.4).
     pub const CONTENT_TIMESTAMP: &[u8] = &smime(20);
-    /// The archive time-stamp of RFC 5126 §6.4.1.
+    /// The archive time-stamp of RFC 3126, and the one of RFC 5126 §6.4.1.
+    pub const ARCHIVE_TIMESTAMP_V1: &[u8] = &smime(27);
     pub const ARCHIVE_TIMESTAMP_V2: &[u8] = &smime(48);
     /// id-aa-ets-archiveTimestampV3 (EN 319 122-1 §5.5.3).
     pub const ARCHIVE_TIMESTAMP_V3: &[u8] = &[0x04, 0x00, 0x8d, 0x45, 0x02, 0x04];
@@ -49,6 +50,8 @@ pub(super) struct SignedData<'a> {
     pub content_type: &'a [u8],
     /// The content, if it stands inside.
     pub content: Option<Cow<'a, [u8]>>,
+    /// EncapsulatedContentInfo, CertificateSet and RevocationInfoChoices as they stand; empty if absent.
+    pub raw: [&'a [u8]; 3],
     /// X.509 certificates, DER.
     pub certificates: Vec<&'a [u8]>,
     /// CertificateChoices of every kind, as they stand.
@@ -123,7 +126,11 @@ impl<'a> SignedData<'a> {
             info_fields.expect(tag::CONTEXT_0)?.children().expect(tag::SEQUENCE)?.children();
         fields.expect(tag::INTEGER)?;
         fields.expect(tag::SET)?;
-        let mut encapsulated = fields.expect(tag::SEQUENCE)?.children();
+        let mut raw: [&[u8]; 3] = [&[]; 3];
+        let [raw_content, raw_certificates, raw_revocations] = &mut raw;
+        let encapsulated = fields.expect(tag::SEQUENCE)?;
+        *raw_content = encapsulated.raw;
+        let mut encapsulated = encapsulated.children();
         let content_type = encapsulated.expect(tag::OBJECT_IDENTIFIER)?.content;
         let content = match encapsulated.optional(tag::CONTEXT_0)? {
             // PKCS#7 of the old kind puts any value here; a string is what everyone signs.
@@ -137,6 +144,7 @@ impl<'a> SignedData<'a> {
         let mut certificates = Vec::new();
         let mut all_certificates = Vec::new();
         if let Some(set) = fields.optional(tag::CONTEXT_0)? {
+            *raw_certificates = set.raw;
             let mut set = set.children();
             while !set.is_empty() {
                 let certificate = set.read()?;
@@ -151,6 +159,7 @@ impl<'a> SignedData<'a> {
         }
         let mut revocations = Vec::new();
         if let Some(set) = fields.optional(tag::CONTEXT_1)? {
+            *raw_revocations = set.raw;
             let mut set = set.children();
             while let Ok(value) = set.read() {
                 if revocations.len() < EMBEDDED_REVOCATIONS_MAX {
@@ -169,6 +178,7 @@ impl<'a> SignedData<'a> {
         Ok(Self {
             content_type,
             content,
+            raw,
             certificates,
             all_certificates,
             revocations,

@@ -39,23 +39,24 @@ pub(super) enum Closed {
 impl Encryption {
     /// The encryption of a file, if there is one.
     pub fn of(document: &Document<'_>) -> Result<Option<Self>, Closed> {
-        let trailers = || document.sections.iter().map(|section| &section.trailer);
-        let mut all = trailers().filter_map(|trailer| trailer.get("Encrypt"));
-        let Some(first) = all.next() else { return Ok(None) };
-        let newest = trailers().next().and_then(|trailer| trailer.get("Encrypt"));
-        if newest != Some(first) || all.any(|other| other != first) {
+        // The oldest section of a linearised file may say nothing but its size (ISO 32000-1 annex F).
+        let trailers = document.sections.iter().map(|section| &section.trailer);
+        let trailers = trailers.filter(|trailer| trailer.get("Root").is_some());
+        let all: Vec<_> =
+            trailers.map(|trailer| (trailer.get("Encrypt"), file_id(trailer))).collect();
+        if all.iter().all(|(encryption, _)| encryption.is_none()) {
+            return Ok(None);
+        }
+        let Some((&(first, file_id), older)) = all.split_first() else { return Ok(None) };
+        if older.iter().any(|other| *other != (first, file_id)) {
             return Err(Closed::Differs);
         }
+        let (first, file_id) = (first.ok_or(Closed::Differs)?, file_id.unwrap_or_default());
         let (dictionary, number) = match first {
             Object::Dictionary(dictionary) => (dictionary.clone(), None),
             Object::Reference(number, _) => (indirectly(document, *number)?, Some(*number)),
             _ => return Err(Closed::Unreadable),
         };
-        let mut ids = trailers().filter_map(file_id);
-        let file_id = ids.next().unwrap_or_default();
-        if ids.any(|other| other != file_id) {
-            return Err(Closed::Differs);
-        }
         Self::read(&dictionary, number, file_id).map(Some)
     }
 
