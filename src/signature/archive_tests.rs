@@ -61,6 +61,23 @@ impl Archivist {
         (oid::ARCHIVE_TIMESTAMP_V3, token)
     }
 
+    /// An archive time-stamp of version 2 over these attributes.
+    fn old_stamp(&self, cms: &[u8], attributes: &[Attribute], at: Time) -> Attribute {
+        let data = SignedData::parse(cms).unwrap();
+        let attribute = |(kind, value): &Attribute| {
+            let kind = encode(tag::OBJECT_IDENTIFIER, &[kind]);
+            encode(tag::SEQUENCE, &[&kind, &encode(tag::SET, &[value])])
+        };
+        let attributes: Vec<u8> = attributes.iter().flat_map(attribute).collect();
+        let attributes = encode(tag::CONTEXT_1, &[&attributes]);
+        let [inside, certificates, lists] = data.raw;
+        let stamped =
+            [inside, CONTENT, certificates, lists, data.signers[0].stamped, &attributes].concat();
+        let imprint = Sha256::of(&stamped);
+        let token = sign::timestamp(imprint, &[], &self.tsa.identity(), at).unwrap();
+        (oid::ARCHIVE_TIMESTAMP_V2, token)
+    }
+
     fn judge(&self, cms: &[u8]) -> Signature {
         let root = self.root.certificate.der().to_vec();
         let trust = Trust::new(vec![root], vec![], vec![self.root.crl(&[])]).unwrap();
@@ -114,6 +131,26 @@ fn an_archive_time_stamp_carries_a_signature_beyond_its_certificate() {
     let renewed = archivist.judge(&with_unsigned(&own, &attributes));
     assert!(renewed.passed().is_some(), "{renewed:#?}");
     assert_eq!(renewed.timestamps.len(), 3);
+}
+
+/// Of version 2, alone and below one of version 3.
+#[test]
+fn an_archive_time_stamp_of_the_second_version_covers_all_that_is_older() {
+    let archivist = Archivist::new();
+    let own = archivist.signature();
+    let mut attributes = archivist.attributes(&own);
+    attributes.push(archivist.old_stamp(&own, &attributes, day(-10)));
+    let archived = archivist.judge(&with_unsigned(&own, &attributes));
+    assert!(archived.passed().is_some(), "{archived:#?}");
+    attributes.push(archivist.stamp(&own, CONTENT, &index(&own, &attributes), day(-2)));
+    let renewed = archivist.judge(&with_unsigned(&own, &attributes));
+    assert!(renewed.passed().is_some(), "{renewed:#?}");
+    // One that leaves an older attribute out is over something else.
+    let mut attributes = archivist.attributes(&own);
+    attributes.push(archivist.old_stamp(&own, &attributes[..1], day(-10)));
+    let forged = archivist.judge(&with_unsigned(&own, &attributes));
+    assert_eq!(code(&forged, TimestampKind::Archive), "IMPRINT_DIFFERS");
+    assert!(forged.passed().is_none());
 }
 
 /// Each proves nothing: the signature is as undecided as without it.
