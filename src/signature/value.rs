@@ -47,6 +47,10 @@ fn spelled(key: &Key, algorithm: &Algorithm, digest: &Hash, message: &[u8], valu
     if outcome != Outcome::Invalid || !is_pkcs1 {
         return fit(outcome, named == digest, None);
     }
+    if named != digest && digest.ring().is_none() {
+        // It may be made with the digest algorithm, which is not computed here.
+        return fit(Outcome::Unsupported(format!("RSA with {}", digest.name())), false, None);
+    }
     // The hash that DigestInfo names is part of what is signed; OpenSSL, too, expects the one of the
     // digest algorithm there, whatever the signature algorithm says.
     for hash in if named == digest { vec![digest] } else { vec![digest, named] } {

@@ -26,17 +26,19 @@ fn text(number: u32, body: impl Into<String>) -> Body {
     ((number, 0), body.into().into_bytes())
 }
 
-/// The document: 1 catalog, 2 pages, 3 page, 4 and 5 fonts, 6 content, 7 information, 9 encryption.
+/// The document: 1 catalog, 2 pages, 3 page, 4 and 5 fonts, 6 content, 7 information, 8 metadata,
+/// 9 encryption.
 fn blank(vault: &Vault, dictionary: &str) -> Vec<u8> {
     let font = "<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>";
     let objects = [
-        text(1, "<</Type/Catalog/Pages 2 0 R>>"),
+        text(1, "<</Type/Catalog/Pages 2 0 R/Metadata 8 0 R>>"),
         text(2, "<</Type/Pages/Kids[3 0 R]/Count 1>>"),
         text(3, format!("{PAGE}>>")),
         text(4, font),
         text(5, font),
-        ((6, 0), stream(&vault.encrypt((6, 0), 1, CONTENT))),
+        ((6, 0), stream("", &vault.encrypt((6, 0), 1, CONTENT))),
         text(7, format!("<</Title {}>>", vault.string(7, "Quyet dinh"))),
+        ((8, 0), vault.metadata(8)),
         text(9, dictionary),
     ];
     append(b"", &objects, &vault.trailer())
@@ -51,7 +53,10 @@ fn signed_with(people: &People, vault: &Vault, dictionary: &str, name: &str) -> 
         "0".repeat(8_000)
     );
     let objects = [
-        text(1, "<</Type/Catalog/Pages 2 0 R/AcroForm<</SigFlags 3/Fields[20 0 R]>>>>"),
+        text(
+            1,
+            "<</Type/Catalog/Pages 2 0 R/Metadata 8 0 R/AcroForm<</SigFlags 3/Fields[20 0 R]>>>>",
+        ),
         text(3, format!("{PAGE}/Annots[20 0 R]>>")),
         text(
             20,
@@ -92,7 +97,7 @@ fn changes(people: &People) -> Vec<Case> {
         let vault = Vault::new(scheme, b"");
         let pdf = signed(people, &vault);
         let with = |id, turn, plain| {
-            let body = stream(&vault.encrypt(id, turn, plain));
+            let body = stream("", &vault.encrypt(id, turn, plain));
             append(&pdf, &[((6, 0), body)], &vault.trailer())
         };
         let forged = with((6, 0), 1, FORGED);
@@ -101,10 +106,14 @@ fn changes(people: &People) -> Vec<Case> {
         // The same text, encrypted anew.
         cases.push(Case::new("P6", again, with((6, 0), 2, CONTENT), PASSED));
     }
+    let vault = Vault::new(Scheme::Aes128, b"");
+    let pdf = signed(people, &vault);
+    let again = append(&pdf, &[((8, 0), vault.metadata(8))], &vault.trailer());
+    cases.push(Case::new("P6", "open-metadata-again.pdf", again, PASSED));
     let vault = Vault::new(Scheme::Rc4, b"");
     let pdf = signed(people, &vault);
     // The same bytes in an object of another generation say something else.
-    let body = stream(&vault.encrypt((6, 0), 1, CONTENT));
+    let body = stream("", &vault.encrypt((6, 0), 1, CONTENT));
     let moved = append(&pdf, &[((6, 1), body)], &vault.trailer());
     let place = last(&moved, "6 1 obj");
     cases.push(Case::new(

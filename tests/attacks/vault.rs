@@ -194,6 +194,14 @@ impl Vault {
         hex(&self.encrypt((number, 0), 7, plain.as_bytes()))
     }
 
+    /// The metadata stream of object `number`, which some schemes leave open.
+    pub fn metadata(&self, number: u32) -> Vec<u8> {
+        let text = b"<x:xmpmeta xmlns:x='adobe:ns:meta/'/>";
+        let is_open = self.scheme == Scheme::Aes128;
+        let data = if is_open { text.to_vec() } else { self.encrypt((number, 0), 3, text) };
+        stream("/Type/Metadata/Subtype/XML", &data)
+    }
+
     /// What every trailer must say.
     pub fn trailer(&self) -> String {
         format!("/Root 1 0 R/Info 7 0 R/Encrypt 9 0 R/ID[{}{}]", hex(ID), hex(ID))
@@ -201,8 +209,8 @@ impl Vault {
 }
 
 /// The data of a stream in its object.
-pub fn stream(data: &[u8]) -> Vec<u8> {
-    let head = format!("<</Length {}>>\nstream\n", data.len());
+pub fn stream(dictionary: &str, data: &[u8]) -> Vec<u8> {
+    let head = format!("<<{dictionary}/Length {}>>\nstream\n", data.len());
     [head.as_bytes(), data, b"\nendstream"].concat()
 }
 

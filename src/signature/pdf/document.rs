@@ -217,7 +217,8 @@ impl<'a> Document<'a> {
         let (start, end) = self.stream_range(view, loaded)?;
         let bytes = self.file.bytes(start, end)?;
         let Some(encryption) = &self.encryption else { return Ok(bytes) };
-        let plain = loaded.id.and_then(|id| encryption.stream(id, &bytes));
+        let named = loaded.id.zip(loaded.dictionary());
+        let plain = named.and_then(|(id, dictionary)| encryption.stream(id, dictionary, &bytes));
         plain.map(Cow::Owned).ok_or(Fault::Undeciphered(loaded.place.0))
     }
 

@@ -17,6 +17,7 @@ pub(super) struct Encryption {
     key: Vec<u8>,
     strings: Cipher,
     streams: Cipher,
+    encrypts_metadata: bool,
     /// The object that holds the dictionary; its own strings are plain.
     number: Option<u32>,
 }
@@ -90,6 +91,8 @@ impl Encryption {
             Some(Object::String(text)) => Ok(&text.bytes[..]),
             _ => Err(Closed::Unreadable),
         };
+        let encrypts_metadata =
+            version < 4 || dictionary.get("EncryptMetadata") != Some(&Object::Boolean(false));
         let lock = Lock {
             revision,
             key_size: key_size(dictionary, version)?,
@@ -98,10 +101,10 @@ impl Encryption {
             user_key: if version == 5 { text("UE")? } else { &[] },
             permissions: integer("P")?,
             file_id,
-            encrypts_metadata: dictionary.get("EncryptMetadata") != Some(&Object::Boolean(false)),
+            encrypts_metadata,
         };
         let key = lock.open().ok_or(Closed::Password)?;
-        Ok(Self { key, strings, streams, number })
+        Ok(Self { key, strings, streams, encrypts_metadata, number })
     }
 
     /// Decrypts the strings of an object that stands openly in the file.
@@ -136,9 +139,32 @@ impl Encryption {
         Some(())
     }
 
-    /// The bytes of a stream, still packed.
-    pub fn stream(&self, id: Id, bytes: &[u8]) -> Option<Vec<u8>> {
-        self.streams.decrypt(&self.key, id, bytes)
+    /// The bytes of the stream with this dictionary, still packed.
+    pub fn stream(&self, id: Id, dictionary: &Dictionary, bytes: &[u8]) -> Option<Vec<u8>> {
+        self.cipher_of(dictionary)?.decrypt(&self.key, id, bytes)
+    }
+
+    /// `None` for a stream with a crypt filter of its own that is not judged.
+    fn cipher_of(&self, dictionary: &Dictionary) -> Option<Cipher> {
+        let is_plain = dictionary.is("Type", "XRef")
+            || dictionary.is("Type", "Metadata") && !self.encrypts_metadata;
+        let first = |key| match dictionary.get(key) {
+            Some(Object::Array(items)) => items.first(),
+            value => value,
+        };
+        let has_own = matches!(first("Filter"), Some(Object::Name(name)) if name == b"Crypt");
+        if is_plain || !has_own {
+            return Some(if is_plain { Cipher::Identity } else { self.streams });
+        }
+        // ISO 32000-1 table 14: without a name it is the identity.
+        match first("DecodeParms") {
+            None | Some(Object::Null) => Some(Cipher::Identity),
+            Some(Object::Dictionary(own)) => match own.name("Name") {
+                None | Some(b"Identity") => Some(Cipher::Identity),
+                _ => None,
+            },
+            _ => None,
+        }
     }
 }
 
