@@ -21,10 +21,12 @@ fn day(days: i64) -> Time {
     time(NOW + days * DAY)
 }
 
-/// A signer whose certificate ran out five days ago, and who was not revoked while it was valid.
+/// A signer and the authority that stamped the signature, whose certificates both ran out a few days
+/// ago; neither was revoked. Archive time-stamps come from another authority.
 struct Archivist {
     root: Authority,
     signer: Authority,
+    old_tsa: Authority,
     tsa: Authority,
 }
 
@@ -32,8 +34,12 @@ impl Archivist {
     fn new() -> Self {
         let root = Authority::root("Root");
         let signer = root.issue("Signer", |params| valid(params, -300, -5));
+        let old_tsa = root.issue("Old TSA", |params| {
+            timestamping(params, true);
+            valid(params, -300, -6);
+        });
         let tsa = root.issue("TSA", |params| timestamping(params, true));
-        Self { root, signer, tsa }
+        Self { root, signer, old_tsa, tsa }
     }
 
     fn signature(&self) -> Vec<u8> {
@@ -43,8 +49,8 @@ impl Archivist {
     /// A signature-time-stamp, and the list that was current then.
     fn attributes(&self, cms: &[u8]) -> Vec<Attribute> {
         let value = Sha256::of(&SignedData::parse(cms).unwrap().signers[0].value);
-        let token = sign::timestamp(value, &[], &self.tsa.identity(), day(-19)).unwrap();
-        let list = self.root.crl_for(NOW - 18 * DAY, NOW - 17 * DAY, &[]);
+        let token = sign::timestamp(value, &[], &self.old_tsa.identity(), day(-19)).unwrap();
+        let list = self.root.crl_for(NOW - 18 * DAY, NOW - 8 * DAY, &[]);
         let lists = encode(tag::CONTEXT_0, &[&encode(tag::SEQUENCE, &[&list])]);
         let values = encode(tag::SEQUENCE, &[&lists]);
         vec![(oid::TIMESTAMP_TOKEN, token), (oid::REVOCATION_VALUES, values)]
@@ -119,7 +125,7 @@ fn an_archive_time_stamp_carries_a_signature_beyond_its_certificate() {
     let own = archivist.signature();
     let mut attributes = archivist.attributes(&own);
     let bare = archivist.judge(&with_unsigned(&own, &attributes));
-    assert!(bare.passed().is_none(), "nothing proves how old its list is");
+    assert!(bare.passed().is_none(), "nothing proves how old its time-stamp is");
     attributes.push(archivist.stamp(&own, CONTENT, &index(&own, &attributes), day(-10)));
     let archived = archivist.judge(&with_unsigned(&own, &attributes));
     assert!(archived.passed().is_some(), "{archived:#?}");
@@ -183,13 +189,15 @@ fn an_archive_time_stamp_that_does_not_hold_proves_nothing() {
         ("two indexes", doubled, "ARCHIVE_INDEX_UNREADABLE"),
         ("short index", named(&[vec![], vec![]]), "ARCHIVE_INDEX_UNREADABLE"),
         ("SHA-1", stamp(&index_of(SHA_1, &[vec![], vec![], old])), "SHA1"),
-        // It holds, but does not speak of the list that matters.
         ("nothing covered", named(&[vec![], vec![], vec![]]), ""),
     ] {
         let mut attributes = attributes.clone();
         attributes.push(stamp);
         let signature = archivist.judge(&with_unsigned(&own, &attributes));
-        assert!(signature.passed().is_none(), "{name}");
+        // One that holds and covers nothing else proves how old the signature itself is.
+        let proven = expected.is_empty().then_some(day(-10));
+        assert_eq!(signature.best_time, proven, "{name}");
+        assert!(signature.passed().is_none() || proven.is_some(), "{name}");
         let found = signature.timestamps.iter().filter(|s| s.kind == TimestampKind::Archive);
         let codes: Vec<_> =
             found.flat_map(|stamp| stamp.verdict.reasons()).map(|reason| reason.code).collect();
