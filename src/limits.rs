@@ -176,6 +176,10 @@ pub const ATTRIBUTES_MAX: usize = 64;
 pub const RSA_BITS_MIN: usize = 2_048;
 /// RSA keys above this are not verified (ring's bound; time grows with the square).
 pub const RSA_BITS_MAX: usize = 8_192;
+/// RSA keys below this are not read (ring's bound); those up to [`RSA_BITS_MIN`] fit, but are weak.
+pub const RSA_BITS_READABLE_MIN: usize = 1_024;
+/// Bits of an RSA public exponent (ring's bound); real ones have 2 or 17.
+pub const RSA_EXPONENT_BITS_MAX: usize = 33;
 /// Remembered checks between certificates; an entry costs about 100 bytes.
 pub const TRUST_LINKS_MAX: usize = 65_536;
 /// How far a claimed signing time may lie in the future: local time written as UTC (UTC+7).

@@ -7,8 +7,16 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot make its files has failed")]
 
+#[path = "attacks/archive.rs"]
+mod archive;
+#[path = "attacks/curves.rs"]
+mod curves;
 #[path = "attacks/der.rs"]
 mod der;
+#[path = "attacks/encrypted.rs"]
+mod encrypted;
+#[path = "attacks/formats.rs"]
+mod formats;
 #[path = "attacks/keys.rs"]
 mod keys;
 #[path = "attacks/message.rs"]
@@ -17,10 +25,14 @@ mod message;
 mod paper;
 #[path = "attacks/people.rs"]
 mod people;
+#[path = "attacks/pss.rs"]
+mod pss;
 #[path = "attacks/revisions.rs"]
 mod revisions;
 #[path = "attacks/structure.rs"]
 mod structure;
+#[path = "attacks/vault.rs"]
+mod vault;
 
 use std::time::{Duration, Instant};
 
@@ -129,6 +141,11 @@ fn every_attack_is_named_and_every_control_passes() {
     cases.extend(revisions::cases(&people));
     cases.extend(message::cases(&people));
     cases.extend(keys::cases(&people));
+    cases.extend(encrypted::cases(&people));
+    cases.extend(formats::cases(&people));
+    cases.extend(archive::cases(&people));
+    cases.extend(pss::cases(&people));
+    cases.extend(curves::cases(&people));
     let mut wrong = Vec::new();
     for case in &cases {
         let begin = Instant::now();

@@ -2,6 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot read its files has failed")]
 
+#[path = "signature_corpora/cades.rs"]
+mod cades;
+
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 

@@ -20,6 +20,7 @@ pub(super) mod tag {
     pub const INTEGER: u8 = 0x02;
     pub const BIT_STRING: u8 = 0x03;
     pub const OCTET_STRING: u8 = 0x04;
+    pub const NULL: u8 = 0x05;
     pub const OBJECT_IDENTIFIER: u8 = 0x06;
     pub const ENUMERATED: u8 = 0x0a;
     pub const UTC_TIME: u8 = 0x17;
@@ -28,6 +29,8 @@ pub(super) mod tag {
     pub const SET: u8 = 0x31;
     pub const CONTEXT_0: u8 = 0xa0;
     pub const CONTEXT_1: u8 = 0xa1;
+    pub const CONTEXT_2: u8 = 0xa2;
+    pub const CONTEXT_3: u8 = 0xa3;
     /// The bit that says that the content is made of values.
     pub const CONSTRUCTED: u8 = 0x20;
 }

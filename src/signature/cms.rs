@@ -23,6 +23,15 @@ pub(super) mod oid {
     pub const TIMESTAMP_TOKEN: &[u8] = &smime(14);
     /// The time-stamp over the content that was there before the signature (RFC 5126 §5.11.4).
     pub const CONTENT_TIMESTAMP: &[u8] = &smime(20);
+    /// The archive time-stamp of RFC 3126, and the one of RFC 5126 §6.4.1.
+    pub const ARCHIVE_TIMESTAMP_V1: &[u8] = &smime(27);
+    pub const ARCHIVE_TIMESTAMP_V2: &[u8] = &smime(48);
+    /// id-aa-ets-archiveTimestampV3 (EN 319 122-1 §5.5.3).
+    pub const ARCHIVE_TIMESTAMP_V3: &[u8] = &[0x04, 0x00, 0x8d, 0x45, 0x02, 0x04];
+    /// id-aa-ATSHashIndex and its later versions (EN 319 122-1 §5.5.2 and annex D).
+    pub const ATS_HASH_INDEX: &[u8] = &[0x04, 0x00, 0x8d, 0x45, 0x02, 0x05];
+    pub const ATS_HASH_INDEX_V2: &[u8] = &[0x04, 0x00, 0x81, 0x95, 0x32, 0x01, 0x04];
+    pub const ATS_HASH_INDEX_V3: &[u8] = &[0x04, 0x00, 0x81, 0x95, 0x32, 0x01, 0x05];
     pub const REVOCATION_VALUES: &[u8] = &smime(24);
     pub const CERTIFICATE_VALUES: &[u8] = &smime(23);
     /// adbe-revocationInfoArchival (ISO 32000-1 §12.8.3.3.2).
@@ -41,8 +50,12 @@ pub(super) struct SignedData<'a> {
     pub content_type: &'a [u8],
     /// The content, if it stands inside.
     pub content: Option<Cow<'a, [u8]>>,
+    /// EncapsulatedContentInfo, CertificateSet and RevocationInfoChoices as they stand; empty if absent.
+    pub raw: [&'a [u8]; 3],
     /// X.509 certificates, DER.
     pub certificates: Vec<&'a [u8]>,
+    /// CertificateChoices of every kind, as they stand.
+    pub all_certificates: Vec<&'a [u8]>,
     /// RevocationInfoChoices: CRLs and other kinds, as they stand.
     pub revocations: Vec<Value<'a>>,
     pub signers: Vec<SignerInfo<'a>>,
@@ -60,8 +73,27 @@ pub(super) struct SignerInfo<'a> {
     /// The AlgorithmIdentifier as it stands.
     pub algorithm_raw: &'a [u8],
     pub value: Cow<'a, [u8]>,
-    /// Kind and content of the set of values, which need not be ASN.1.
-    pub unsigned_attributes: Vec<(&'a [u8], &'a [u8])>,
+    pub unsigned_attributes: Vec<UnsignedAttribute<'a>>,
+    /// All fields before the unsigned attributes, as they stand.
+    pub stamped: &'a [u8],
+}
+
+/// An attribute that nothing protects.
+#[derive(Debug)]
+pub(super) struct UnsignedAttribute<'a> {
+    pub kind: &'a [u8],
+    /// The attribute as it stands.
+    pub raw: &'a [u8],
+    /// Content of the set of values, which need not be ASN.1.
+    content: &'a [u8],
+}
+
+impl<'a> UnsignedAttribute<'a> {
+    /// The readable values.
+    pub fn values(&self) -> impl Iterator<Item = Value<'a>> + use<'a> {
+        let mut reader = Reader::new(self.content);
+        std::iter::from_fn(move || reader.read().ok())
+    }
 }
 
 /// How the signer's certificate is named.
@@ -94,7 +126,11 @@ impl<'a> SignedData<'a> {
             info_fields.expect(tag::CONTEXT_0)?.children().expect(tag::SEQUENCE)?.children();
         fields.expect(tag::INTEGER)?;
         fields.expect(tag::SET)?;
-        let mut encapsulated = fields.expect(tag::SEQUENCE)?.children();
+        let mut raw: [&[u8]; 3] = [&[]; 3];
+        let [raw_content, raw_certificates, raw_revocations] = &mut raw;
+        let encapsulated = fields.expect(tag::SEQUENCE)?;
+        *raw_content = encapsulated.raw;
+        let mut encapsulated = encapsulated.children();
         let content_type = encapsulated.expect(tag::OBJECT_IDENTIFIER)?.content;
         let content = match encapsulated.optional(tag::CONTEXT_0)? {
             // PKCS#7 of the old kind puts any value here; a string is what everyone signs.
@@ -106,7 +142,9 @@ impl<'a> SignedData<'a> {
             quirks.push("the CMS structure is BER, not DER".to_owned());
         }
         let mut certificates = Vec::new();
+        let mut all_certificates = Vec::new();
         if let Some(set) = fields.optional(tag::CONTEXT_0)? {
+            *raw_certificates = set.raw;
             let mut set = set.children();
             while !set.is_empty() {
                 let certificate = set.read()?;
@@ -114,10 +152,14 @@ impl<'a> SignedData<'a> {
                 if certificate.tag == tag::SEQUENCE && certificates.len() < CERTIFICATES_MAX {
                     certificates.push(certificate.raw);
                 }
+                if all_certificates.len() < 4 * CERTIFICATES_MAX {
+                    all_certificates.push(certificate.raw);
+                }
             }
         }
         let mut revocations = Vec::new();
         if let Some(set) = fields.optional(tag::CONTEXT_1)? {
+            *raw_revocations = set.raw;
             let mut set = set.children();
             while let Ok(value) = set.read() {
                 if revocations.len() < EMBEDDED_REVOCATIONS_MAX {
@@ -133,19 +175,25 @@ impl<'a> SignedData<'a> {
             }
             signers.push(SignerInfo::parse(set.expect(tag::SEQUENCE)?)?);
         }
-        Ok(Self { content_type, content, certificates, revocations, signers, quirks, rest })
+        Ok(Self {
+            content_type,
+            content,
+            raw,
+            certificates,
+            all_certificates,
+            revocations,
+            signers,
+            quirks,
+            rest,
+        })
     }
 }
 
 impl<'a> SignerInfo<'a> {
     /// The readable values of the unsigned attributes of this kind.
     pub fn unsigned(&self, kind: &[u8]) -> Vec<Value<'a>> {
-        let sets = self.unsigned_attributes.iter().filter(|(known, _)| *known == kind);
-        sets.flat_map(|(_, values)| {
-            let mut reader = Reader::new(values);
-            std::iter::from_fn(move || reader.read().ok())
-        })
-        .collect()
+        let attributes = self.unsigned_attributes.iter().filter(|known| known.kind == kind);
+        attributes.flat_map(UnsignedAttribute::values).collect()
     }
 
     fn parse(sequence: Value<'a>) -> Result<Self, Malformed> {
@@ -172,6 +220,8 @@ impl<'a> SignerInfo<'a> {
         };
         let algorithm_raw = fields.expect(tag::SEQUENCE)?.raw;
         let value = fields.octets(tag::OCTET_STRING)?;
+        let stamped_size = sequence.content.len() - fields.rest().len();
+        let stamped = sequence.content.get(..stamped_size).ok_or(Malformed)?;
         let unsigned_attributes = match fields.optional(tag::CONTEXT_1)? {
             Some(set) => unsigned(set),
             None => Vec::new(),
@@ -183,20 +233,22 @@ impl<'a> SignerInfo<'a> {
             algorithm_raw,
             value,
             unsigned_attributes,
+            stamped,
         })
     }
 }
 
 /// The unsigned attributes. Real files have ones whose value is no ASN.1; nothing in them is
 /// trusted, so nothing in them can fail.
-fn unsigned<'a>(set: Value<'a>) -> Vec<(&'a [u8], &'a [u8])> {
+fn unsigned(set: Value<'_>) -> Vec<UnsignedAttribute<'_>> {
     let mut attributes = Vec::new();
     let mut reader = set.children();
     while let Ok(attribute) = reader.read() {
         let mut parts = attribute.children();
         if let Ok(kind) = parts.expect(tag::OBJECT_IDENTIFIER) {
-            let values = parts.expect(tag::SET).map_or(&[][..], |set| set.content);
-            attributes.push((kind.content, values));
+            let content = parts.expect(tag::SET).map_or(&[][..], |set| set.content);
+            let (kind, raw) = (kind.content, attribute.raw);
+            attributes.push(UnsignedAttribute { kind, raw, content });
         }
         if attributes.len() >= ATTRIBUTES_MAX {
             break;

@@ -8,6 +8,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::algorithm::Outcome;
+use super::archive::Archive;
 use super::asn1::{Malformed, Value, tag};
 use super::certificate::Certificate;
 use super::cms::{SignedData, SignerInfo, oid};
@@ -80,6 +81,39 @@ pub(super) struct Material {
     spent: Rc<Cell<usize>>,
 }
 
+/// Where what stands in a CMS ends, for the question whether a time-stamp covers it.
+#[derive(Clone, Copy)]
+pub(super) enum Extent<'a> {
+    /// All of it ends with the CMS in the file, if that is where time-stamps are.
+    File(Option<u64>),
+    /// Archive time-stamps in the CMS itself say what they cover.
+    Archived(&'a Archive<'a>),
+}
+
+impl Extent<'_> {
+    fn of_revocation(&self, info: &SignerInfo<'_>, raw: &[u8]) -> Option<u64> {
+        match self {
+            Self::File(end) => *end,
+            Self::Archived(archive) => Some(archive.end_of_revocation(info, raw)),
+        }
+    }
+
+    fn of_attribute(&self, info: &SignerInfo<'_>, kind: &[u8], value: &[u8]) -> Option<u64> {
+        match self {
+            Self::File(end) => *end,
+            Self::Archived(archive) => Some(archive.end_of_attribute(info, kind, value)),
+        }
+    }
+
+    /// Signed attributes are covered by whatever covers the signature.
+    fn of_signed(&self) -> Option<u64> {
+        match self {
+            Self::File(end) => *end,
+            Self::Archived(archive) => Some(archive.place().end),
+        }
+    }
+}
+
 /// id-ri-ocsp-response (RFC 5940 §2.1).
 const OTHER_OCSP: &[u8] = &[0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x10, 0x02];
 
@@ -107,16 +141,17 @@ impl Material {
         }
     }
 
-    /// This and what stands in a CMS that ends at `end` of the file.
+    /// This and what stands in a CMS.
     pub fn with_cms(
         &self,
         trust: &Trust,
         data: &SignedData<'_>,
         info: &SignerInfo<'_>,
-        end: Option<u64>,
+        extent: Extent<'_>,
     ) -> Self {
         let mut material = self.clone();
         for value in &data.revocations {
+            let end = extent.of_revocation(info, value.raw);
             match value.tag {
                 tag::SEQUENCE => material.add(Packing::List, value.raw, end),
                 tag::CONTEXT_1 => {
@@ -133,11 +168,12 @@ impl Material {
         }
         // What cannot be read is no candidate; nothing here can fail a signature.
         for values in info.unsigned(oid::REVOCATION_VALUES) {
+            let end = extent.of_attribute(info, oid::REVOCATION_VALUES, values.raw);
             let _ = material.add_values(values, Packing::BasicResponse, end);
         }
         if let Some(attributes) = &info.signed_attributes {
             for values in attributes.all(oid::REVOCATION_ARCHIVAL) {
-                let _ = material.add_values(values, Packing::Response, end);
+                let _ = material.add_values(values, Packing::Response, extent.of_signed());
             }
         }
         for list in info.unsigned(oid::CERTIFICATE_VALUES) {

@@ -28,7 +28,9 @@ pub fn judge(content: &dyn Source, trust: &Trust, now: Time) -> Report {
         let findings = unreadable("The content could not be read.");
         return broken(Kind::Other, Format::CmsAttached, findings);
     }
-    if head.windows(5).any(|window| window == b"%PDF-") {
+    // A message around a PDF has the header of a PDF near its begin, too.
+    let holds_pdf = head.windows(5).any(|window| window == b"%PDF-");
+    if holds_pdf && !starts_like_cms(&head) {
         return pdf::judge(content, trust, now);
     }
     let is_pem = head.starts_with(b"-----BEGIN");
@@ -45,7 +47,11 @@ pub fn judge(content: &dyn Source, trust: &Trust, now: Time) -> Report {
         };
     };
     let Some(bytes) = unarmoured(&bytes) else { return Report::unsigned(Kind::Other) };
-    judge_cms(&bytes, None, trust, now)
+    let mut report = judge_cms(&bytes, None, trust, now);
+    if holds_pdf {
+        report.quirks.push("the signed message holds a PDF, which may show more".to_owned());
+    }
+    report
 }
 
 /// Judges a detached CMS (DER, BER or PEM) over `content`.

@@ -5,7 +5,10 @@
 //! TOTAL-PASSED is a proof that only this room can make; whatever is not judged is INDETERMINATE.
 
 mod algorithm;
+mod algorithm_name;
+mod archive;
 mod asn1;
+mod bare_rsa;
 mod certificate;
 mod cms;
 mod content;
@@ -14,6 +17,7 @@ mod crl;
 mod crl_scenarios;
 mod distribution;
 mod dsa_key;
+mod ecdsa_value;
 mod evidence;
 mod extension;
 mod general_name;
@@ -31,6 +35,7 @@ mod policy_tree;
 mod purpose;
 mod report;
 mod revocation;
+mod rsa_value;
 mod signer;
 mod stamps;
 #[cfg(test)]
@@ -39,6 +44,10 @@ mod timestamp;
 mod trust;
 mod validate;
 mod validation;
+mod value;
+mod weak_key;
+#[cfg(test)]
+mod wycheproof_tests;
 
 pub use legal::{DocumentForm, LegalJudgement, LegalValue, Role, Rule, legal_value};
 pub use message::{judge, judge_detached};

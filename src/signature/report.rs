@@ -286,6 +286,10 @@ pub enum Format {
     PdfCades,
     /// PDF document time-stamp, `/SubFilter /ETSI.RFC3161`.
     PdfTimestamp,
+    /// PDF signature with `/SubFilter /adbe.pkcs7.sha1`: CMS around a SHA-1 digest of the document.
+    PdfSha1,
+    /// PDF signature with `/SubFilter /adbe.x509.rsa_sha1`: an RSA value and certificates beside it.
+    PdfRsaSha1,
     /// PDF signature with another or no `/SubFilter`.
     PdfOther,
     /// CMS beside its content.
@@ -300,6 +304,8 @@ impl fmt::Display for Format {
             Self::PdfCms => "adbe.pkcs7.detached",
             Self::PdfCades => "ETSI.CAdES.detached",
             Self::PdfTimestamp => "ETSI.RFC3161",
+            Self::PdfSha1 => "adbe.pkcs7.sha1",
+            Self::PdfRsaSha1 => "adbe.x509.rsa_sha1",
             Self::PdfOther => "pdf",
             Self::CmsDetached => "cms-detached",
             Self::CmsAttached => "cms-attached",
@@ -361,6 +367,8 @@ pub enum TimestampKind {
     Signature,
     /// Everything in the file before it (PDF document time-stamp).
     Document,
+    /// The signature with everything that is kept for later (CAdES archive-time-stamp).
+    Archive,
 }
 
 impl fmt::Display for TimestampKind {
@@ -369,6 +377,7 @@ impl fmt::Display for TimestampKind {
             Self::Content => "content",
             Self::Signature => "signature",
             Self::Document => "document",
+            Self::Archive => "archive",
         })
     }
 }

@@ -4,22 +4,32 @@ use std::sync::Arc;
 
 use ring::digest;
 
-use super::algorithm::{Algorithm, Hash, Key, Outcome, verify};
+use super::algorithm::{Algorithm, Hash, Key, Outcome};
+use super::archive::{Archive, Archived};
 use super::asn1::{self, Malformed, Reader, Value, tag};
 use super::certificate::Certificate;
 use super::cms::{self, Attributes, SignedData, SignerIdentifier, SignerInfo, oid};
 use super::content::Content;
+use super::evidence::Extent;
 use super::past::{self, Made, Occasion};
 use super::path::{self, Path, Purpose};
 use super::report::{Findings, Signer, SubIndication as Sub, Timestamp, Verdict};
-use super::stamps;
+use super::stamps::{self, Inside};
 use super::trust::Trust;
+use super::value::{self, Fit, Forms};
 use crate::clock::Time;
 use crate::limits::{CLAIMED_TIME_AHEAD_MAX, CLOCK_SKEW_MAX, LOCAL_TIME_SLACK};
 
 /// Proof that the signature value fits the content and the key.
 #[derive(Debug)]
 pub(super) struct ValueHolds(());
+
+impl ValueHolds {
+    /// Only a value that fits and is not weak makes one.
+    pub fn of(outcome: &Outcome) -> Option<Self> {
+        matches!(outcome, Outcome::Valid { weakness: None }).then_some(Self(()))
+    }
+}
 
 /// Which rules apply beyond CMS itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -111,11 +121,24 @@ pub(super) fn judge(
     if let Some(message) = message {
         check_value(info, &signer, &message, &mut judged);
     }
-    let end = context.place.map(|place| place.end);
+    // A signature inside of a PDF is archived by time-stamps over the file.
+    let archive = Archive::of(info).filter(|_| context.place.is_none());
+    let extent = match &archive {
+        Some(archive) => Extent::Archived(archive),
+        None => Extent::File(context.place.map(|place| place.end)),
+    };
     let occasion = context.occasion;
-    let material = occasion.material.with_cms(occasion.trust, context.data, info, end);
-    let occasion = Occasion { material: &material, ..occasion };
-    let made = made(context, occasion, info, content, &mut judged);
+    let material = occasion.material.with_cms(occasion.trust, context.data, info, extent);
+    let mut occasion = Occasion { material: &material, ..occasion };
+    let mut archived = Archived::default();
+    if let Some(archive) = &archive {
+        archived = archive.judge(occasion, context.data, info, content);
+        occasion.proofs = &archived.proofs;
+    }
+    let made = made(context, occasion, info, content, (archive.as_ref(), &mut judged));
+    judged.findings.append(archived.findings);
+    judged.quirks.append(&mut archived.quirks);
+    judged.timestamps.append(&mut archived.timestamps);
     check_claims(context, info, &mut judged);
     judged.signer = Some(signer.to_signer());
     let purpose = match context.profile {
@@ -135,14 +158,23 @@ fn made(
     occasion: Occasion<'_>,
     info: &SignerInfo<'_>,
     content: &mut Content<'_>,
-    judged: &mut Judged,
+    (archive, judged): (Option<&Archive<'_>>, &mut Judged),
 ) -> Made {
-    let by = context.place.and_then(|place| occasion.proofs.of(place.end));
+    let place = archive.map(Archive::place).or(context.place);
+    let by = place.and_then(|place| occasion.proofs.of(place.end));
     if context.profile == Profile::Timestamp {
         return Made { by: by.map(|existed| existed.at()), after: None };
     }
-    let after = context.place.and_then(|place| occasion.proofs.inside(place.covered));
-    let made = stamps::judge(occasion, info, context.place, content, judged, (after, by));
+    let after = place.and_then(|place| occasion.proofs.inside(place.covered));
+    let place_of = |value: &Value<'_>| match archive {
+        Some(archive) => {
+            let end = archive.end_of_attribute(info, oid::TIMESTAMP_TOKEN, value.raw);
+            Some(Place { covered: 0, end })
+        }
+        None => context.place,
+    };
+    let inside = Inside { info, place, place_of: &place_of };
+    let made = stamps::judge(occasion, inside, content, judged, (after, by));
     judged.best_time = made.by;
     made
 }
@@ -301,38 +333,34 @@ fn check_value(
     if matches!(signer.key, Key::Rsa { repaired: true, .. }) {
         judged.quirks.push("the RSA modulus is written as a negative number".to_owned());
     }
-    let attempt = |bytes: &[u8]| verify(&signer.key, &algorithm, Some(&hash), bytes, &info.value);
-    let outcome = match message {
-        Message::Content(bytes) => attempt(bytes),
-        Message::Attributes { stored, sorted } => match (attempt(stored), sorted) {
-            (Outcome::Invalid, Some(sorted)) => {
-                judged.quirks.push("the signed attributes are not in DER order".to_owned());
-                attempt(sorted)
-            }
-            (outcome, _) => outcome,
-        },
+    let forms = match message {
+        Message::Content(bytes) => Forms { stored: bytes, sorted: None },
+        Message::Attributes { stored, sorted } => Forms { stored, sorted: sorted.as_deref() },
     };
+    let Fit { outcome, names_digest_algorithm, quirks } =
+        value::judge(&signer.key, &algorithm, &hash, &forms, &info.value);
+    judged.quirks.extend(quirks);
     let names_differ = algorithm.hash().is_some_and(|named| *named != hash);
-    let outcome = match (outcome, &algorithm, message) {
-        (Outcome::Invalid, Algorithm::RsaPkcs1(_), Message::Attributes { stored, .. })
-            if names_differ =>
-        {
-            // C4: some signers hash with the digest algorithm and name another one beside it.
-            let other = Algorithm::RsaPkcs1(Some(hash.clone()));
-            verify(&signer.key, &other, None, stored, &info.value)
-        }
-        (outcome, _, _) => outcome,
-    };
     let findings = &mut judged.findings;
-    if names_differ {
+    if names_differ && !names_digest_algorithm {
         findings.doubt(
             Sub::SigConstraintsFailure,
             "HASH_NAMES_DIFFER",
             "The signature names two different hash algorithms.",
         );
     }
+    // RFC 8419 §2.3 leaves no choice beside signed attributes.
+    let is_attributes = matches!(message, Message::Attributes { .. });
+    if algorithm == Algorithm::Ed25519 && is_attributes && hash != Hash::Sha512 {
+        findings.doubt(
+            Sub::SigConstraintsFailure,
+            "DIGEST_OF_ED25519",
+            format!("Ed25519 asks for SHA-512, but the content is hashed with {}.", hash.name()),
+        );
+    }
+    judged.value = ValueHolds::of(&outcome);
     match outcome {
-        Outcome::Valid { weakness: None } => judged.value = Some(ValueHolds(())),
+        Outcome::Valid { weakness: None } => {}
         Outcome::Valid { weakness: Some(weakness) } => findings.doubt(
             Sub::CryptoConstraintsFailure,
             "SIGNATURE_ALGORITHM",
@@ -439,7 +467,7 @@ fn check_claims(context: &Context<'_>, info: &SignerInfo<'_>, judged: &mut Judge
         let now = context.occasion.now;
         judged.quirks.extend(claimed_time_quirk(now, judged.best_time, claimed));
     }
-    if info.unsigned_attributes.iter().any(|(kind, _)| *kind == oid::COUNTER_SIGNATURE) {
+    if info.unsigned_attributes.iter().any(|attribute| attribute.kind == oid::COUNTER_SIGNATURE) {
         judged.quirks.push("a counter signature is present and was not judged".to_owned());
     }
 }

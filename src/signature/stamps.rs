@@ -3,7 +3,7 @@
 //! A time-stamp that does not hold is left out and reported; those that hold must not contradict
 //! each other (C5).
 
-use super::asn1::tag;
+use super::asn1::{Value, tag};
 use super::cms::{SignerInfo, oid};
 use super::content::Content;
 use super::past::{Made, Occasion};
@@ -12,12 +12,21 @@ use super::signer::{Judged, Place};
 use super::timestamp::{self, Existed, Stamp, Token};
 use crate::limits::TIMESTAMPS_MAX;
 
+/// A signer and where its time-stamps stand.
+#[derive(Clone, Copy)]
+pub(super) struct Inside<'a> {
+    pub info: &'a SignerInfo<'a>,
+    /// Of what is signed.
+    pub place: Option<Place>,
+    /// Of a time-stamp on the signature value.
+    pub place_of: &'a dyn Fn(&Value<'_>) -> Option<Place>,
+}
+
 /// Judges the time-stamps in the attributes of a signer. `around` is what time-stamps over the file
 /// prove: the signature is not older than the first and not younger than the second.
 pub(super) fn judge(
     occasion: Occasion<'_>,
-    info: &SignerInfo<'_>,
-    place: Option<Place>,
+    Inside { info, place, place_of }: Inside<'_>,
     content: &mut Content<'_>,
     judged: &mut Judged,
     around: (Option<Existed>, Option<Existed>),
@@ -38,6 +47,7 @@ pub(super) fn judge(
     for (kind, value) in tokens.into_iter().take(TIMESTAMPS_MAX) {
         // Some signers pack the token once more.
         let is_packed = value.tag == tag::OCTET_STRING;
+        let place = if kind == TimestampKind::Content { place } else { place_of(&value) };
         let token = Token { kind, bytes: if is_packed { value.content } else { value.raw }, place };
         let mut stamp = match kind {
             TimestampKind::Content => timestamp::judge(occasion, token, content),

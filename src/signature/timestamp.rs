@@ -68,6 +68,13 @@ pub(super) struct Token<'a> {
     pub place: Option<Place>,
 }
 
+/// The hash and the time that a token states, unverified.
+pub(super) fn imprint_of(token: &[u8]) -> Option<(Hash, Time)> {
+    let data = SignedData::parse(token).ok()?;
+    let info = Info::read(data.content.as_deref()?).ok()?;
+    Some((info.hash, info.time))
+}
+
 /// Judges a token over `content`.
 pub(super) fn judge(occasion: Occasion<'_>, token: Token<'_>, content: &mut Content<'_>) -> Stamp {
     let mut findings = Findings::default();

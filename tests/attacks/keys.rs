@@ -14,13 +14,13 @@ use crate::{Case, Expected, PASSED, doubted, failed};
 const CONTENT: &[u8] = b"Cong van";
 
 /// A signer whose certificate holds an RSA key of our choice.
-struct Rsa {
+pub struct Rsa {
     key: rsa::RsaPrivateKey,
-    identity: Identity,
+    pub identity: Identity,
 }
 
 impl Rsa {
-    fn new(people: &People, bits: usize, exponent: u8) -> Self {
+    pub fn new(people: &People, bits: usize, exponent: u8) -> Self {
         let random = &mut rand_core::OsRng;
         let exponent = BigUint::from(exponent);
         let key = rsa::RsaPrivateKey::new_with_exp(random, bits, &exponent).unwrap();
@@ -28,8 +28,19 @@ impl Rsa {
         Self { key, identity }
     }
 
+    /// The same key with another certificate.
+    pub fn with_certificate(&self, certificate: Vec<u8>) -> Self {
+        let key_pkcs8 = Zeroizing::new(self.identity.key_pkcs8.to_vec());
+        let identity = Identity { chain_der: vec![certificate], key_pkcs8 };
+        Self { key: self.key.clone(), identity }
+    }
+
+    pub fn modulus(&self) -> Vec<u8> {
+        self.key.n().to_bytes_be()
+    }
+
     /// The power of an encoded message: any padding, right or wrong.
-    fn raise(&self, encoded: &[u8]) -> Vec<u8> {
+    pub fn raise(&self, encoded: &[u8]) -> Vec<u8> {
         let number = BigUint::from_bytes_be(encoded).modpow(self.key.d(), self.key.n());
         padded(&number, encoded.len())
     }
@@ -62,7 +73,7 @@ fn digest_info(message: &[u8], with_null: bool) -> Vec<u8> {
 }
 
 /// `00 01 FF … 00` and what follows, in `size` bytes.
-fn encoded(kind: u8, filling: usize, info: &[u8], size: usize) -> Vec<u8> {
+pub fn encoded(kind: u8, filling: usize, info: &[u8], size: usize) -> Vec<u8> {
     let mut out = vec![0, kind];
     out.extend(vec![0xff; filling]);
     out.push(0);
@@ -118,9 +129,23 @@ fn forged_paddings(people: &People) -> Vec<Case> {
         case("cube-root-with-garbage.p7s", &root, failed()),
         case("short-padding-then-garbage.p7s", &with(1, 8, true), failed()),
         case("padding-of-encryption.p7s", &with(2, full(usual), true), failed()),
-        case("no-null.p7s", &with(1, full(short), false), failed()),
+        case("no-null.p7s", &with(1, full(short), false), Expected::Passed("without the NULL")),
+        // The tolerance opens nothing: the rest of the block must be as it was.
+        case("no-null-short-padding.p7s", &with(1, 8, false), failed()),
+        case("no-null-padding-of-encryption.p7s", &with(2, full(short), false), failed()),
+        case("no-null-garbage-behind.p7s", &with(1, full(usual), false), failed()),
+        case("other-null.p7s", &other_parameters(people, &cubes, SIZE), failed()),
         case("long-lengths.p7s", &long_lengths(people, &cubes, SIZE), failed()),
     ]
+}
+
+/// DigestInfo whose hash has parameters of four bytes, where a forger would put garbage.
+fn other_parameters(people: &People, key: &Rsa, size: usize) -> Message {
+    message(people, &key.identity, |signed| {
+        let algorithm = sequence(vec![sha2(1), octets(b"junk")]);
+        let info = sequence(vec![algorithm, octets(&Sha256::of(signed).0)]).encode();
+        key.raise(&encoded(1, size - 3 - info.len(), &info, size))
+    })
 }
 
 /// DigestInfo with lengths in a long form (BERserk).
@@ -172,15 +197,46 @@ fn weak(people: &People) -> Vec<Case> {
     let failed = || failed("SIGNATURE_VALUE", None);
     vec![
         case("rsa-1024.p7s", &small, doubted("SIGNATURE_ALGORITHM", None)),
-        case("exponent-one.p7s", &one, failed()),
+        case("exponent-one.p7s", &one, doubted("ALGORITHM_NOT_JUDGED", None)),
+        case("roca.p7s", &roca(people), doubted("SIGNATURE_ALGORITHM", None)),
         case("md5.p7s", &md5, doubted("DIGEST_NOT_JUDGED", None)),
         case("sha-1.p7s", &sha1, doubted("SHA1", None)),
         case("ecdsa-zeros.p7s", &point(&[0], &[0]), failed()),
         case("ecdsa-r-zero.p7s", &point(&[0], &[1]), failed()),
         case("ecdsa-one.p7s", &point(&[1], &[1]), failed()),
         case("explicit-curve.p7s", &explicit_curve(people), doubted("ALGORITHM_NOT_JUDGED", None)),
-        case("pss-with-short-salt.p7s", &short_salt(people), doubted("ALGORITHM_NOT_JUDGED", None)),
     ]
+}
+
+/// A modulus with the fingerprint of CVE-2017-15361; its factors need not be primes to sign once.
+fn roca(people: &People) -> Message {
+    const PRIMES: [u32; 39] = [
+        2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 67, 71, 73, 79, 83, 89,
+        97, 101, 103, 107, 109, 113, 127, 131, 137, 139, 149, 151, 157, 163, 167,
+    ];
+    let product = PRIMES.iter().fold(BigUint::from(1_u8), |product, &prime| product * prime);
+    let one = BigUint::from(1_u8);
+    // Primes that are 65537 to some power modulo the product, 1,024 bits long.
+    let prime = |power: u32| {
+        let rest = BigUint::from(65_537_u32).modpow(&BigUint::from(power), &product);
+        let begin = (&one << 1_023) + (&one << 1_022) + BigUint::from(power);
+        let mut factor = begin / &product;
+        loop {
+            factor += 1_u8;
+            let candidate = &factor * &product + &rest;
+            if BigUint::from(2_u8).modpow(&(&candidate - 1_u8), &candidate) == one {
+                return candidate;
+            }
+        }
+    };
+    // Odd powers are 2 modulo 3, so that the exponent 3 has an inverse.
+    let key = rsa::RsaPrivateKey::from_p_q(prime(71), prime(97), BigUint::from(3_u8)).unwrap();
+    let identity = certified(people, &key.n().to_bytes_be(), &[3]);
+    let key = Rsa { key, identity };
+    message(people, &key.identity, |signed| {
+        let info = digest_info(signed, true);
+        key.raise(&encoded(1, 256 - 3 - info.len(), &info, 256))
+    })
 }
 
 /// A message hashed with another algorithm; the value fits.
@@ -211,19 +267,4 @@ fn explicit_curve(people: &People) -> Message {
     let drawing = people.laboratory.issue("Drawing");
     let identity = Identity { chain_der: vec![certificate], key_pkcs8: drawing.key_pkcs8 };
     Message::new(CONTENT, &identity, people)
-}
-
-/// PSS whose salt is shorter than its hash.
-fn short_salt(people: &People) -> Message {
-    let key = Rsa::new(people, 2_048, 3);
-    let hash = || sequence(vec![sha2(1)]);
-    let mask = sequence(vec![pkcs(&[1, 8]), hash()]);
-    let parameters = sequence(vec![
-        Node::Constructed(0xa0, vec![hash()]),
-        Node::Constructed(0xa1, vec![mask]),
-        Node::Constructed(0xa2, vec![integer(&[4])]),
-    ]);
-    let mut message = message(people, &key.identity, |_| vec![1; 256]);
-    message.signer()[4] = sequence(vec![pkcs(&[1, 10]), parameters]);
-    message
 }

@@ -133,7 +133,14 @@ fn confusion(people: &People) -> Vec<Case> {
     *plain.data()[2].at(&[0]) = pkcs(&[9, 16, 1, 4]);
     let untyped =
         over("C1", "type-without-attributes.p7s", &plain, failed("ATTRIBUTES_MISSING", None));
-    vec![control, as_content, attached, untyped]
+    // Programs find the header of a PDF within the first kilobyte of such a message.
+    let pdf = blank();
+    let around = with_content(people, &pdf, &pdf);
+    let around = Case::new("C1", "around-pdf.p7m", around, Expected::Passed("holds a PDF"));
+    let exchanged = with_content(people, &pdf, b"another document");
+    let exchanged =
+        Case::new("C1", "around-other-pdf.p7m", exchanged, failed("DIGEST_DIFFERS", None));
+    vec![control, as_content, attached, untyped, around, exchanged]
 }
 
 /// C2: the attributes that bind the content.

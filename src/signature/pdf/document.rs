@@ -1,9 +1,12 @@
 //! A PDF as one of its revisions shows it: objects by number.
 
+use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeSet, HashMap};
 use std::rc::Rc;
 
+use super::cipher::Id;
+use super::encryption::Encryption;
 use super::file::{Fault, File};
 use super::inflate::{InflateBudget, decode};
 use super::object::{Dictionary, Lexer, Object, SyntaxError};
@@ -22,6 +25,7 @@ pub(super) struct Document<'a> {
     containers: RefCell<HashMap<u64, Rc<Container>>>,
     /// Object streams that are being read: the length of one may not stand inside it.
     opening: RefCell<BTreeSet<u64>>,
+    encryption: Option<Encryption>,
 }
 
 /// Where an object was read: offset of the object or of its container, and index inside.
@@ -34,6 +38,8 @@ pub(super) struct Loaded {
     pub place: Place,
     /// Where the data of a stream begins.
     pub stream: Option<u64>,
+    /// The name that an encrypted stream has a part of its key from.
+    pub id: Option<Id>,
 }
 
 impl Loaded {
@@ -85,9 +91,20 @@ impl<'a> Document<'a> {
                 loaded: RefCell::default(),
                 containers: RefCell::default(),
                 opening: RefCell::default(),
+                encryption: None,
             }),
             Err(fault) => Err((file, fault)),
         }
+    }
+
+    /// Reads encrypted strings and streams from now on; nothing was loaded before.
+    pub fn decrypt_with(&mut self, encryption: Encryption) {
+        self.encryption = Some(encryption);
+    }
+
+    /// Whether what a stream says depends on the number of its object.
+    pub fn is_encrypted(&self) -> bool {
+        self.encryption.is_some()
     }
 
     /// Takes from the number of objects that may be visited in this file.
@@ -140,6 +157,7 @@ impl<'a> Document<'a> {
                 object: direct.clone(),
                 place: (0, Some(0)),
                 stream: None,
+                id: None,
             }))),
         }
     }
@@ -175,13 +193,33 @@ impl<'a> Document<'a> {
     }
 
     fn read(&self, view: &View, number: u32, offset: u64) -> Result<Loaded, Fault> {
+        let mut loaded = self.opened(view, offset)?;
+        match loaded.id {
+            Some((found, _)) if found == number => {}
+            _ => return Err(Fault::Broken(offset)),
+        }
+        if let (Some(encryption), Some(id)) = (&self.encryption, loaded.id) {
+            encryption.object(id, &mut loaded.object).ok_or(Fault::Undeciphered(offset))?;
+        }
+        Ok(loaded)
+    }
+
+    /// The object at `offset` as it stands there.
+    fn opened(&self, view: &View, offset: u64) -> Result<Loaded, Fault> {
         self.file.parse(offset, view.limit, |lexer| {
-            let (found, object, stream) = indirect(lexer)?;
-            if found != u64::from(number) {
-                return Err(SyntaxError::Malformed);
-            }
-            Ok(Loaded { object, place: (offset, None), stream })
+            let (id, object, stream) = named(lexer)?;
+            Ok(Loaded { object, place: (offset, None), stream, id: Some(id) })
         })
+    }
+
+    /// The data of a stream, decrypted and still packed.
+    pub fn stream_data(&self, view: &View, loaded: &Loaded) -> Result<Cow<'_, [u8]>, Fault> {
+        let (start, end) = self.stream_range(view, loaded)?;
+        let bytes = self.file.bytes(start, end)?;
+        let Some(encryption) = &self.encryption else { return Ok(bytes) };
+        let named = loaded.id.zip(loaded.dictionary());
+        let plain = named.and_then(|(id, dictionary)| encryption.stream(id, dictionary, &bytes));
+        plain.map(Cow::Owned).ok_or(Fault::Undeciphered(loaded.place.0))
     }
 
     /// What may still be inflated.
@@ -222,7 +260,7 @@ impl<'a> Document<'a> {
                 SyntaxError::TooMany => Fault::OverBudget,
                 _ => broken,
             })?;
-        Ok(Loaded { object, place: (offset, Some(index)), stream: None })
+        Ok(Loaded { object, place: (offset, Some(index)), stream: None, id: None })
     }
 
     fn container(&self, view: &View, offset: u64) -> Result<Rc<Container>, Fault> {
@@ -241,13 +279,9 @@ impl<'a> Document<'a> {
 
     fn open_container(&self, view: &View, offset: u64) -> Result<Container, Fault> {
         let broken = Fault::Broken(offset);
-        let loaded = self.file.parse(offset, view.limit, |lexer| {
-            let (_, object, stream) = indirect(lexer)?;
-            Ok(Loaded { object, place: (offset, None), stream })
-        })?;
+        let loaded = self.opened(view, offset)?;
         let dictionary = loaded.dictionary().filter(|d| d.is("Type", "ObjStm")).ok_or(broken)?;
-        let (start, end) = self.stream_range(view, &loaded)?;
-        let mut bytes = decode(dictionary, &self.file.bytes(start, end)?, &self.inflated)?;
+        let mut bytes = decode(dictionary, &self.stream_data(view, &loaded)?, &self.inflated)?;
         // The last objects may be numbers that end with the stream: what follows shows that they
         // are no reference, and ends no array or dictionary.
         bytes.extend(b" )");
@@ -272,8 +306,15 @@ impl<'a> Document<'a> {
 
 /// `N G obj … endobj`, or up to the data of a stream: number, object, begin of the data.
 pub(super) fn indirect(lexer: &mut Lexer<'_>) -> Result<(u64, Object, Option<u64>), SyntaxError> {
-    let number = lexer.unsigned()?;
-    lexer.unsigned()?;
+    let ((number, _), object, stream) = named(lexer)?;
+    Ok((u64::from(number), object, stream))
+}
+
+/// The same with the generation of the object.
+fn named(lexer: &mut Lexer<'_>) -> Result<(Id, Object, Option<u64>), SyntaxError> {
+    let number = u32::try_from(lexer.unsigned()?).map_err(|_| SyntaxError::Malformed)?;
+    let generation = u16::try_from(lexer.unsigned()?).map_err(|_| SyntaxError::Malformed)?;
+    let id = (number, generation);
     lexer.keyword(b"obj")?;
     let object = lexer.object()?;
     lexer.skip_space();
@@ -281,8 +322,8 @@ pub(super) fn indirect(lexer: &mut Lexer<'_>) -> Result<(u64, Object, Option<u64
     lexer.needs(b"endobj".len())?;
     if matches!(object, Object::Dictionary(_)) && lexer.has_keyword(b"stream") {
         lexer.stream_start()?;
-        return Ok((number, object, Some(lexer.offset())));
+        return Ok((id, object, Some(lexer.offset())));
     }
     lexer.keyword(b"endobj")?;
-    Ok((number, object, None))
+    Ok((id, object, None))
 }

@@ -47,6 +47,11 @@ impl Entries {
         self.0.iter().map(|(key, value)| (key, value))
     }
 
+    /// The values may be changed, the keys not.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = (&Vec<u8>, &mut Object)> {
+        self.0.iter_mut().map(|(key, value)| (&*key, value))
+    }
+
     pub fn keys(&self) -> impl Iterator<Item = &Vec<u8>> {
         self.0.iter().map(|(key, _)| key)
     }

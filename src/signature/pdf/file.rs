@@ -15,6 +15,8 @@ pub(super) enum Fault {
     /// Larger or more complicated than this version judges.
     OverBudget,
     Unreadable,
+    /// What stands at this offset cannot be decrypted.
+    Undeciphered(u64),
 }
 
 impl From<Unreadable> for Fault {

@@ -63,7 +63,7 @@ impl Judge<'_> {
         let mut judged = Judged::default();
         if let (Some(value), Some(_)) = (&value, &loaded) {
             coverage = self.coverage(value, &mut findings, &mut quirks);
-            judged = self.cms(value, proofs, &mut findings, &mut quirks);
+            judged = self.value(value, proofs, &mut findings, &mut quirks);
             if judged.signing_time.is_none() {
                 judged.signing_time = value.claimed.as_deref().and_then(date);
                 let quirk = judged
@@ -113,14 +113,39 @@ impl Judge<'_> {
         signature
     }
 
-    fn occasion<'a>(&'a self, proofs: &'a Proofs) -> Occasion<'a> {
+    pub fn occasion<'a>(&'a self, proofs: &'a Proofs) -> Occasion<'a> {
         Occasion { trust: self.trust, now: self.now, material: &self.material, proofs }
     }
 
-    fn content(&self, value: &SignatureValue) -> Content<'_> {
+    pub fn content(&self, value: &SignatureValue) -> Content<'_> {
         let ranges = vec![0..value.gap_start, value.gap_end..value.end];
         let file = &self.document.file;
         Content::new(file, Some(&self.beginning), ranges)
+    }
+
+    fn value(
+        &self,
+        value: &SignatureValue,
+        proofs: &Proofs,
+        findings: &mut Findings,
+        quirks: &mut Vec<String>,
+    ) -> Judged {
+        match value.format {
+            Format::PdfCms | Format::PdfCades | Format::PdfSha1 => {
+                self.cms(value, proofs, findings, quirks)
+            }
+            Format::PdfRsaSha1 => self.bare_rsa(value, proofs, findings, quirks),
+            _ => {
+                let name = value.sub_filter.as_deref().unwrap_or("without a name");
+                findings.unjudged(
+                    "FORMAT_NOT_JUDGED",
+                    format!(
+                        "The signature has the format {name}, which this version does not judge."
+                    ),
+                );
+                Judged::default()
+            }
+        }
     }
 
     fn cms(
@@ -133,17 +158,6 @@ impl Judge<'_> {
         let mut fail = |code, message: &str| {
             findings.failed_at(Sub::FormatFailure, code, message, Some(value.gap_start));
         };
-        let profile = match value.format {
-            Format::PdfCms => Profile::Plain,
-            Format::PdfCades => Profile::Cades,
-            _ => {
-                findings.unjudged(
-                    "FORMAT_NOT_JUDGED",
-                    "The signature has a format that this version does not judge.",
-                );
-                return Judged::default();
-            }
-        };
         let Ok(data) = SignedData::parse(&value.cms) else {
             fail("CMS_UNREADABLE", "The signature is not a CMS signature or is damaged.");
             return Judged::default();
@@ -153,9 +167,19 @@ impl Judge<'_> {
         if data.rest.iter().any(|&byte| byte != 0) {
             quirks.push("bytes follow the CMS structure".to_owned());
         }
-        if data.content.is_some() {
-            fail("CONTENT_INSIDE", "The signature carries another content than the document.");
+        match (value.format, &data.content) {
+            (Format::PdfSha1, None) => {
+                fail("CONTENT_MISSING", "The signature does not carry the digest of the document.");
+            }
+            (Format::PdfSha1, Some(inner)) => self.check_inner(value, inner, findings),
+            (_, Some(_)) => {
+                fail("CONTENT_INSIDE", "The signature carries another content than the document.");
+            }
+            (_, None) => {}
         }
+        let mut fail = |code, message: &str| {
+            findings.failed_at(Sub::FormatFailure, code, message, Some(value.gap_start));
+        };
         let [info] = &data.signers[..] else {
             fail("SIGNER_COUNT", "A PDF signature must have exactly one signer.");
             return Judged::default();
@@ -164,10 +188,18 @@ impl Judge<'_> {
             occasion: self.occasion(proofs),
             data: &data,
             certificates: &signer::certificates(self.trust, &data, quirks),
-            profile,
+            profile: match value.format {
+                Format::PdfCades => Profile::Cades,
+                _ => Profile::Plain,
+            },
             place: Some(value.place()),
         };
-        signer::judge(&context, info, &mut self.content(value))
+        match (value.format, data.content.as_deref()) {
+            (Format::PdfSha1, Some(inner)) => {
+                signer::judge(&context, info, &mut Content::whole_of(&inner))
+            }
+            _ => signer::judge(&context, info, &mut self.content(value)),
+        }
     }
 
     fn coverage(

@@ -124,7 +124,8 @@ impl<'a> Linear<'a> {
         });
         let range = match parsed {
             Ok((value, start)) => {
-                let loaded = Loaded { object: value, place: (object, None), stream: Some(start) };
+                let place = (object, None);
+                let loaded = Loaded { object: value, place, stream: Some(start), id: None };
                 self.document.stream_range(self.last, &loaded)
             }
             Err(fault) => Err(fault),

@@ -3,8 +3,10 @@
 //! The file is never rebuilt and never repaired. Where its structure is broken, a signed file is
 //! TOTAL-FAILED, not unsigned.
 
+mod cipher;
 mod diff;
 mod document;
+mod encryption;
 mod entries;
 mod fields;
 mod file;
@@ -12,9 +14,11 @@ mod inflate;
 mod judgement;
 mod linear;
 mod object;
+mod password;
 mod range;
 mod rules;
 mod store;
+mod subfilter;
 mod updates;
 mod views;
 mod xref;
@@ -23,6 +27,7 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use self::document::{Document, Loaded, View};
+use self::encryption::{Closed, Encryption};
 use self::fields::{SignedField, form};
 use self::file::{Fault, File};
 use self::judgement::{Judge, Permission};
@@ -46,13 +51,14 @@ pub(super) fn judge(source: &dyn Source, trust: &Trust, now: Time) -> Report {
         Ok(file) => file,
         Err(fault) => return one(fault_findings(fault)),
     };
-    let document = match Document::open(file) {
+    let mut document = match Document::open(file) {
         Ok(document) => document,
         Err((file, fault)) => return broken(&file, fault),
     };
-    let is_encrypted = document.sections.iter().any(|s| s.trailer.get("Encrypt").is_some());
-    if is_encrypted {
-        return encrypted(&document.file);
+    match Encryption::of(&document) {
+        Ok(None) => {}
+        Ok(Some(encryption)) => document.decrypt_with(encryption),
+        Err(closed) => return encrypted(&document.file, closed),
     }
     match judge_document(&document, trust, now) {
         Ok(report) => report,
@@ -231,7 +237,8 @@ fn broken(file: &File<'_>, fault: Fault) -> Report {
     }
 }
 
-fn encrypted(file: &File<'_>) -> Report {
+/// An encrypted file that cannot be read: its signatures are there, and nothing is known about them.
+fn encrypted(file: &File<'_>, closed: Closed) -> Report {
     match looks_signed(file) {
         Ok(None) => {
             let mut report = Report::unsigned(Kind::Pdf);
@@ -239,15 +246,38 @@ fn encrypted(file: &File<'_>) -> Report {
             report
         }
         Err(fault) => one(fault_findings(fault)),
-        Ok(Some(_)) => {
-            let mut findings = Findings::default();
-            findings.unjudged(
-                "ENCRYPTED",
-                "The document is encrypted; this version does not judge its signatures.",
-            );
-            one(findings)
-        }
+        Ok(Some(_)) => one(closed_findings(closed)),
     }
+}
+
+fn closed_findings(closed: Closed) -> Findings {
+    let mut findings = Findings::default();
+    match closed {
+        Closed::Password => findings.unjudged(
+            "PASSWORD_NEEDED",
+            "The document opens only with a password, so its signatures cannot be judged.",
+        ),
+        Closed::Recipients => findings.unjudged(
+            "ENCRYPTED_FOR_RECIPIENTS",
+            "The document is encrypted for the holders of certain keys, so its signatures cannot be \
+             judged.",
+        ),
+        Closed::NotJudged(name) => findings.unjudged(
+            "ENCRYPTION_NOT_JUDGED",
+            format!("The document is encrypted with {name}, which this version does not read."),
+        ),
+        Closed::Unreadable => findings.unjudged(
+            "ENCRYPTION_UNREADABLE",
+            "How the document is encrypted cannot be read, so its signatures cannot be judged.",
+        ),
+        Closed::Differs => findings.failed(
+            Sub::FormatFailure,
+            "ENCRYPTION_DIFFERS",
+            "The versions of the document are encrypted differently: programs may show different \
+             documents.",
+        ),
+    }
+    findings
 }
 
 fn fault_findings(fault: Fault) -> Findings {
@@ -267,6 +297,12 @@ fn add_fault(findings: &mut Findings, fault: Fault) {
         Fault::OverBudget => findings.unjudged(
             "OVER_BUDGET",
             "The PDF is larger or more complicated than this version judges.",
+        ),
+        Fault::Undeciphered(offset) => findings.doubt_at(
+            Sub::SigConstraintsFailure,
+            "UNDECIPHERED",
+            "A part of the encrypted document cannot be decrypted.",
+            Some(offset),
         ),
         Fault::Unreadable => findings.doubt(
             Sub::SignedDataNotFound,

@@ -6,7 +6,7 @@ use super::document::{Document, Loaded, View};
 use super::fields::text;
 use super::file::Fault;
 use super::object::{Dictionary, Object, Text};
-use crate::limits::CMS_SIZE_MAX;
+use crate::limits::{CERTIFICATES_MAX, CMS_SIZE_MAX};
 
 /// A signature dictionary whose byte range is well formed.
 #[derive(Debug)]
@@ -18,7 +18,12 @@ pub(super) struct SignatureValue {
     pub gap_start: u64,
     pub gap_end: u64,
     pub end: u64,
+    /// The value: CMS, or what the format has in its place.
     pub cms: Vec<u8>,
+    /// `/Cert`: certificates of a signature that is no CMS, the signer's first.
+    pub certificates: Vec<Vec<u8>>,
+    /// `/SubFilter`, as text.
+    pub sub_filter: Option<String>,
     /// `/M`, as it is written.
     pub claimed: Option<Vec<u8>>,
     /// The certification level, if this signature certifies.
@@ -78,6 +83,8 @@ impl SignatureValue {
 pub(super) fn format(dictionary: &Dictionary) -> Format {
     match dictionary.name("SubFilter") {
         Some(b"adbe.pkcs7.detached") => Format::PdfCms,
+        Some(b"adbe.pkcs7.sha1") => Format::PdfSha1,
+        Some(b"adbe.x509.rsa_sha1") => Format::PdfRsaSha1,
         Some(b"ETSI.CAdES.detached") => Format::PdfCades,
         Some(b"ETSI.RFC3161") => Format::PdfTimestamp,
         _ => Format::PdfOther,
@@ -149,10 +156,36 @@ pub(super) fn read(
         gap_end,
         end,
         cms: contents.bytes.clone(),
+        certificates: certificates(document, view, dictionary)?,
+        sub_filter: dictionary.name("SubFilter").map(text),
         claimed,
         certification,
         locks,
     }))
+}
+
+/// `/Cert` holds a string, or an array of them.
+fn certificates(
+    document: &Document<'_>,
+    view: &View,
+    dictionary: &Dictionary,
+) -> Result<Vec<Vec<u8>>, Fault> {
+    let Some(value) = dictionary.get("Cert") else { return Ok(Vec::new()) };
+    let mut found = Vec::new();
+    let one = document.resolve(view, value)?;
+    let list = match one.as_deref() {
+        Some(Loaded { object: Object::String(der), .. }) => return Ok(vec![der.bytes.clone()]),
+        Some(Loaded { object: Object::Array(list), .. }) => list,
+        _ => return Ok(found),
+    };
+    for item in list.iter().take(CERTIFICATES_MAX) {
+        if let Some(loaded) = document.resolve(view, item)?
+            && let Object::String(der) = &loaded.object
+        {
+            found.push(der.bytes.clone());
+        }
+    }
+    Ok(found)
 }
 
 /// The signature value; otherwise what is wrong with it.

@@ -47,6 +47,6 @@ fn stream(document: &Document<'_>, view: &View, item: &Object) -> Option<(Vec<u8
         return None;
     }
     let dictionary = Loaded::dictionary(&loaded)?;
-    let data = document.file.bytes(start, end).ok()?;
+    let data = document.stream_data(view, &loaded).ok()?;
     Some((decode(dictionary, &data, document.inflated()).ok()?, end))
 }

@@ -164,7 +164,7 @@ impl Walk<'_> {
         if stream.is_none() {
             return Ok(end);
         }
-        let loaded = super::document::Loaded { object, place: (begin, None), stream };
+        let loaded = super::document::Loaded { object, place: (begin, None), stream, id: None };
         let (_, data_end) = self.document.stream_range(self.last, &loaded)?;
         end_of_stream(file, data_end)
     }

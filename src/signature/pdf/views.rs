@@ -7,7 +7,7 @@ use super::document::{Document, View, indirect};
 use super::file::Fault;
 use super::linear::Linear;
 use super::object::{Object, SyntaxError};
-use super::xref::Entry;
+use super::xref::{Entry, Section};
 use crate::limits::SIGNATURES_MAX;
 
 /// What the comparison found.
@@ -56,6 +56,10 @@ pub(super) fn survey(
     let known = rights(document, last)?;
     for offset in linear.byte_ranges()? {
         let is_known = |begin: u64| signatures.contains(&begin) || known.contains(&begin);
+        if is_of_mac(document, offset) {
+            survey.quirks.insert("the document carries a MAC, which was not judged");
+            continue;
+        }
         if !linear.is_in_stream(offset)? && !belongs(document, &linear, offset, is_known)? {
             survey.unreachable.push(offset);
         }
@@ -98,6 +102,16 @@ fn rights(document: &Document<'_>, last: &View) -> Result<BTreeSet<u64>, Fault> 
         }
     }
     Ok(places)
+}
+
+/// Whether `offset` lies in a trailer whose only range is that of a MAC (ISO/TS 32004): it tells those
+/// who know the password that nobody else changed the file, and is no signature.
+fn is_of_mac(document: &Document<'_>, offset: u64) -> bool {
+    let around = |section: &&Section| (section.offset..section.end).contains(&offset);
+    document.sections.iter().find(around).is_some_and(|section| {
+        let ranges = section.trailer.entries.iter().filter(|(_, value)| has_range(value));
+        ranges.map(|(key, _)| &key[..]).eq([b"AuthCode"])
+    })
 }
 
 /// Whether the `/ByteRange` at `offset` stands in a known signature, or is not the key of one.
