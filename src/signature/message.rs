@@ -15,12 +15,13 @@ use super::report::{
 };
 use super::signer::{self, Context, Profile};
 use super::trust::Trust;
+use super::xml;
 use crate::clock::Time;
 use crate::limits::CMS_SIZE_MAX;
 use crate::source::Source;
 
-/// Judges every signature in `content`: a PDF or a CMS with its content inside. Anything else has
-/// no signatures.
+/// Judges every signature in `content`: a PDF, an XML document or a CMS with its content inside.
+/// Anything else has no signatures.
 pub fn judge(content: &dyn Source, trust: &Trust, now: Time) -> Report {
     let size = usize::try_from(content.size().min(pdf::HEADER_WITHIN)).unwrap_or(0);
     let mut head = vec![0; size];
@@ -32,6 +33,9 @@ pub fn judge(content: &dyn Source, trust: &Trust, now: Time) -> Report {
     let holds_pdf = head.windows(5).any(|window| window == b"%PDF-");
     if holds_pdf && !starts_like_cms(&head) {
         return pdf::judge(content, trust, now);
+    }
+    if xml::starts_like_xml(&head) {
+        return xml::report(content, &xml::NoFiles, trust, now);
     }
     let is_pem = head.starts_with(b"-----BEGIN");
     if !is_pem && !starts_like_cms(&head) {
@@ -54,8 +58,11 @@ pub fn judge(content: &dyn Source, trust: &Trust, now: Time) -> Report {
     report
 }
 
-/// Judges a detached CMS (DER, BER or PEM) over `content`.
+/// Judges a detached CMS (DER, BER or PEM) or XML signature over `content`.
 pub fn judge_detached(signature: &[u8], content: &dyn Source, trust: &Trust, now: Time) -> Report {
+    if xml::starts_like_xml(signature) {
+        return xml::report(&signature, &xml::OneFile(content), trust, now);
+    }
     match unarmoured(signature) {
         Some(bytes) => judge_cms(&bytes, Some(content), trust, now),
         None => broken(Kind::Cms, Format::CmsDetached, not_cms()),
@@ -128,6 +135,7 @@ pub(super) fn bare(index: usize, format: Format, verdict: Verdict) -> Signature 
         timestamps: Vec::new(),
         best_time: None,
         coverage: Coverage::Partial,
+        signed: Vec::new(),
         quirks: Vec::new(),
         field: None,
     }

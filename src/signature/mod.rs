@@ -48,6 +48,7 @@ mod value;
 mod weak_key;
 #[cfg(test)]
 mod wycheproof_tests;
+mod xml;
 
 pub use legal::{DocumentForm, LegalJudgement, LegalValue, Role, Rule, legal_value};
 pub use message::{judge, judge_detached};

@@ -296,6 +296,10 @@ pub enum Format {
     CmsDetached,
     /// CMS around its content.
     CmsAttached,
+    /// XML-DSig.
+    XmlDsig,
+    /// XML-DSig with the properties of XAdES.
+    Xades,
 }
 
 impl fmt::Display for Format {
@@ -309,6 +313,8 @@ impl fmt::Display for Format {
             Self::PdfOther => "pdf",
             Self::CmsDetached => "cms-detached",
             Self::CmsAttached => "cms-attached",
+            Self::XmlDsig => "xmldsig",
+            Self::Xades => "xades",
         })
     }
 }
@@ -432,6 +438,8 @@ pub struct Signature {
     pub best_time: Option<Time>,
     /// How much of the file is covered.
     pub coverage: Coverage,
+    /// What exactly is signed, where a format names its parts: elements of XML, files of a package.
+    pub signed: Vec<String>,
     /// Oddities that do not change the verdict.
     pub quirks: Vec<String>,
     /// Full name of the PDF signature field.
@@ -463,6 +471,8 @@ pub enum Kind {
     Pdf,
     /// A CMS SignedData.
     Cms,
+    /// An XML document.
+    Xml,
     /// Anything else: not a signed format that this version knows.
     Other,
 }

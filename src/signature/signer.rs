@@ -358,7 +358,12 @@ fn check_value(
             format!("Ed25519 asks for SHA-512, but the content is hashed with {}.", hash.name()),
         );
     }
-    judged.value = ValueHolds::of(&outcome);
+    judged.value = value_holds(outcome, findings);
+}
+
+/// What the outcome of verifying a signature value proves, or what it finds.
+pub(super) fn value_holds(outcome: Outcome, findings: &mut Findings) -> Option<ValueHolds> {
+    let holds = ValueHolds::of(&outcome);
     match outcome {
         Outcome::Valid { weakness: None } => {}
         Outcome::Valid { weakness: Some(weakness) } => findings.doubt(
@@ -377,6 +382,7 @@ fn check_value(
             format!("The signature uses {name}, which this version does not judge."),
         ),
     }
+    holds
 }
 
 /// The first reference of an ESS signing-certificate attribute (RFC 5035).
