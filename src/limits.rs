@@ -202,3 +202,22 @@ pub const CRL_PATHS_MAX: usize = 3;
 pub const CRL_SIZE_MAX: usize = 160 * 1024 * 1024;
 /// DSA parameters above this are not read (FIPS 186-4 §4.2 ends at 3072).
 pub const DSA_BITS_MAX: usize = 3_072;
+
+// ── signed packages ────────────────────────────────────────────────────────────────────────────
+
+/// Entries of one ZIP package; large spreadsheets have some hundreds.
+pub const PACKAGE_ENTRIES_MAX: u64 = 10_000;
+/// The central directory of one package: every entry with 1,600 bytes of name and extra fields.
+pub const PACKAGE_DIRECTORY_SIZE_MAX: usize = 16 * 1024 * 1024;
+/// Oddities of one package that are told.
+pub const PACKAGE_ANOMALIES_MAX: usize = 32;
+/// Inflated bytes for each packed one; deflate ends at 1,032, spreadsheets reach 60.
+pub const PACKAGE_RATIO_MAX: u64 = 200;
+/// Inflated bytes that need no such relation: a small file of zeros is no bomb.
+pub const PACKAGE_INFLATED_FREE: u64 = 16 * 1024 * 1024;
+/// How often everything in a package may be read: for checksums, and for each hash algorithm.
+pub const PACKAGE_PASSES_MAX: u64 = 4;
+/// One manifest or relationship part; with 10,000 entries it has 3 MiB.
+pub const PACKAGE_XML_SIZE_MAX: usize = 4 * 1024 * 1024;
+/// Nodes of such a part: 10,000 references with their elements and the blanks between them.
+pub const PACKAGE_XML_NODES_MAX: u32 = 200_000;

@@ -8,6 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use super::cms::SignedData;
 use super::content::Content;
 use super::evidence::{Material, Proofs};
+use super::package;
 use super::past::Occasion;
 use super::pdf;
 use super::report::{
@@ -19,8 +20,8 @@ use crate::clock::Time;
 use crate::limits::CMS_SIZE_MAX;
 use crate::source::Source;
 
-/// Judges every signature in `content`: a PDF or a CMS with its content inside. Anything else has
-/// no signatures.
+/// Judges every signature in `content`: a PDF, a ZIP package or a CMS with its content inside.
+/// Anything else has no signatures.
 pub fn judge(content: &dyn Source, trust: &Trust, now: Time) -> Report {
     let size = usize::try_from(content.size().min(pdf::HEADER_WITHIN)).unwrap_or(0);
     let mut head = vec![0; size];
@@ -28,12 +29,20 @@ pub fn judge(content: &dyn Source, trust: &Trust, now: Time) -> Report {
         let findings = unreadable("The content could not be read.");
         return broken(Kind::Other, Format::CmsAttached, findings);
     }
+    // Before the PDF: a package may hold one, packed as it is, at its begin.
+    if package::begins(&head) {
+        return package::judge(content, trust, now);
+    }
     if head.windows(5).any(|window| window == b"%PDF-") {
         return pdf::judge(content, trust, now);
     }
     let is_pem = head.starts_with(b"-----BEGIN");
     if !is_pem && !starts_like_cms(&head) {
-        return Report::unsigned(Kind::Other);
+        return if package::ends(content) {
+            package::judge(content, trust, now)
+        } else {
+            Report::unsigned(Kind::Other)
+        };
     }
     let Some(bytes) = read_all(content) else {
         return if is_pem {

@@ -22,6 +22,7 @@ mod message;
 mod name;
 mod name_constraints;
 mod ocsp;
+mod package;
 mod past;
 mod path;
 mod pdf;

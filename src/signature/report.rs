@@ -292,6 +292,23 @@ pub enum Format {
     CmsDetached,
     /// CMS around its content.
     CmsAttached,
+    /// CAdES in an ASiC container.
+    AsicCades,
+    /// XAdES in an ASiC container.
+    AsicXades,
+    /// Time-stamp token in an ASiC container.
+    AsicTimestamp,
+    /// XML signature in an Office Open XML package.
+    Ooxml,
+    /// Something in a ZIP that is signed in an unknown or unreadable way.
+    PackageOther,
+}
+
+impl Format {
+    /// Whether this is a time-stamp alone: nobody's signature.
+    pub fn is_timestamp(self) -> bool {
+        matches!(self, Self::PdfTimestamp | Self::AsicTimestamp)
+    }
 }
 
 impl fmt::Display for Format {
@@ -303,6 +320,11 @@ impl fmt::Display for Format {
             Self::PdfOther => "pdf",
             Self::CmsDetached => "cms-detached",
             Self::CmsAttached => "cms-attached",
+            Self::AsicCades => "asic-cades",
+            Self::AsicXades => "asic-xades",
+            Self::AsicTimestamp => "asic-timestamp",
+            Self::Ooxml => "ooxml",
+            Self::PackageOther => "package",
         })
     }
 }
@@ -425,7 +447,7 @@ pub struct Signature {
     pub coverage: Coverage,
     /// Oddities that do not change the verdict.
     pub quirks: Vec<String>,
-    /// Full name of the PDF signature field.
+    /// Full name of the PDF signature field, or of the entry of a package that holds the signature.
     pub field: Option<String>,
 }
 
@@ -454,6 +476,8 @@ pub enum Kind {
     Pdf,
     /// A CMS SignedData.
     Cms,
+    /// A ZIP: an ASiC container, an Office Open XML document or any other.
+    Package,
     /// Anything else: not a signed format that this version knows.
     Other,
 }
