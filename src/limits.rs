@@ -247,3 +247,21 @@ pub const XML_WORK_MAX: usize = 10_000_000;
 pub const XML_REFERENCES_MAX: usize = 4_096;
 /// Transforms of one reference; real ones have up to three.
 pub const XML_TRANSFORMS_MAX: usize = 8;
+// ── signed packages ────────────────────────────────────────────────────────────────────────────
+
+/// Entries of one ZIP package; large spreadsheets have some hundreds.
+pub const PACKAGE_ENTRIES_MAX: u64 = 10_000;
+/// The central directory of one package: every entry with 1,600 bytes of name and extra fields.
+pub const PACKAGE_DIRECTORY_SIZE_MAX: usize = 16 * 1024 * 1024;
+/// Oddities of one package that are told.
+pub const PACKAGE_ANOMALIES_MAX: usize = 32;
+/// Inflated bytes for each packed one; deflate ends at 1,032, spreadsheets reach 60.
+pub const PACKAGE_RATIO_MAX: u64 = 200;
+/// Inflated bytes that need no such relation: a small file of zeros is no bomb.
+pub const PACKAGE_INFLATED_FREE: u64 = 16 * 1024 * 1024;
+/// How often everything in a package may be read: for checksums, and for each hash algorithm.
+pub const PACKAGE_PASSES_MAX: u64 = 4;
+/// One manifest or relationship part; with 10,000 entries it has 3 MiB.
+pub const PACKAGE_XML_SIZE_MAX: usize = 4 * 1024 * 1024;
+/// Nodes of such a part: 10,000 references with their elements and the blanks between them.
+pub const PACKAGE_XML_NODES_MAX: u32 = 200_000;

@@ -1,9 +1,9 @@
 //! Attacks on signatures, made here from documents that the workshop signed, each with the verdict
 //! and the code that it must get, and unattacked siblings that must pass.
 //!
-//! Rows as in the list of attacks: P PDF, C CMS, K keys and values. Attacks on paths (X) are not
-//! among them, nor on XML (D) and containers (Z), which this version does not judge. With
-//! `VANTHU_ATTACKS` set to a folder, every file is written there.
+//! Rows as in the list of attacks: P PDF, C CMS, K keys and values, Z containers. Attacks on paths
+//! (X) are not among them, nor on XML (D). With `VANTHU_ATTACKS` set to a folder, every file is
+//! written there.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot make its files has failed")]
 
@@ -21,6 +21,8 @@ mod formats;
 mod keys;
 #[path = "attacks/message.rs"]
 mod message;
+#[path = "attacks/package.rs"]
+mod package;
 #[path = "attacks/paper.rs"]
 mod paper;
 #[path = "attacks/people.rs"]
@@ -33,6 +35,8 @@ mod revisions;
 mod structure;
 #[path = "attacks/vault.rs"]
 mod vault;
+#[path = "attacks/zip.rs"]
+mod zip;
 
 use std::time::{Duration, Instant};
 
@@ -101,9 +105,9 @@ impl Case {
     }
 }
 
-const ROWS: [&str; 19] = [
+const ROWS: [&str; 20] = [
     "P1", "P2", "P3", "P4", "P5", "P6", "P7", "P8", "P9", "P10", "P11", "C1", "C2", "C3", "C4",
-    "C5", "C6", "K1", "K2",
+    "C5", "C6", "K1", "K2", "Z1",
 ];
 /// Nothing here is large enough to need longer, even unoptimised.
 const TIME_MAX: Duration = Duration::from_secs(20);
@@ -146,6 +150,7 @@ fn every_attack_is_named_and_every_control_passes() {
     cases.extend(archive::cases(&people));
     cases.extend(pss::cases(&people));
     cases.extend(curves::cases(&people));
+    cases.extend(package::cases(&people));
     let mut wrong = Vec::new();
     for case in &cases {
         let begin = Instant::now();
@@ -213,5 +218,26 @@ fn every_changed_byte_and_every_cut_is_noticed() {
         let report = judge(&pdf[..size].to_vec(), &people.trust, people.now);
         let passed = report.indication() == Some(Indication::TotalPassed);
         assert!(!passed || size >= first_end && size <= first_end + 8, "cut at {size}");
+    }
+}
+
+/// No byte of a package that says anything about its contents may change unnoticed.
+#[test]
+fn every_changed_byte_and_every_cut_of_a_package_is_noticed() {
+    let people = People::new();
+    for archive in package::stored(&people) {
+        let passes = |bytes: &Vec<u8>| {
+            let report = judge(bytes, &people.trust, people.now);
+            report.indication() == Some(Indication::TotalPassed)
+        };
+        assert!(passes(&archive));
+        for at in (0..archive.len()).step_by(3) {
+            let mut changed = archive.clone();
+            changed[at] ^= 1;
+            assert!(!passes(&changed) || package::is_idle(&archive, at), "byte {at}");
+        }
+        for size in (0..archive.len()).step_by(7) {
+            assert!(!passes(&archive[..size].to_vec()), "cut at {size}");
+        }
     }
 }

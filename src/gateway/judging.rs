@@ -232,7 +232,7 @@ fn used_crls(signature: &signature::Signature) -> impl Iterator<Item = &usize> {
 
 /// A time-stamp over a document: nobody's signature.
 fn is_timestamp(signature: &signature::Signature) -> bool {
-    signature.format == signature::Format::PdfTimestamp
+    signature.format.is_timestamp()
 }
 
 fn report(

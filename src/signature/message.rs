@@ -8,6 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use super::cms::SignedData;
 use super::content::Content;
 use super::evidence::{Material, Proofs};
+use super::package;
 use super::past::Occasion;
 use super::pdf;
 use super::report::{
@@ -20,14 +21,18 @@ use crate::clock::Time;
 use crate::limits::CMS_SIZE_MAX;
 use crate::source::Source;
 
-/// Judges every signature in `content`: a PDF, an XML document or a CMS with its content inside.
-/// Anything else has no signatures.
+/// Judges every signature in `content`: a PDF, an XML document, a ZIP package or a CMS with its
+/// content inside. Anything else has no signatures.
 pub fn judge(content: &dyn Source, trust: &Trust, now: Time) -> Report {
     let size = usize::try_from(content.size().min(pdf::HEADER_WITHIN)).unwrap_or(0);
     let mut head = vec![0; size];
     if content.read_at(0, &mut head).is_err() {
         let findings = unreadable("The content could not be read.");
         return broken(Kind::Other, Format::CmsAttached, findings);
+    }
+    // Before the PDF: a package may hold one, packed as it is, at its begin.
+    if package::begins(&head) {
+        return package::judge(content, trust, now);
     }
     // A message around a PDF has the header of a PDF near its begin, too.
     let holds_pdf = head.windows(5).any(|window| window == b"%PDF-");
@@ -39,7 +44,11 @@ pub fn judge(content: &dyn Source, trust: &Trust, now: Time) -> Report {
     }
     let is_pem = head.starts_with(b"-----BEGIN");
     if !is_pem && !starts_like_cms(&head) {
-        return Report::unsigned(Kind::Other);
+        return if package::ends(content) {
+            package::judge(content, trust, now)
+        } else {
+            Report::unsigned(Kind::Other)
+        };
     }
     let Some(bytes) = read_all(content) else {
         return if is_pem {

@@ -26,6 +26,7 @@ mod message;
 mod name;
 mod name_constraints;
 mod ocsp;
+mod package;
 mod past;
 mod path;
 mod pdf;

@@ -300,6 +300,23 @@ pub enum Format {
     XmlDsig,
     /// XML-DSig with the properties of XAdES.
     Xades,
+    /// CAdES in an ASiC container.
+    AsicCades,
+    /// XAdES in an ASiC container.
+    AsicXades,
+    /// Time-stamp token in an ASiC container.
+    AsicTimestamp,
+    /// XML signature in an Office Open XML package.
+    Ooxml,
+    /// Something in a ZIP that is signed in an unknown or unreadable way.
+    PackageOther,
+}
+
+impl Format {
+    /// Whether this is a time-stamp alone: nobody's signature.
+    pub fn is_timestamp(self) -> bool {
+        matches!(self, Self::PdfTimestamp | Self::AsicTimestamp)
+    }
 }
 
 impl fmt::Display for Format {
@@ -315,6 +332,11 @@ impl fmt::Display for Format {
             Self::CmsAttached => "cms-attached",
             Self::XmlDsig => "xmldsig",
             Self::Xades => "xades",
+            Self::AsicCades => "asic-cades",
+            Self::AsicXades => "asic-xades",
+            Self::AsicTimestamp => "asic-timestamp",
+            Self::Ooxml => "ooxml",
+            Self::PackageOther => "package",
         })
     }
 }
@@ -442,7 +464,7 @@ pub struct Signature {
     pub signed: Vec<String>,
     /// Oddities that do not change the verdict.
     pub quirks: Vec<String>,
-    /// Full name of the PDF signature field.
+    /// Full name of the PDF signature field, or of the entry of a package that holds the signature.
     pub field: Option<String>,
 }
 
@@ -473,6 +495,8 @@ pub enum Kind {
     Cms,
     /// An XML document.
     Xml,
+    /// A ZIP: an ASiC container, an Office Open XML document or any other.
+    Package,
     /// Anything else: not a signed format that this version knows.
     Other,
 }
