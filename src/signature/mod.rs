@@ -42,6 +42,7 @@ mod validation;
 
 pub use legal::{DocumentForm, LegalJudgement, LegalValue, Role, Rule, legal_value};
 pub use message::{judge, judge_detached};
+pub(crate) use pdf::outline;
 pub use policy::{InitialPolicies, PolicyId, PolicyIdError, ValidPolicy};
 pub use report::{
     Coverage, Format, Indication, Kind, Passed, Reason, Report, Signature, Signer, SubIndication,

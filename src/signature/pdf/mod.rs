@@ -12,11 +12,13 @@ mod inflate;
 mod judgement;
 mod linear;
 mod object;
+pub(crate) mod outline;
 mod range;
 mod rules;
 mod store;
 mod updates;
 mod views;
+mod written;
 mod xref;
 
 use std::collections::BTreeSet;
