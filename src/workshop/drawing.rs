@@ -74,7 +74,7 @@ impl WhichPage {
     ///
     /// # Errors
     /// [`Error::Pdf`] if there is none.
-    pub fn of(self, pages: &[Page]) -> Result<&Page, Error> {
+    pub(crate) fn of(self, pages: &[Page]) -> Result<&Page, Error> {
         let page = match self {
             Self::Last => pages.last(),
             Self::Number(number) => number.checked_sub(1).and_then(|index| pages.get(index)),

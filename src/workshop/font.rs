@@ -95,7 +95,7 @@ impl Subset<'_> {
     }
 
     /// The font as [`OBJECTS`] objects from `first` on, which is the font dictionary.
-    pub fn objects(&self, first: u32) -> Result<Vec<Object>, Error> {
+    pub(super) fn objects(&self, first: u32) -> Result<Vec<Object>, Error> {
         let program = subsetter::subset(&self.font.bytes, 0, &self.glyphs)
             .map_err(|_| wrong("the font is damaged"))?;
         let name = self.name();

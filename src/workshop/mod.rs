@@ -1,7 +1,8 @@
-//! The workshop: keys, certificates and signed papers for development, demonstrations and tests.
+//! The workshop: signing with one's own key, and throw-away keys, certificates and papers.
 //!
-//! Everything made here is worthless outside a test, and says so in its names. The gateway never
-//! signs documents and never calls this module while it serves; it only judges what others signed.
+//! `vanthu sign` uses it with real keys; every key and certificate made here is worthless outside a
+//! test, and says so in its names. The gateway never signs documents and never calls this module
+//! while it serves; it only judges what others signed.
 
 mod cms;
 mod composed;

@@ -19,8 +19,9 @@ pub const SEAL_DIAMETER_MM: f64 = 36.0;
 const COVERED: f64 = 1.0 / 3.0;
 /// Right margin of an official document: 15–20 mm (mục I.4).
 const RIGHT_MARGIN_MM: f64 = 15.0;
-/// From the upper edge to the lines of an annex or copy.
-const TOP_MARGIN_MM: f64 = 8.0;
+/// From the upper edge to the lines of an annex or copy: three end above the 20 mm at which an
+/// official document begins (mục I.4), and printers reach them.
+const TOP_MARGIN_MM: f64 = 4.0;
 
 /// The image of a person's signature, as wide as its place and not higher.
 pub fn person<'a>(image: &'a Image, page: WhichPage, place: Rectangle) -> Drawing<'a> {

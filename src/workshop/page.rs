@@ -17,9 +17,6 @@ const TITLE_SIZE: f64 = 14.0;
 const TEXT_SIZE: f64 = 13.0;
 /// Lines between the margins; what follows is not printed.
 const LINES_MAX: usize = 42;
-/// How an incompressible stream object looks without its bytes and length.
-const FILLER_FRAME_SIZE: usize = 512;
-
 /// A PDF with a title and lines of text, of at least `size_min` bytes: the rest is noise that does
 /// not compress. The same arguments make the same bytes. Lines that do not fit the page are left out.
 pub fn pdf(title: &str, lines: &[&str], size_min: usize) -> Vec<u8> {
@@ -44,12 +41,10 @@ pub fn pdf(title: &str, lines: &[&str], size_min: usize) -> Vec<u8> {
         ),
     ];
     let used: usize = objects.iter().map(|object| object.body.len()).sum();
-    if let Some(missing) = size_min.checked_sub(used + FILLER_FRAME_SIZE) {
-        objects.push(Object::stream(
-            8,
-            "<< /Type /VanthuFiller ",
-            &noise(missing + FILLER_FRAME_SIZE),
-        ));
+    // What the file has besides its objects comes on top.
+    if used < size_min {
+        let filler = noise(size_min - used);
+        objects.push(Object::stream(8, "<< /Type /VanthuFiller ", &filler));
     }
     assemble(&objects)
 }

@@ -12,7 +12,7 @@ use crate::signature::outline::{Closed, Outline};
 pub(crate) use crate::signature::outline::{Field, Id, Page, Values};
 
 /// An object as it stands in the file, from `n 0 obj` to `endobj`.
-pub struct Object {
+pub(crate) struct Object {
     pub id: Id,
     pub body: Vec<u8>,
 }

@@ -169,7 +169,7 @@ fn scheme(session: &Session, key: ObjectHandle) -> Result<Scheme, Error> {
 
 /// `ECDSA-Sig-Value` from the two numbers side by side, as PKCS#11 gives them.
 fn ecdsa_der(raw: &[u8]) -> Option<Vec<u8>> {
-    if raw.is_empty() || raw.len() % 2 != 0 {
+    if raw.is_empty() || !raw.len().is_multiple_of(2) {
         return None;
     }
     let (r, s) = raw.split_at(raw.len() / 2);

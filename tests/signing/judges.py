@@ -37,19 +37,18 @@ def pyhanko(pki, content, strict=True):
 
 
 def pdfsig(path):
-    """How many signatures poppler calls valid, and how many there are."""
+    """How many signatures poppler calls valid, and how many there are besides empty fields."""
     out = call("pdfsig", "-nocert", path).out
-    return out.count("Signature is Valid."), len(re.findall(r"^Signature #", out, re.M))
+    found = len(re.findall(r"^Signature #", out, re.M)) - out.count("signature form field is not signed")
+    return out.count("Signature is Valid."), found
 
 
 def openssl_cms(pki, signature, content, code=0):
     """OpenSSL on a detached CMS, with the country's anchors."""
-    folder = signature.parent
-    (folder / "anchors.pem").write_bytes(b"".join(path.read_bytes() for path in pki.anchors()))
-    above = folder / "above.pem"
-    above.write_bytes(b"".join(path.read_bytes() for path in pki.intermediates()))
+    # What is in -CAfile may stand inside a path, too; the path still must end at a root.
+    trusted = signature.parent / "trusted.pem"
+    trusted.write_bytes(b"".join(path.read_bytes() for path in [*pki.anchors(), *pki.intermediates()]))
     return call(
         "openssl", "cms", "-verify", "-cades", "-binary", "-inform", "DER", "-in", signature,
-        "-content", content, "-CAfile", folder / "anchors.pem", "-certfile", above,
-        "-purpose", "any", "-out", "/dev/null", code=code,
+        "-content", content, "-CAfile", trusted, "-purpose", "any", "-out", "/dev/null", code=code,
     )  # fmt: skip

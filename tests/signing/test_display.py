@@ -104,9 +104,9 @@ def test_an_annex_shows_number_and_time_in_the_upper_right_corner(pki, letter, t
     text = text_of(out)
     assert "Số: 12/QĐ-UBND" in text, text
     assert f"Thời gian ký: {time:%d/%m/%Y %H:%M:%S} +07:00" in text, text
-    # 15 mm from the right edge, 8 mm from the upper one, in black.
+    # 15 mm from the right edge, 4 mm from the upper one, in black.
     left, bottom, right, top = Picture(out).ink(dark)
-    assert near((right, top), (595 - 15 * MM - 2, 842 - 8 * MM - 2), 4)
+    assert near((right, top), (595 - 15 * MM - 2, 842 - 4 * MM - 2), 4)
     [kind] = [line for line in call("pdffonts", out).out.splitlines() if "Times-Roman" in line or "Liberation" in line]
     if face == "embedded":
         assert re.search(r"^[A-Z]{6}\+LiberationSerif +CID TrueType +Identity-H +yes yes yes", kind), kind

@@ -8,7 +8,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.x509.oid import NameOID
-from judges import openssl_cms
+from judges import openssl_cms, pyhanko
 
 NOW = datetime.datetime.now(datetime.timezone.utc)
 DAY = datetime.timedelta(days=1)
@@ -103,6 +103,10 @@ def test_a_key_of_every_kind_signs_a_pdf_and_a_file(authority, letter, tmp_path,
     assert told["out"] == str(p7s)
     report = vanthu_json("verify", p7s, "--detached", letter, "--trust", authority.trust)
     assert report["indication"] == "TOTAL-PASSED", report
+    pyhanko(authority, out.read_bytes())
+    if kind == "ed25519":
+        # OpenSSL verifies no Ed25519 in CMS before version 3.2; pyHanko did above.
+        return
     openssl_cms(authority, p7s, letter)
     other = tmp_path / "other.bin"
     other.write_bytes(b"another thing")

@@ -3,12 +3,14 @@
 import io
 
 import pytest
+from asn1crypto import keys, pem
 from command import refused, vanthu_json
-from judges import pdfsig, pyhanko
+from judges import certificates, pdfsig, pyhanko
 from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
 from pyhanko.pdf_utils.writer import copy_into_new_writer
 from pyhanko.pdf_utils.reader import PdfFileReader
 from pyhanko.sign import fields, signers
+from pyhanko_certvalidator.registry import SimpleCertificateStore
 from sheets import hybrid, page_objects, stream, table
 
 FORM = "/AcroForm << /Fields [6 0 R] /DA (/Helv 0 Tf) >>"
@@ -33,6 +35,9 @@ STRUCTURES = {
     "no end of line": table(page_objects()).rstrip(),
 }  # fmt: skip
 
+# When it is strict, pyHanko reads no hybrid files and no generation whose earlier ones were not freed.
+LAX = ("hybrid", "second generation")
+
 
 @pytest.mark.parametrize("name", STRUCTURES)
 def test_an_officer_and_an_agency_sign_a_pdf_of_any_structure(pki, tmp_path, name):
@@ -47,8 +52,7 @@ def test_an_officer_and_an_agency_sign_a_pdf_of_any_structure(pki, tmp_path, nam
     assert signed.startswith(once.read_bytes()) and once.read_bytes().startswith(content)
     found = pki.passes(twice, 2)
     assert [one["format"] for one in found] == ["ETSI.CAdES.detached", "adbe.pkcs7.detached"]
-    # pyHanko reads no hybrid files when it is strict.
-    statuses = pyhanko(pki, signed, strict=name != "hybrid")
+    statuses = pyhanko(pki, signed, strict=name not in LAX)
     assert [status.bottom_line for status in statuses] == [True, True]
     assert pdfsig(twice) == (2, 2)
 
@@ -101,8 +105,12 @@ def test_a_document_signed_by_other_software_is_sealed(pki, letter, tmp_path):
 
 def _by_pyhanko(pki, content, **metadata):
     signer = pki.signer("officers/H49.151")
-    hand = signers.SimpleSigner.load(str(signer.key), str(signer.cert))
-    what = signers.PdfSignatureMetadata(field_name="Officer", **metadata)
+    certificate, *above = certificates([signer.cert])
+    _, _, der = pem.unarmor(signer.key.read_bytes())
+    known = SimpleCertificateStore.from_certs(above)
+    key = keys.PrivateKeyInfo.load(der)
+    hand = signers.SimpleSigner(signing_cert=certificate, signing_key=key, cert_registry=known)
+    what = signers.PdfSignatureMetadata(field_name="Officer", md_algorithm="sha256", **metadata)
     spec = fields.SigFieldSpec("Officer")
     writer = IncrementalPdfFileWriter(io.BytesIO(content))
     return signers.PdfSigner(what, signer=hand, new_field_spec=spec).sign_pdf(writer).getbuffer().tobytes()

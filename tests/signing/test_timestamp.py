@@ -125,7 +125,8 @@ def _other_digest(authority):
 
 def _refusal(_query):
     status = {"status": "rejection", "status_string": ["hết hạn ngạch"], "fail_info": {"bad_request"}}
-    return 200, tsp.TimeStampResp({"status": tsp.PKIStatusInfo(status)}).dump()
+    body = tsp.PKIStatusInfo(status).dump()
+    return 200, bytes([0x30, len(body)]) + body
 
 
 @pytest.mark.parametrize(

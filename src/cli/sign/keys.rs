@@ -21,6 +21,7 @@ const PIN: &str = "VANTHU_PIN";
 
 /// With which key and certificate.
 #[derive(Debug, clap::Args)]
+#[group(skip)]
 pub(super) struct Options {
     /// Certificate of the key, then its issuers (PEM, or one in DER); a token may have its own
     #[arg(long, required_unless_present = "pkcs11")]
@@ -32,13 +33,13 @@ pub(super) struct Options {
     #[arg(long, value_name = "MODULE")]
     pkcs11: Option<PathBuf>,
     /// Label of the token, if there are several
-    #[arg(long, value_name = "LABEL", requires = "pkcs11")]
+    #[arg(long, value_name = "LABEL", requires = "pkcs11", conflicts_with = "key")]
     token: Option<String>,
     /// Label of the key, if the token has several
-    #[arg(long, value_name = "LABEL", requires = "pkcs11")]
+    #[arg(long, value_name = "LABEL", requires = "pkcs11", conflicts_with = "key")]
     key_label: Option<String>,
     /// File with the PIN [default: the PIN in VANTHU_PIN]
-    #[arg(long, requires = "pkcs11")]
+    #[arg(long, requires = "pkcs11", conflicts_with = "key")]
     pin_file: Option<PathBuf>,
 }
 

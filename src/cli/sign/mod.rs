@@ -23,27 +23,28 @@ use crate::workshop::sign::{self, Stamp, SubFilter};
 use crate::workshop::tsp::Authority;
 use crate::workshop::{Error, disk};
 
-/// Signs a PDF (PAdES B-B, or B-T with a time-stamp), or any file with a detached CMS.
-///
-/// Exit codes: 0 signed, 1 the file cannot be signed, 2 usage, 3 key or certificate unusable,
-/// 4 the time-stamping authority cannot be reached, 5 the token does not take the PIN,
-/// 6 no such token, key or certificate on it.
-///
-/// Examples:
-///   vanthu sign letter.pdf --cert officer.pem --key officer.key --show person --image name.png
-///   vanthu sign letter.signed.pdf --cert seal.pem --key seal.key --show seal --image seal.png
-///       --timestamp http://tsa.example/ -o letter.sealed.pdf
-///   vanthu sign data.csv --detached --pkcs11 /usr/lib/softhsm/libsofthsm2.so --token agency
-///       --pin-file pin.txt
+/// What `--help` ends with.
+const NOTES: &str = "\
+Nothing is written unless the new signature holds and no older one is worth less than before.
+
+Exit codes: 0 signed, 1 the file cannot be signed, 2 usage, 3 key or certificate unusable, 4 the
+time-stamping authority cannot be reached, 5 the token does not take the PIN, 6 no such token, key or
+certificate on it.
+
+Examples:
+  vanthu sign letter.pdf --cert officer.pem --key officer.key --show person --image name.png
+  vanthu sign letter.signed.pdf --cert seal.pem --key seal.key --show seal --image seal.png \\
+      --timestamp http://tsa.example/ --out letter.sealed.pdf
+  vanthu sign data.csv --detached --pkcs11 /usr/lib/softhsm/libsofthsm2.so --pin-file pin.txt";
+
+/// Signs a PDF (PAdES), or any file with a detached CMS (CAdES).
 #[derive(Debug, clap::Args)]
-#[command(verbatim_doc_comment)]
+#[command(after_help = NOTES)]
 pub(super) struct Options {
     /// File to sign
     file: PathBuf,
     #[command(flatten)]
     keys: keys::Options,
-    #[command(flatten)]
-    show: show::Options,
     /// Write the signed file or the signature here [default: FILE.signed.pdf or FILE.p7s, if new]
     #[arg(long, short)]
     out: Option<PathBuf>,
@@ -57,18 +58,20 @@ pub(super) struct Options {
     #[arg(long, value_name = "URL")]
     timestamp: Option<String>,
     /// Seconds that the authority may take
-    #[arg(long, default_value_t = TIMESTAMP_WAIT_MAX.as_secs(),
+    #[arg(long, value_name = "SECONDS", default_value_t = TIMESTAMP_WAIT_MAX.as_secs(),
           value_parser = clap::value_parser!(u64).range(1..=TIMESTAMP_WAIT_MAX.as_secs()))]
     timestamp_wait: u64,
     /// Name of the signature field: an empty one of the PDF, or a new one [default: Signature1, …]
     #[arg(long, conflicts_with = "detached")]
     field: Option<String>,
     /// Why it is signed
-    #[arg(long, default_value = "", conflicts_with = "detached")]
+    #[arg(long, default_value = "", hide_default_value = true, conflicts_with = "detached")]
     reason: String,
     /// Where it is signed
-    #[arg(long, default_value = "", conflicts_with = "detached")]
+    #[arg(long, default_value = "", hide_default_value = true, conflicts_with = "detached")]
     location: String,
+    #[command(flatten)]
+    show: show::Options,
 }
 
 /// Form of a PDF signature.
@@ -129,7 +132,6 @@ fn pdf(
 ) -> Result<(Vec<u8>, Report), Failure> {
     let file = read(&options.file, SIGNED_PDF_SIZE_MAX)?;
     let trust = no_trust()?;
-    let before = signature::judge(&file, &trust, now);
     let materials = show::Materials::read(&options.show)?;
     let field = match &options.field {
         Some(name) => name.clone(),
@@ -146,8 +148,10 @@ fn pdf(
         ..sign::Options::new(&field, now)
     };
     let signed = sign::pdf_by(&file, by, stamp, &request).map_err(failure)?;
-    let after = signature::judge(&signed, &trust, now);
-    keeps(&before, &after)?;
+    // A time-stamp is younger than the moment at which signing began.
+    let later = SystemClock.now();
+    let after = signature::judge(&signed, &trust, later);
+    keeps(&signature::judge(&file, &trust, later), &after)?;
     Ok((signed, after))
 }
 
@@ -162,7 +166,7 @@ fn detached(
     let digest = by.key.scheme().hash().of_file(file).map_err(failed)?;
     let cms = sign::detached_by(&digest, by, stamp, now).map_err(failure)?;
     let content = FileSource::open(&options.file)?;
-    let report = signature::judge_detached(&cms, &content, &no_trust()?, now);
+    let report = signature::judge_detached(&cms, &content, &no_trust()?, SystemClock.now());
     Ok((cms, report))
 }
 
@@ -231,7 +235,9 @@ fn print(options: &Options, out: &Path, signature: &Signature, now: Time, output
 fn read(path: &Path, size_max: u64) -> Result<Vec<u8>, Failure> {
     let failed = |cause| Failure::file(path, cause);
     let file = std::fs::File::open(path).map_err(failed)?;
-    let mut bytes = Vec::new();
+    // In one piece: a vector that grows would leave copies of a key behind.
+    let size = file.metadata().map_err(failed)?.len().min(size_max);
+    let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0) + 1);
     file.take(size_max + 1).read_to_end(&mut bytes).map_err(failed)?;
     if u64::try_from(bytes.len()).is_ok_and(|size| size > size_max) {
         return Err(Failure::file(path, format!("it is larger than {size_max} bytes")));

@@ -14,6 +14,7 @@ use crate::workshop::official::{self, SEAL_DIAMETER_MM};
 
 /// What a signature shows on the page, and where.
 #[derive(Debug, clap::Args)]
+#[group(skip)]
 #[command(next_help_heading = "What the page shows (NĐ 30/2020/NĐ-CP, Phụ lục I)")]
 pub(super) struct Options {
     /// What the page shows [default: nothing]
