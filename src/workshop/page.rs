@@ -11,8 +11,14 @@ const PAGE: (usize, usize) = (595, 842);
 /// Margins and sizes of NĐ 30/2020, Phụ lục I, phần I, mục I: left 30–35 mm, right 15–20 mm.
 const LEFT: f64 = 88.0;
 const WIDTH: f64 = 454.0;
-const TOP: f64 = 770.0;
+const TOP: f64 = 745.0;
 const LEADING: f64 = 16.0;
+/// Where the heading stands: the middle of the right half, and its two lines.
+const HEADING_MIDDLE: f64 = 405.0;
+const HEADING: [(&str, f64, f64); 2] = [
+    ("CỘNG HÒA XÃ HỘI CHỦ NGHĨA VIỆT NAM", 12.0, 800.0),
+    ("Độc lập - Tự do - Hạnh phúc", 13.0, 785.0),
+];
 const TITLE_SIZE: f64 = 14.0;
 const TEXT_SIZE: f64 = 13.0;
 /// Lines between the margins; what follows is not printed.
@@ -69,6 +75,12 @@ fn content(title: &str, lines: &[&str]) -> String {
     let plain = plain.map(|line| (&TIMES, "/F1", TEXT_SIZE, line));
     let mut y = TOP;
     let mut out = String::new();
+    for (line, size, y) in HEADING {
+        let left = HEADING_MIDDLE - TIMES_BOLD.width(line) * size / 2000.0;
+        out.push_str(&TIMES_BOLD.show(line, "/F2", size, [left, y]));
+    }
+    // The rule under the motto is as long as it (mục II.1).
+    out.push_str("0.7 w 325 780 m 485 780 l S\n");
     for (face, font, size, line) in bold.chain(plain).take(LINES_MAX) {
         out.push_str(&face.show(&line, font, size, [LEFT, y]));
         y -= LEADING;
@@ -167,6 +179,9 @@ mod tests {
     fn long_lines_are_wrapped_and_a_full_page_ends() {
         let long = "chữ ".repeat(2_000);
         let file = pdf("", &[&long], 0);
-        assert_eq!(String::from_utf8_lossy(&file).matches(" Tj ET").count(), LINES_MAX);
+        assert_eq!(
+            String::from_utf8_lossy(&file).matches(" Tj ET").count(),
+            HEADING.len() + LINES_MAX
+        );
     }
 }

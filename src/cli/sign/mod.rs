@@ -17,7 +17,7 @@ use super::exit::{Exit, Failure};
 use super::verify::FileSource;
 use crate::clock::{Clock as _, SystemClock, Time};
 use crate::limits::{SIGNED_PDF_SIZE_MAX, TIMESTAMP_WAIT_MAX};
-use crate::signature::{self, Indication, Report, Signature, Trust};
+use crate::signature::{self, Indication, Signature, Trust};
 use crate::workshop::key::{CheckedKey, Signer};
 use crate::workshop::sign::{self, Stamp, SubFilter};
 use crate::workshop::tsp::Authority;
@@ -94,14 +94,14 @@ pub(super) fn run(options: &Options, output: Output) -> Result<Exit, Failure> {
     });
     let authority = authority.transpose()?;
     let stamp = authority.as_ref().map(|authority| authority as &dyn Stamp);
-    let (bytes, report) = if options.detached {
+    let (bytes, signature) = if options.detached {
         detached(options, by, stamp, now)?
     } else {
         pdf(options, by, stamp, now)?
     };
-    let signature = newest(&report)?;
+    holds(&signature)?;
     disk::write_file(&out, &bytes).map_err(failure)?;
-    print(options, &out, signature, now, output);
+    print(options, &out, &signature, now, output);
     Ok(Exit::Ok)
 }
 
@@ -129,7 +129,7 @@ fn pdf(
     by: Signer<'_>,
     stamp: Option<&dyn Stamp>,
     now: Time,
-) -> Result<(Vec<u8>, Report), Failure> {
+) -> Result<(Vec<u8>, Signature), Failure> {
     let file = read(&options.file, SIGNED_PDF_SIZE_MAX)?;
     let trust = no_trust()?;
     let materials = show::Materials::read(&options.show)?;
@@ -150,9 +150,11 @@ fn pdf(
     let signed = sign::pdf_by(&file, by, stamp, &request).map_err(failure)?;
     // A time-stamp is younger than the moment at which signing began.
     let later = SystemClock.now();
-    let after = signature::judge(&signed, &trust, later);
-    keeps(&signature::judge(&file, &trust, later), &after)?;
-    Ok((signed, after))
+    let mut after = signature::judge(&signed, &trust, later).signatures;
+    let before = signature::judge(&file, &trust, later).signatures;
+    let made = after.remove(added(&before, &after).ok_or_else(lost)?);
+    keeps(&before, &after)?;
+    Ok((signed, made))
 }
 
 fn detached(
@@ -160,14 +162,15 @@ fn detached(
     by: Signer<'_>,
     stamp: Option<&dyn Stamp>,
     now: Time,
-) -> Result<(Vec<u8>, Report), Failure> {
+) -> Result<(Vec<u8>, Signature), Failure> {
     let failed = |cause| Failure::file(&options.file, cause);
     let file = std::fs::File::open(&options.file).map_err(failed)?;
     let digest = by.key.scheme().hash().of_file(file).map_err(failed)?;
     let cms = sign::detached_by(&digest, by, stamp, now).map_err(failure)?;
     let content = FileSource::open(&options.file)?;
     let report = signature::judge_detached(&cms, &content, &no_trust()?, SystemClock.now());
-    Ok((cms, report))
+    let made = report.signatures.into_iter().next().ok_or_else(lost)?;
+    Ok((cms, made))
 }
 
 /// Nobody is trusted: what is judged here is whether signatures hold, not who made them.
@@ -175,9 +178,19 @@ fn no_trust() -> Result<Trust, Failure> {
     Trust::new(Vec::new(), Vec::new(), Vec::new()).map_err(Failure::other)
 }
 
+/// Which signature came in: without it, the others are those from before. Signatures that cannot be
+/// read stand last, whenever they were made.
+fn added(before: &[Signature], after: &[Signature]) -> Option<usize> {
+    let known = |one: &Signature| (one.format, one.signer.as_ref().map(|by| by.fingerprint));
+    (0..after.len()).rev().find(|skipped| {
+        let others = after.iter().enumerate().filter(|(index, _)| index != skipped);
+        others.map(|(_, one)| known(one)).eq(before.iter().map(known))
+    })
+}
+
 /// No older signature may be worth less than before.
-fn keeps(before: &Report, after: &Report) -> Result<(), Failure> {
-    for (old, new) in before.signatures.iter().zip(&after.signatures) {
+fn keeps(before: &[Signature], after: &[Signature]) -> Result<(), Failure> {
+    for (old, new) in before.iter().zip(after) {
         let had = |code: &str| old.verdict.reasons().iter().any(|reason| reason.code == code);
         if let Some(worse) = new.verdict.reasons().iter().find(|reason| !had(reason.code)) {
             let failure = Failure::other(format!(
@@ -186,29 +199,27 @@ fn keeps(before: &Report, after: &Report) -> Result<(), Failure> {
                 worse.message,
                 worse.code
             ));
-            return Err(
-                failure.with_hint("the document does not allow this change; nothing was written")
-            );
+            return Err(failure.with_hint("the document does not allow this change"));
         }
     }
     Ok(())
 }
 
-/// The new signature, if it holds as far as one can tell without trusting anyone.
-fn newest(report: &Report) -> Result<&Signature, Failure> {
-    let lost = || Failure::other("the signature that was made cannot be found again");
-    let signature = report.signatures.last().ok_or_else(lost)?;
+/// The new signature holds as far as one can tell without trusting anyone.
+fn holds(signature: &Signature) -> Result<(), Failure> {
     let stamps = signature.timestamps.iter().map(|stamp| &stamp.verdict);
     for verdict in std::iter::once(&signature.verdict).chain(stamps) {
         if verdict.indication() == Indication::TotalFailed {
-            let why = verdict.reasons().first();
-            let why = why.map_or("", |reason| reason.message.as_str());
-            return Err(Failure::other(format!(
-                "the signature that was made does not hold: {why}"
-            )));
+            let why = verdict.reasons().first().map_or("", |reason| reason.message.as_str());
+            let what = format!("the signature that was made does not hold: {why}");
+            return Err(Failure::other(what));
         }
     }
-    Ok(signature)
+    Ok(())
+}
+
+fn lost() -> Failure {
+    Failure::other("the signature that was made cannot be found again")
 }
 
 fn print(options: &Options, out: &Path, signature: &Signature, now: Time, output: Output) {

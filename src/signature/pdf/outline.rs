@@ -188,7 +188,9 @@ impl<'a> Outline<'a> {
         let object = parse(text).ok_or(Closed::Broken)?;
         match self.document.resolve(&self.view, &object)?.as_deref().map(|loaded| &loaded.object) {
             Some(Object::Array(items)) => Ok(items.iter().map(written).collect()),
-            _ => Err(Closed::Broken),
+            // An object that is not there is null (ISO 32000-1 §7.3.10).
+            None | Some(Object::Null) => Ok(Vec::new()),
+            Some(_) => Err(Closed::Broken),
         }
     }
 
