@@ -247,6 +247,7 @@ pub const XML_WORK_MAX: usize = 10_000_000;
 pub const XML_REFERENCES_MAX: usize = 4_096;
 /// Transforms of one reference; real ones have up to three.
 pub const XML_TRANSFORMS_MAX: usize = 8;
+
 // ── signed packages ────────────────────────────────────────────────────────────────────────────
 
 /// Entries of one ZIP package; large spreadsheets have some hundreds.
@@ -265,3 +266,22 @@ pub const PACKAGE_PASSES_MAX: u64 = 4;
 pub const PACKAGE_XML_SIZE_MAX: usize = 4 * 1024 * 1024;
 /// Nodes of such a part: 10,000 references with their elements and the blanks between them.
 pub const PACKAGE_XML_NODES_MAX: u32 = 200_000;
+
+// ── signing ────────────────────────────────────────────────────────────────────────────────────
+
+/// The image of a seal or signature, as a file; a scan of 36 mm at 600 dpi has about 1 MiB.
+pub const IMAGE_SIZE_MAX: usize = 8 * 1024 * 1024;
+/// Its pixels: 100 mm square at 1,000 dpi.
+pub const IMAGE_PIXELS_MAX: usize = 16 * 1024 * 1024;
+/// A font file; the largest with Vietnamese letters have about 20 MiB (CJK collections).
+pub const FONT_SIZE_MAX: usize = 32 * 1024 * 1024;
+/// An answer of a time-stamping authority; real ones have 4–8 KiB with their certificates.
+pub const TIMESTAMP_ANSWER_SIZE_MAX: usize = 64 * 1024;
+/// Room for a time-stamp token in the signature of a PDF.
+pub const TIMESTAMP_TOKEN_ROOM: usize = 24 * 1024;
+/// How long a time-stamping authority may take in all; the government's was seen to take 131 s.
+pub const TIMESTAMP_WAIT_MAX: Duration = Duration::from_secs(150);
+/// A PDF that is signed: it is held in memory twice.
+pub const SIGNED_PDF_SIZE_MAX: u64 = 512 * 1024 * 1024;
+/// PEM files with a key or certificates, and files with a PIN.
+pub const KEY_FILE_SIZE_MAX: u64 = 1024 * 1024;

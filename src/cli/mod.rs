@@ -10,6 +10,7 @@ mod log;
 mod mailbox;
 mod send;
 mod serve;
+mod sign;
 mod store;
 mod trace;
 mod verify;
@@ -54,6 +55,8 @@ enum Command {
     Certs(certs::Command),
     /// Verifies the signatures in files; needs no gateway
     Verify(verify::Options),
+    /// Signs a PDF, or any file with a detached signature
+    Sign(Box<sign::Options>),
     /// Sends a document
     Send(Box<send::Options>),
     /// Lists or follows what waits in a mailbox
@@ -94,6 +97,7 @@ pub fn run() -> ExitCode {
     let outcome = match arguments.command {
         Command::Certs(command) => certs::run(command),
         Command::Verify(options) => verify::run(&options, output),
+        Command::Sign(options) => sign::run(&options, output),
         Command::Evidence(evidence::Command::Verify(options)) => evidence::verify(&options, output),
         Command::Store(command) => store::run(command, output),
         Command::Config(command) => inspect::config(command, output),
@@ -129,7 +133,11 @@ async fn run_async(command: Command, output: Output) -> Result<Exit, Failure> {
         Command::Log(command) => log::run(command, output).await,
         Command::Directory(command) => inspect::directory(command, output).await,
         Command::Bench(options) => bench::run(options, output).await,
-        Command::Certs(_) | Command::Verify(_) | Command::Store(_) | Command::Config(_) => {
+        Command::Certs(_)
+        | Command::Verify(_)
+        | Command::Sign(_)
+        | Command::Store(_)
+        | Command::Config(_) => {
             unreachable!("commands that need no runtime have run without one")
         }
     }

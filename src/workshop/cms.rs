@@ -1,12 +1,11 @@
 //! CMS `SignedData` (RFC 5652) with the signed attributes of CAdES-BES, and RFC 3161 tokens.
 //!
-//! One signer, SHA-256, RSA PKCS#1 v1.5 or ECDSA P-256. Everything is DER.
+//! One signer; the key decides the algorithms. Everything is DER.
 
-use ring::rand::SystemRandom;
-use ring::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, RSA_PKCS1_SHA256, RsaKeyPair};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::identity::Identity;
+use super::key::{Hash, Signer, SoftwareKey};
 use super::{Error, der};
 use crate::clock::Time;
 use crate::digest::Sha256;
@@ -14,9 +13,6 @@ use crate::digest::Sha256;
 pub const DATA: &[u32] = &[1, 2, 840, 113_549, 1, 7, 1];
 const SIGNED_DATA: &[u32] = &[1, 2, 840, 113_549, 1, 7, 2];
 const TST_INFO: &[u32] = &[1, 2, 840, 113_549, 1, 9, 16, 1, 4];
-const SHA_256: &[u32] = &[2, 16, 840, 1, 101, 3, 4, 2, 1];
-const RSA: &[u32] = &[1, 2, 840, 113_549, 1, 1, 1];
-const ECDSA_SHA_256: &[u32] = &[1, 2, 840, 10_045, 4, 3, 2];
 const CONTENT_TYPE: &[u32] = &[1, 2, 840, 113_549, 1, 9, 3];
 const MESSAGE_DIGEST: &[u32] = &[1, 2, 840, 113_549, 1, 9, 4];
 const SIGNING_TIME: &[u32] = &[1, 2, 840, 113_549, 1, 9, 5];
@@ -30,32 +26,47 @@ pub struct Statement<'a> {
     pub content_type: &'a [u32],
     /// The content itself; none if it travels apart.
     pub content: Option<&'a [u8]>,
-    pub digest: Sha256,
+    /// By the hash of the signer's key.
+    pub digest: &'a [u8],
     /// The claimed time; none where the format carries it elsewhere.
     pub signing_time: Option<Time>,
-    /// Who stamps the signature, and when.
-    pub timestamp: Option<(&'a Identity, Time)>,
+    /// Who stamps the signature.
+    pub stamp: Option<&'a dyn Stamp>,
+}
+
+/// Who makes time-stamps.
+pub trait Stamp {
+    /// An RFC 3161 time-stamp token over `imprint`.
+    ///
+    /// # Errors
+    /// [`Error::Key`] or [`Error::Stamp`].
+    fn stamp(&self, imprint: Sha256) -> Result<Vec<u8>, Error>;
+
+    /// Bytes that a token surely fits in.
+    fn room(&self) -> usize;
 }
 
 /// Signs; all certificates of the identity are put in.
-pub fn signed_data(statement: &Statement<'_>, identity: &Identity) -> Result<Vec<u8>, Error> {
+pub fn signed_data(statement: &Statement<'_>, by: Signer<'_>) -> Result<Vec<u8>, Error> {
     let unreadable = |_| Error::Unreadable("the signer's certificate".into());
-    let (_, leaf) = X509Certificate::from_der(identity.leaf()).map_err(unreadable)?;
+    let (_, leaf) = X509Certificate::from_der(by.leaf()).map_err(unreadable)?;
     let issuer = leaf.issuer().as_raw();
     let serial = der::value(der::INTEGER, &[leaf.raw_serial()]);
-    let attributes = attributes(statement, identity.leaf(), issuer, &serial);
+    let attributes = attributes(statement, by.leaf(), issuer, &serial);
+    let scheme = by.key.scheme();
+    let hash = scheme.hash().identifier();
     // What is signed is the SET; what is stored is the same bytes under [0] (RFC 5652 §5.4).
-    let (algorithm, signature) = sign(&der::set_of(der::SET, attributes.clone()), identity)?;
+    let signature = by.key.sign(&der::set_of(der::SET, attributes.clone()))?;
     let mut signer = vec![
         der::small(1),
         der::sequence(&[issuer, &serial]),
-        sha_256(),
+        hash.clone(),
         der::set_of(der::context(0), attributes),
-        algorithm,
+        scheme.identifier(),
         der::value(der::OCTET_STRING, &[&signature]),
     ];
-    if let Some((tsa, now)) = statement.timestamp {
-        let token = timestamp(Sha256::of(&signature), &[], tsa, now)?;
+    if let Some(stamp) = statement.stamp {
+        let token = stamp.stamp(Sha256::of(&signature))?;
         let attribute = attribute(TIME_STAMP_TOKEN, &token);
         signer.push(der::set_of(der::context(1), vec![attribute]));
     }
@@ -68,9 +79,9 @@ pub fn signed_data(statement: &Statement<'_>, identity: &Identity) -> Result<Vec
     let version = if statement.content_type == DATA { 1 } else { 3 };
     let data = der::sequence(&[
         &der::small(version),
-        &der::set_of(der::SET, vec![sha_256()]),
+        &der::set_of(der::SET, vec![hash]),
         &encapsulated,
-        &der::set_of(der::context(0), identity.chain_der.clone()),
+        &der::set_of(der::context(0), by.chain_der.to_vec()),
         &der::set_of(der::SET, vec![der::sequence(&slices(&signer))]),
     ]);
     let data = der::value(der::context(0), &[&data]);
@@ -84,7 +95,8 @@ pub fn timestamp(
     tsa: &Identity,
     now: Time,
 ) -> Result<Vec<u8>, Error> {
-    let imprint = der::sequence(&[&sha_256(), &der::value(der::OCTET_STRING, &[&imprint.0])]);
+    let imprint =
+        der::sequence(&[&Hash::Sha256.identifier(), &der::value(der::OCTET_STRING, &[&imprint.0])]);
     // The serial number must differ between tokens of one TSA: what and when is enough here.
     let serial = Sha256::of_parts(&[&imprint, nonce, &now.millis().to_be_bytes()]);
     let mut parts = vec![
@@ -98,14 +110,16 @@ pub fn timestamp(
         parts.push(der::value(der::INTEGER, &[nonce]));
     }
     let info = der::sequence(&slices(&parts));
+    let key = SoftwareKey::of_identity(tsa)?;
+    let by = Signer { chain_der: &tsa.chain_der, key: &key };
     let statement = Statement {
         content_type: TST_INFO,
         content: Some(&info),
-        digest: Sha256::of(&info),
+        digest: &by.key.scheme().hash().of(&[&info]),
         signing_time: Some(now),
-        timestamp: None,
+        stamp: None,
     };
-    signed_data(&statement, tsa)
+    signed_data(&statement, by)
 }
 
 /// `YYYYMMDDHHMMSS` in UTC.
@@ -124,7 +138,7 @@ fn attributes(
     let names = der::sequence(&[&der::value(der::context(4), &[issuer])]);
     let certificate = der::sequence(&[&hash, &der::sequence(&[&names, serial])]);
     let certificates = der::sequence(&[&der::sequence(&[&certificate])]);
-    let digest = der::value(der::OCTET_STRING, &[&statement.digest.0]);
+    let digest = der::value(der::OCTET_STRING, &[statement.digest]);
     let mut out = vec![
         attribute(CONTENT_TYPE, &der::oid(statement.content_type)),
         attribute(MESSAGE_DIGEST, &digest),
@@ -144,27 +158,8 @@ fn signing_time(time: Time) -> Vec<u8> {
     }
 }
 
-/// Signs `message` with the identity's key: the algorithm identifier and the signature.
-fn sign(message: &[u8], identity: &Identity) -> Result<(Vec<u8>, Vec<u8>), Error> {
-    let random = SystemRandom::new();
-    if let Ok(key) = RsaKeyPair::from_pkcs8(&identity.key_pkcs8) {
-        let mut signature = vec![0; key.public().modulus_len()];
-        key.sign(&RSA_PKCS1_SHA256, &random, message, &mut signature).map_err(|_| Error::Key)?;
-        return Ok((der::sequence(&[&der::oid(RSA), &der::NULL]), signature));
-    }
-    let scheme = &ECDSA_P256_SHA256_ASN1_SIGNING;
-    let key =
-        EcdsaKeyPair::from_pkcs8(scheme, &identity.key_pkcs8, &random).map_err(|_| Error::Key)?;
-    let signature = key.sign(&random, message).map_err(|_| Error::Key)?;
-    Ok((der::sequence(&[&der::oid(ECDSA_SHA_256)]), signature.as_ref().to_vec()))
-}
-
 fn attribute(kind: &[u32], value: &[u8]) -> Vec<u8> {
     der::sequence(&[&der::oid(kind), &der::value(der::SET, &[value])])
-}
-
-fn sha_256() -> Vec<u8> {
-    der::sequence(&[&der::oid(SHA_256)])
 }
 
 fn slices(parts: &[Vec<u8>]) -> Vec<&[u8]> {

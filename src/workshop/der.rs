@@ -2,6 +2,8 @@
 //!
 //! Only the workshop writes ASN.1; judging uses a reader of its own.
 
+/// The whole value `TRUE`.
+pub const TRUE: [u8; 3] = [0x01, 0x01, 0xff];
 pub const INTEGER: u8 = 0x02;
 pub const OCTET_STRING: u8 = 0x04;
 pub const UTC_TIME: u8 = 0x17;
@@ -55,6 +57,14 @@ pub fn small(number: u8) -> Vec<u8> {
     value(INTEGER, &[&[number]])
 }
 
+/// A non-negative `INTEGER` from its bytes, the highest first.
+pub fn unsigned(bytes: &[u8]) -> Vec<u8> {
+    let zeroes = bytes.iter().take_while(|byte| **byte == 0).count();
+    let bytes = bytes.get(zeroes..).unwrap_or_default();
+    let sign: &[u8] = if bytes.first().is_none_or(|first| *first >= 0x80) { &[0] } else { &[] };
+    value(INTEGER, &[sign, bytes])
+}
+
 /// `OBJECT IDENTIFIER`.
 pub fn oid(arcs: &[u32]) -> Vec<u8> {
     let mut body = Vec::new();
@@ -84,6 +94,13 @@ mod tests {
     fn object_identifiers_are_encoded_in_base_128() {
         assert_eq!(oid(&[1, 2, 840, 113_549]), [6, 6, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d]);
         assert_eq!(oid(&[2, 5, 4, 97]), [6, 3, 0x55, 4, 97]);
+    }
+
+    #[test]
+    fn numbers_have_no_more_bytes_than_they_need() {
+        assert_eq!(unsigned(&[0, 0, 5]), [2, 1, 5]);
+        assert_eq!(unsigned(&[0x80]), [2, 2, 0, 0x80]);
+        assert_eq!(unsigned(&[]), [2, 1, 0]);
     }
 
     #[test]

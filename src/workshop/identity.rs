@@ -67,7 +67,7 @@ impl fmt::Debug for Identity {
 }
 
 /// The certificates of a PEM text, in DER.
-pub(super) fn certificates(text: &[u8]) -> Result<Vec<Vec<u8>>, Error> {
+pub(crate) fn certificates(text: &[u8]) -> Result<Vec<Vec<u8>>, Error> {
     CertificateDer::pem_slice_iter(text)
         .map(|der| der.map(|der| der.to_vec()))
         .collect::<Result<_, _>>()

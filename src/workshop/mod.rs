@@ -1,19 +1,29 @@
-//! The workshop: keys, certificates and signed papers for development, demonstrations and tests.
+//! The workshop: signing with one's own key, and throw-away keys, certificates and papers.
 //!
-//! Everything made here is worthless outside a test, and says so in its names. The gateway never
-//! signs documents and never calls this module while it serves; it only judges what others signed.
+//! `vanthu sign` uses it with real keys; every key and certificate made here is worthless outside a
+//! test, and says so in its names. The gateway never signs documents and never calls this module
+//! while it serves; it only judges what others signed.
 
 mod cms;
+mod composed;
 mod der;
-mod disk;
+pub(crate) mod disk;
+pub mod drawing;
+mod field;
+pub mod font;
 pub mod identity;
+pub mod image;
 mod issue;
+pub mod key;
 mod making;
+pub mod official;
 pub mod page;
 pub mod pki;
 pub mod profile;
 mod revision;
 pub mod sign;
+pub mod token;
+pub mod tsp;
 
 /// Why the workshop could not make something.
 #[derive(Debug, thiserror::Error)]
@@ -28,6 +38,33 @@ pub enum Error {
     /// A key could not be made or used.
     #[error("the key could not be made or used")]
     Key,
+    /// The private key is encrypted.
+    #[error("the private key is encrypted")]
+    KeyEncrypted,
+    /// The private key is of a kind that is not used here.
+    #[error("the private key is none of RSA (2048 to 8192 bits), P-256, P-384, Ed25519")]
+    KeyKind,
+    /// A signature does not verify with the certificate.
+    #[error("the certificate does not belong to the key")]
+    KeyMismatch,
+    /// The token or its module said no.
+    #[error("{0}")]
+    Token(String),
+    /// The PIN is wrong, or was wrong too often.
+    #[error("the token does not take the PIN: {0}")]
+    Pin(&'static str),
+    /// The token has no such object.
+    #[error("{0}")]
+    NotOnToken(String),
+    /// No time-stamp was to be had.
+    #[error("the time-stamping authority {0}")]
+    Stamp(String),
+    /// The time-stamping authority cannot be reached.
+    #[error("the time-stamping authority cannot be reached: {0}")]
+    StampConnection(String),
+    /// The image or font cannot be used.
+    #[error("{0}")]
+    Drawing(String),
     /// The PEM or DER text is not what it should be.
     #[error("{0} is not readable")]
     Unreadable(String),

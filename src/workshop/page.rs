@@ -1,23 +1,28 @@
 //! A one-page PDF 1.7, small enough to be read in an editor.
 //!
-//! No font is embedded, and the fonts that every reader has lack Vietnamese: the page *shows* the text
-//! without diacritics, and carries the true text as `/ActualText` for search, copying and screen readers.
+//! No font is embedded: see [`super::composed`] for how Vietnamese is shown all the same.
 
+use super::composed::{Standard, TIMES, TIMES_BOLD};
 use super::revision::{Object, hex_string};
 use crate::digest::Sha256;
 
 /// A4 in points.
 const PAGE: (usize, usize) = (595, 842);
-const LEFT: usize = 72;
-const TOP: usize = 770;
-const LEADING: usize = 16;
-/// Characters of Helvetica 11 that surely fit between the margins.
-const LINE_CHARS: usize = 80;
+/// Margins and sizes of NĐ 30/2020, Phụ lục I, phần I, mục I: left 30–35 mm, right 15–20 mm.
+const LEFT: f64 = 88.0;
+const WIDTH: f64 = 454.0;
+const TOP: f64 = 745.0;
+const LEADING: f64 = 16.0;
+/// Where the heading stands: the middle of the right half, and its two lines.
+const HEADING_MIDDLE: f64 = 405.0;
+const HEADING: [(&str, f64, f64); 2] = [
+    ("CỘNG HÒA XÃ HỘI CHỦ NGHĨA VIỆT NAM", 12.0, 800.0),
+    ("Độc lập - Tự do - Hạnh phúc", 13.0, 785.0),
+];
+const TITLE_SIZE: f64 = 14.0;
+const TEXT_SIZE: f64 = 13.0;
 /// Lines between the margins; what follows is not printed.
 const LINES_MAX: usize = 42;
-/// How an incompressible stream object looks without its bytes and length.
-const FILLER_FRAME_SIZE: usize = 512;
-
 /// A PDF with a title and lines of text, of at least `size_min` bytes: the rest is noise that does
 /// not compress. The same arguments make the same bytes. Lines that do not fit the page are left out.
 pub fn pdf(title: &str, lines: &[&str], size_min: usize) -> Vec<u8> {
@@ -33,8 +38,8 @@ pub fn pdf(title: &str, lines: &[&str], size_min: usize) -> Vec<u8> {
                  /Resources << /Font << /F1 4 0 R /F2 5 0 R >> >> >>"
             ),
         ),
-        Object::new(4, font("Helvetica")),
-        Object::new(5, font("Helvetica-Bold")),
+        Object::new(4, TIMES.dictionary()),
+        Object::new(5, TIMES_BOLD.dictionary()),
         Object::stream(6, "<< ", content.as_bytes()),
         Object::new(
             7,
@@ -42,19 +47,12 @@ pub fn pdf(title: &str, lines: &[&str], size_min: usize) -> Vec<u8> {
         ),
     ];
     let used: usize = objects.iter().map(|object| object.body.len()).sum();
-    if let Some(missing) = size_min.checked_sub(used + FILLER_FRAME_SIZE) {
-        objects.push(Object::stream(
-            8,
-            "<< /Type /VanthuFiller ",
-            &noise(missing + FILLER_FRAME_SIZE),
-        ));
+    // What the file has besides its objects comes on top.
+    if used < size_min {
+        let filler = noise(size_min - used);
+        objects.push(Object::stream(8, "<< /Type /VanthuFiller ", &filler));
     }
     assemble(&objects)
-}
-
-/// ASCII for eyes only: Vietnamese letters lose their marks, anything else unknown becomes `?`.
-pub(super) fn fold(text: &str) -> String {
-    text.chars().map(fold_char).collect()
 }
 
 /// A PDF text string (ISO 32000-1 §7.9.2.2) in UTF-16BE, written in hexadecimal.
@@ -69,34 +67,39 @@ pub(super) fn escape(ascii: &str) -> String {
     ascii.replace('\\', "\\\\").replace('(', "\\(").replace(')', "\\)")
 }
 
-fn font(name: &str) -> String {
-    format!("<< /Type /Font /Subtype /Type1 /BaseFont /{name} /Encoding /WinAnsiEncoding >>")
-}
-
 fn content(title: &str, lines: &[&str]) -> String {
-    let bold = wrap(title).into_iter().map(|line| ("/F2 13 Tf", line));
-    let plain = lines.iter().flat_map(|line| wrap(line)).map(|line| ("/F1 11 Tf", line));
-    let blank = std::iter::once(("/F1 11 Tf", String::new()));
-    let mut out = format!("BT {LEFT} {TOP} Td {LEADING} TL\n");
-    for (font, line) in bold.chain(blank).chain(plain).take(LINES_MAX) {
-        let shown = escape(&fold(&line));
-        let actual = text_string(&line);
-        out.push_str(&format!("{font} /Span << /ActualText {actual} >> BDC ({shown}) Tj EMC T*\n"));
+    let bold = wrap(title, &TIMES_BOLD, TITLE_SIZE).into_iter();
+    let bold = bold.map(|line| (&TIMES_BOLD, "/F2", TITLE_SIZE, line));
+    let plain = lines.iter().flat_map(|line| wrap(line, &TIMES, TEXT_SIZE));
+    let plain = std::iter::once(String::new()).chain(plain);
+    let plain = plain.map(|line| (&TIMES, "/F1", TEXT_SIZE, line));
+    let mut y = TOP;
+    let mut out = String::new();
+    for (line, size, y) in HEADING {
+        let left = HEADING_MIDDLE - TIMES_BOLD.width(line) * size / 2000.0;
+        out.push_str(&TIMES_BOLD.show(line, "/F2", size, [left, y]));
     }
-    out.push_str("ET\n");
+    // The rule under the motto is as long as it (mục II.1).
+    out.push_str("0.7 w 325 780 m 485 780 l S\n");
+    for (face, font, size, line) in bold.chain(plain).take(LINES_MAX) {
+        out.push_str(&face.show(&line, font, size, [LEFT, y]));
+        y -= LEADING;
+    }
     out
 }
 
 /// Breaks a line at spaces.
-fn wrap(line: &str) -> Vec<String> {
+fn wrap(line: &str, face: &Standard, size: f64) -> Vec<String> {
     let mut out = vec![String::new()];
     for word in line.split_whitespace() {
         let last = out.last_mut().expect("starts with one line");
         if last.is_empty() {
             last.push_str(word);
-        } else if last.chars().count() + 1 + word.chars().count() <= LINE_CHARS {
-            last.push(' ');
-            last.push_str(word);
+            continue;
+        }
+        let longer = format!("{last} {word}");
+        if face.width(&longer) * size / 1000.0 <= WIDTH {
+            *last = longer;
         } else {
             out.push(word.to_owned());
         }
@@ -138,44 +141,25 @@ fn noise(size: usize) -> Vec<u8> {
     out
 }
 
-fn fold_char(letter: char) -> char {
-    let small = letter.to_lowercase().next().unwrap_or(letter);
-    let folded = match small {
-        ' '..='~' => return letter,
-        'à' | 'á' | 'ả' | 'ã' | 'ạ' | 'ă' | 'ằ' | 'ắ' | 'ẳ' | 'ẵ' | 'ặ' | 'â' | 'ầ' | 'ấ' | 'ẩ'
-        | 'ẫ' | 'ậ' => 'a',
-        'đ' => 'd',
-        'è' | 'é' | 'ẻ' | 'ẽ' | 'ẹ' | 'ê' | 'ề' | 'ế' | 'ể' | 'ễ' | 'ệ' => 'e',
-        'ì' | 'í' | 'ỉ' | 'ĩ' | 'ị' => 'i',
-        'ò' | 'ó' | 'ỏ' | 'õ' | 'ọ' | 'ô' | 'ồ' | 'ố' | 'ổ' | 'ỗ' | 'ộ' | 'ơ' | 'ờ' | 'ớ' | 'ở'
-        | 'ỡ' | 'ợ' => 'o',
-        'ù' | 'ú' | 'ủ' | 'ũ' | 'ụ' | 'ư' | 'ừ' | 'ứ' | 'ử' | 'ữ' | 'ự' => 'u',
-        'ỳ' | 'ý' | 'ỷ' | 'ỹ' | 'ỵ' => 'y',
-        '–' | '—' => '-',
-        '“' | '”' => '"',
-        '‘' | '’' => '\'',
-        _ => '?',
-    };
-    if small == letter { folded } else { folded.to_ascii_uppercase() }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::workshop::revision::Revision;
+    use crate::workshop::revision::{Id, Revision};
 
     #[test]
     fn every_cross_reference_points_at_its_object() {
         let file = pdf("Quyết định", &["Điều 1. Phê duyệt (kèm \\ và ngoặc)."], 0);
+        let file = file.as_slice();
         let revision = Revision::read(&file).unwrap();
-        for number in 1..=7 {
-            revision.object(number).unwrap();
+        assert_eq!(revision.size(), 8);
+        for number in [1, 2, 3, 4, 5, 6, 7] {
+            revision.outline().values(Id { number, generation: 0 }).unwrap();
         }
-        assert!(revision.object(8).is_err());
+        assert!(revision.outline().values(Id { number: 8, generation: 0 }).is_err());
     }
 
     #[test]
-    fn the_page_shows_ascii_and_keeps_the_true_title() {
+    fn the_page_shows_letters_under_their_marks_and_keeps_the_true_title() {
         let file = pdf("Quyết định", &["Điều 1. Đất đai (sửa đổi)"], 0);
         let text = String::from_utf8_lossy(&file);
         assert!(text.contains("(Dieu 1. Dat dai \\(sua doi\\)) Tj"), "{text}");
@@ -195,6 +179,9 @@ mod tests {
     fn long_lines_are_wrapped_and_a_full_page_ends() {
         let long = "chữ ".repeat(2_000);
         let file = pdf("", &[&long], 0);
-        assert_eq!(String::from_utf8_lossy(&file).matches(" Tj EMC").count(), LINES_MAX);
+        assert_eq!(
+            String::from_utf8_lossy(&file).matches(" Tj ET").count(),
+            HEADING.len() + LINES_MAX
+        );
     }
 }

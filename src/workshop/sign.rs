@@ -3,14 +3,17 @@
 //! A signature is appended as a revision of its own and never changes a byte before it, so a document
 //! may be signed by the officer first and by the agency after (NĐ 30/2020 Art. 32.2d).
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::Error;
+pub use super::cms::Stamp;
 use super::cms::{self, Statement};
+use super::drawing::{Drawing, Face, WhichPage};
+use super::field;
 use super::identity::Identity;
-use super::page::{escape, fold, text_string};
-use super::revision::{Object, Revision, parse_dictionary, reference};
+use super::key::{Hash, Signer, SigningKey as _, SoftwareKey};
+use super::page::text_string;
+use super::revision::{Object, Revision, reference};
 use crate::clock::Time;
 use crate::digest::{Sha256, hex};
 
@@ -20,7 +23,7 @@ const BYTE_RANGE_SIZE: usize = 36;
 const CMS_FRAME_SIZE: usize = 2_048;
 
 /// How a PDF is signed.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Options<'a> {
     /// Name of the new field; no field of the document may have it.
     pub field: &'a str,
@@ -32,8 +35,10 @@ pub struct Options<'a> {
     pub reason: &'a str,
     /// `/Location`; nothing if empty.
     pub location: &'a str,
-    /// What the page shows; none makes the signature invisible.
+    /// Text that the first page shows; without it and without `drawing`, the signature is invisible.
     pub appearance: Option<Appearance<'a>>,
+    /// What a page shows instead.
+    pub drawing: Option<Drawing<'a>>,
     /// A TSA that stamps the signature.
     pub tsa: Option<&'a Identity>,
     /// When it stamps; none is at `time`, as if the signer's clock were right.
@@ -56,7 +61,7 @@ pub enum SubFilter {
 pub struct Appearance<'a> {
     /// Left, bottom, right, top in points.
     pub rectangle: [u16; 4],
-    /// Lines; shown without diacritics.
+    /// Lines; shown in the reader's own Times.
     pub lines: &'a [&'a str],
 }
 
@@ -70,33 +75,108 @@ impl<'a> Options<'a> {
             reason: "",
             location: "",
             appearance: None,
+            drawing: None,
             tsa: None,
             stamped_at: None,
         }
     }
 }
 
+/// A development TSA, which stamps without network.
+struct OwnAuthority<'a> {
+    identity: &'a Identity,
+    now: Time,
+}
+
+impl Stamp for OwnAuthority<'_> {
+    fn stamp(&self, imprint: Sha256) -> Result<Vec<u8>, Error> {
+        cms::timestamp(imprint, &[], self.identity, self.now)
+    }
+
+    fn room(&self) -> usize {
+        CMS_FRAME_SIZE + self.identity.chain_der.iter().map(Vec::len).sum::<usize>()
+    }
+}
+
 /// Signs a PDF; all certificates of the identity are embedded (see [`Identity::leaf_only`]).
 ///
 /// # Errors
-/// [`Error::Pdf`] if the file has a structure that is not extended (cross-reference streams,
-/// encryption) or a field of that name; [`Error::Key`]; [`Error::Unreadable`].
+/// [`Error::Pdf`] if the file is not one we extend or has a field of that name; [`Error::Key`];
+/// [`Error::Unreadable`].
 pub fn pdf(pdf: &[u8], identity: &Identity, options: &Options<'_>) -> Result<Vec<u8>, Error> {
-    let revision = Revision::read(pdf)?;
-    let number = revision.size()?;
-    let (dictionary, range_at, contents) = signature_dictionary(number, identity, options);
+    if options.sub_filter == SubFilter::Timestamp {
+        let authority = OwnAuthority { identity, now: options.time };
+        let whole = |parts: &[&[u8]]| authority.stamp(Sha256::of_parts(parts));
+        return seal(pdf, options, &common_name(identity.leaf()), authority.room(), &whole);
+    }
+    let key = SoftwareKey::of_identity(identity)?;
+    let now = options.stamped_at.unwrap_or(options.time);
+    let authority = options.tsa.map(|identity| OwnAuthority { identity, now });
+    let stamp = authority.as_ref().map(|authority| authority as &dyn Stamp);
+    pdf_by(pdf, Signer { chain_der: &identity.chain_der, key: &key }, stamp, options)
+}
+
+/// Signs a PDF with any key; `options.tsa` is not asked, but `stamp`.
+///
+/// # Errors
+/// The same, and those of the key and of `stamp`.
+pub fn pdf_by(
+    pdf: &[u8],
+    by: Signer<'_>,
+    stamp: Option<&dyn Stamp>,
+    options: &Options<'_>,
+) -> Result<Vec<u8>, Error> {
+    let room = CMS_FRAME_SIZE + by.chain_der.iter().map(Vec::len).sum::<usize>();
+    let room = room + stamp.map_or(0, Stamp::room);
+    let signed_time = (options.sub_filter == SubFilter::Pkcs7).then_some(options.time);
+    let whole = |parts: &[&[u8]]| {
+        let digest = by.key.scheme().hash().of(parts);
+        cms::signed_data(&statement(&digest, signed_time, stamp), by)
+    };
+    seal(pdf, options, &common_name(by.leaf()), room, &whole)
+}
+
+fn statement<'a>(
+    digest: &'a [u8],
+    signing_time: Option<Time>,
+    stamp: Option<&'a dyn Stamp>,
+) -> Statement<'a> {
+    Statement { content_type: cms::DATA, content: None, digest, signing_time, stamp }
+}
+
+/// Makes the CMS over the parts of a file.
+type Make<'a> = &'a dyn Fn(&[&[u8]]) -> Result<Vec<u8>, Error>;
+
+/// Appends the revision and fills in what `make` makes of it.
+fn seal(
+    pdf: &[u8],
+    options: &Options<'_>,
+    name: &str,
+    room: usize,
+    make: Make<'_>,
+) -> Result<Vec<u8>, Error> {
+    let revision = Revision::read(&pdf)?;
+    let number = revision.size();
+    let (dictionary, range_at, contents) = signature_dictionary(number, name, room, options);
     let mut objects = vec![dictionary];
-    objects.extend(field(&revision, number, options)?);
+    let text = options.appearance.map(Appearance::drawing);
+    let drawing = options.drawing.as_ref().or(text.as_ref());
+    objects.extend(field::objects(&revision, number, options.field, drawing)?);
     let (mut file, offsets) = revision.append(&objects)?;
     let start = offsets.get(&number).copied().unwrap_or_default();
-    fill(
-        &mut file,
-        start + range_at,
-        start + contents.start..start + contents.end,
-        identity,
-        options,
-    )?;
+    fill(&mut file, start + range_at, start + contents.start..start + contents.end, make)?;
     Ok(file)
+}
+
+/// A name that no field of the PDF has: `Signature1`, `Signature2`, …
+///
+/// # Errors
+/// [`Error::Pdf`] if the file is not one we extend.
+pub fn free_field(pdf: &[u8]) -> Result<String, Error> {
+    let fields = Revision::read(&pdf)?.outline().fields()?;
+    let names = (1..=fields.len() + 1).map(|number| format!("Signature{number}"));
+    let mut free = names.filter(|name| fields.iter().all(|field| field.name != *name));
+    Ok(free.next().unwrap_or_default())
 }
 
 /// Puts certificates, CRLs and OCSP responses (all DER) into the document security store of a PDF
@@ -110,29 +190,29 @@ pub fn security_store(
     crls: &[Vec<u8>],
     responses: &[Vec<u8>],
 ) -> Result<Vec<u8>, Error> {
-    let revision = Revision::read(pdf)?;
-    let catalog_number = revision.catalog()?;
-    let catalog = revision.dictionary(catalog_number)?;
-    if catalog.value("/DSS").is_some() {
+    let revision = Revision::read(&pdf)?;
+    let catalog_id = revision.outline().catalog()?;
+    let catalog = revision.outline().values(catalog_id)?;
+    if catalog.get("DSS").is_some() {
         return Err(Error::Pdf("it has a security store already"));
     }
-    let store = revision.size()?;
+    let store = revision.size();
     let mut objects = Vec::new();
+    let mut next = store + 1;
     let mut text = String::from("<< /Type /DSS");
     for (key, list) in [("Certs", certificates), ("CRLs", crls), ("OCSPs", responses)] {
-        let mut references = String::new();
+        let mut references = Vec::new();
         for der in list {
-            let number = store + 1 + objects.len();
-            references.push_str(&format!(" {number} 0 R"));
-            objects.push(Object::stream(number, "<< ", der));
+            references.push(reference(next));
+            objects.push(Object::stream(next, "<< ", der));
+            next += 1;
         }
         if !list.is_empty() {
-            text.push_str(&format!(" /{key} [{}]", references.trim_start()));
+            text.push_str(&format!(" /{key} [{}]", references.join(" ")));
         }
     }
     objects.push(Object::new(store, format!("{text} >>")));
-    let with_store = catalog.with("/DSS", &format!("{store} 0 R"));
-    objects.push(Object::new(catalog_number, with_store));
+    objects.push(Object::again(catalog_id, catalog.with("DSS", reference(store)).text()));
     Ok(revision.append(&objects)?.0)
 }
 
@@ -141,7 +221,9 @@ pub fn security_store(
 /// # Errors
 /// [`Error::Key`] or [`Error::Unreadable`].
 pub fn detached(content: &[u8], identity: &Identity, time: Time) -> Result<Vec<u8>, Error> {
-    detached_from_digest(Sha256::of(content), identity, time)
+    let key = SoftwareKey::of_identity(identity)?;
+    let digest = key.scheme().hash().of(&[content]);
+    detached_by(&digest, Signer { chain_der: &identity.chain_der, key: &key }, None, time)
 }
 
 /// The same from the digest alone, for content that is not in memory (see [`crate::digest::Hasher`]).
@@ -153,14 +235,25 @@ pub fn detached_from_digest(
     identity: &Identity,
     time: Time,
 ) -> Result<Vec<u8>, Error> {
-    let statement = Statement {
-        content_type: cms::DATA,
-        content: None,
-        digest,
-        signing_time: Some(time),
-        timestamp: None,
-    };
-    cms::signed_data(&statement, identity)
+    let key = SoftwareKey::of_identity(identity)?;
+    if key.scheme().hash() != Hash::Sha256 {
+        return Err(Error::KeyKind);
+    }
+    let by = Signer { chain_der: &identity.chain_der, key: &key };
+    detached_by(&digest.0, by, None, time)
+}
+
+/// The same with any key, from the digest by the key's hash; CAdES B-T with a stamp, B-B without.
+///
+/// # Errors
+/// Those of the key and of `stamp`; [`Error::Unreadable`].
+pub fn detached_by(
+    digest: &[u8],
+    by: Signer<'_>,
+    stamp: Option<&dyn Stamp>,
+    time: Time,
+) -> Result<Vec<u8>, Error> {
+    cms::signed_data(&statement(digest, Some(time), stamp), by)
 }
 
 /// An RFC 3161 time-stamp token over `imprint`. `nonce` is the content of the request's INTEGER, empty
@@ -179,8 +272,9 @@ pub fn timestamp(
 
 /// The signature dictionary with room for the byte range and the signature, and where these stand in it.
 fn signature_dictionary(
-    number: usize,
-    identity: &Identity,
+    number: u32,
+    name: &str,
+    room: usize,
     options: &Options<'_>,
 ) -> (Object, usize, std::ops::Range<usize>) {
     let sub_filter = match options.sub_filter {
@@ -189,19 +283,12 @@ fn signature_dictionary(
         SubFilter::Timestamp => "ETSI.RFC3161",
     };
     let kind = if options.sub_filter == SubFilter::Timestamp { "DocTimeStamp" } else { "Sig" };
-    let certificates_size =
-        |identity: &Identity| identity.chain_der.iter().map(Vec::len).sum::<usize>();
-    let mut room = CMS_FRAME_SIZE + certificates_size(identity);
-    room += options.tsa.map_or(0, |tsa| CMS_FRAME_SIZE + certificates_size(tsa));
     let vietnam = cms::digits(options.time.after(Duration::from_secs(7 * 3600)));
     let mut text = format!(
         "<< /Type /{kind} /Filter /Adobe.PPKLite /SubFilter /{sub_filter} /M (D:{vietnam}+07'00')"
     );
-    for (key, value) in [
-        ("Reason", options.reason),
-        ("Location", options.location),
-        ("Name", &common_name(identity)),
-    ] {
+    for (key, value) in [("Reason", options.reason), ("Location", options.location), ("Name", name)]
+    {
         if !value.is_empty() {
             text.push_str(&format!(" /{key} {}", text_string(value)));
         }
@@ -221,29 +308,14 @@ fn fill(
     file: &mut [u8],
     range_at: usize,
     gap: std::ops::Range<usize>,
-    identity: &Identity,
-    options: &Options<'_>,
+    make: Make<'_>,
 ) -> Result<(), Error> {
     let range = format!("[0 {} {} {}]", gap.start, gap.end, file.len() - gap.end);
     (file.get_mut(range_at..range_at + range.len()))
         .filter(|_| range.len() <= BYTE_RANGE_SIZE)
         .ok_or(Error::Pdf("it is too large"))?
         .copy_from_slice(range.as_bytes());
-    let digest = Sha256::of_parts(&[&file[..gap.start], &file[gap.end..]]);
-    let stamped_at = options.stamped_at.unwrap_or(options.time);
-    let signature = match options.sub_filter {
-        SubFilter::Timestamp => cms::timestamp(digest, &[], identity, options.time)?,
-        form => {
-            let statement = Statement {
-                content_type: cms::DATA,
-                content: None,
-                digest,
-                signing_time: (form == SubFilter::Pkcs7).then_some(options.time),
-                timestamp: options.tsa.map(|tsa| (tsa, stamped_at)),
-            };
-            cms::signed_data(&statement, identity)?
-        }
-    };
+    let signature = make(&[&file[..gap.start], &file[gap.end..]])?;
     let signature = hex(&signature);
     (file[gap.start + 1..gap.end - 1].get_mut(..signature.len()))
         .ok_or(Error::Pdf("the signature is larger than its room"))?
@@ -251,94 +323,20 @@ fn fill(
     Ok(())
 }
 
-/// The objects that make the signature a field of the form and an annotation of the first page.
-fn field(
-    revision: &Revision<'_>,
-    signature: usize,
-    options: &Options<'_>,
-) -> Result<Vec<Object>, Error> {
-    let (widget, form, picture) = (signature + 1, signature + 2, signature + 3);
-    let page = revision.first_page()?;
-    let name = match options.field.is_ascii() {
-        true => format!("({})", escape(options.field)),
-        false => text_string(options.field),
-    };
-    let mut objects = BTreeMap::new();
-    let mut text = format!(
-        "<< /Type /Annot /Subtype /Widget /FT /Sig /T {name} /V {signature} 0 R /F 132 /P {page} 0 R"
-    );
-    match options.appearance {
-        None => text.push_str(" /Rect [0 0 0 0] >>"),
-        Some(appearance) => {
-            let [left, bottom, right, top] = appearance.rectangle;
-            text.push_str(&format!(
-                " /Rect [{left} {bottom} {right} {top}] /AP << /N {picture} 0 R >> >>"
-            ));
-            objects.insert(picture, draw(picture, appearance));
+impl<'a> Appearance<'a> {
+    fn drawing(self) -> Drawing<'a> {
+        Drawing {
+            page: WhichPage::Number(1),
+            rectangle: self.rectangle.map(f64::from),
+            image: None,
+            lines: self.lines.iter().map(|line| (*line).to_owned()).collect(),
+            face: Face::Composed,
         }
     }
-    objects.insert(widget, Object::new(widget, text));
-    let dictionary = revision.dictionary(page)?;
-    let annotations = extend(revision, dictionary.value("/Annots"), widget)?;
-    objects.insert(page, Object::new(page, dictionary.with("/Annots", &annotations)));
-
-    let catalog_number = revision.catalog()?;
-    let catalog = revision.dictionary(catalog_number)?;
-    let old = catalog.value("/AcroForm");
-    let (form, is_new) = match old.and_then(reference) {
-        Some(number) => (number, false),
-        None => (form, true),
-    };
-    let old = if is_new { old.unwrap_or("<< >>") } else { revision.object(form)? };
-    let old = parse_dictionary(old)?;
-    refuse_second(revision, old.value("/Fields"), &name)?;
-    let with_field = old.with("/Fields", &extend(revision, old.value("/Fields"), widget)?);
-    let with_flags = parse_dictionary(&with_field)?.with("/SigFlags", "3");
-    objects.insert(form, Object::new(form, with_flags));
-    if is_new {
-        let text = catalog.with("/AcroForm", &format!("{form} 0 R"));
-        objects.insert(catalog_number, Object::new(catalog_number, text));
-    }
-    Ok(objects.into_values().collect())
 }
 
-/// The array with one more reference.
-fn extend(revision: &Revision<'_>, old: Option<&str>, number: usize) -> Result<String, Error> {
-    let old = old.map_or(Ok(""), |text| revision.array(text))?.trim();
-    let space = if old.is_empty() { "" } else { " " };
-    Ok(format!("[{old}{space}{number} 0 R]"))
-}
-
-/// Two fields of one name would be one field with two values.
-fn refuse_second(revision: &Revision<'_>, fields: Option<&str>, name: &str) -> Result<(), Error> {
-    let words: Vec<&str> =
-        fields.map_or(Ok(""), |text| revision.array(text))?.split_ascii_whitespace().collect();
-    for number in words.chunks(3).filter_map(|triple| reference(&triple.join(" "))) {
-        if revision.dictionary(number)?.value("/T") == Some(name) {
-            return Err(Error::Pdf("it has a field of that name already"));
-        }
-    }
-    Ok(())
-}
-
-/// The lines in Times 10, black, as NĐ 30/2020 asks for annexes and copies.
-fn draw(number: usize, appearance: Appearance<'_>) -> Object {
-    let [left, bottom, right, top] = appearance.rectangle;
-    let (width, height) = (right.saturating_sub(left), top.saturating_sub(bottom));
-    let mut content = format!("BT /F1 10 Tf 0 g 2 {} Td 12 TL\n", height.saturating_sub(11));
-    for line in appearance.lines {
-        content.push_str(&format!("({}) Tj T*\n", escape(&fold(line))));
-    }
-    content.push_str("ET\n");
-    let dictionary = format!(
-        "<< /Type /XObject /Subtype /Form /BBox [0 0 {width} {height}] /Resources << /Font << /F1 \
-         << /Type /Font /Subtype /Type1 /BaseFont /Times-Roman /Encoding /WinAnsiEncoding >> >> >> "
-    );
-    Object::stream(number, &dictionary, content.as_bytes())
-}
-
-fn common_name(identity: &Identity) -> String {
-    let leaf = x509_parser::parse_x509_certificate(identity.leaf());
+fn common_name(leaf: &[u8]) -> String {
+    let leaf = x509_parser::parse_x509_certificate(leaf);
     let name = leaf.ok().and_then(|(_, leaf)| {
         leaf.subject()
             .iter_common_name()

@@ -14,6 +14,7 @@ mod inflate;
 mod judgement;
 mod linear;
 mod object;
+pub(crate) mod outline;
 mod password;
 mod range;
 mod rules;
@@ -21,6 +22,7 @@ mod store;
 mod subfilter;
 mod updates;
 mod views;
+mod written;
 mod xref;
 
 use std::collections::BTreeSet;

@@ -161,6 +161,7 @@ pub fn positive(digits: &[u8]) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::signature::algorithm::Pss;
 
     #[test]
     fn uris_name_the_algorithms_of_the_room() {
@@ -171,7 +172,7 @@ mod tests {
             ),
             (
                 "http://www.w3.org/2007/05/xmldsig-more#sha384-rsa-MGF1",
-                Algorithm::RsaPss(Hash::Sha384),
+                Algorithm::RsaPss(Pss { hash: Hash::Sha384, mask: Hash::Sha384, salt: 48 }),
             ),
             (
                 "http://www.w3.org/2001/04/xmldsig-more#ecdsa-sha512",
