@@ -5,7 +5,7 @@
 
 use super::Error;
 use super::composed::TIMES;
-use super::font::{self, Font, Subset};
+use super::font::{Font, Subset};
 use super::image::{self, Image};
 use super::revision::{Object, Page, reference};
 
@@ -188,9 +188,6 @@ impl<'a> Set<'a> {
         }
     }
 }
-
-/// Objects that a drawing takes at most.
-pub(super) const OBJECTS: u32 = 1 + image::OBJECTS + font::OBJECTS;
 
 #[cfg(test)]
 mod tests {

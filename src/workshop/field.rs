@@ -16,13 +16,12 @@ pub fn objects(
         return Err(Error::Pdf("it is certified and allows no change, not even a signature"));
     }
     let fields = revision.outline().fields()?;
-    let picture = signature + 2;
     match fields.iter().find(|field| field.name == name) {
         None => added(revision, signature, name, drawing),
         Some(field) if field.is_signed => {
             Err(Error::Pdf("it has a signed field of that name already"))
         }
-        Some(field) => filled(revision, signature, field, drawing, picture),
+        Some(field) => filled(revision, signature, field, drawing),
     }
 }
 
@@ -32,7 +31,6 @@ fn filled(
     signature: u32,
     field: &Field,
     drawing: Option<&Drawing<'_>>,
-    picture: u32,
 ) -> Result<Vec<Object>, Error> {
     let id = match field.id {
         _ if !field.is_signature => Err("it has a field of that name that is not for signatures"),
@@ -44,6 +42,7 @@ fn filled(
         Some(id) => Ok(id),
     };
     let id = id.map_err(Error::Pdf)?;
+    let (form, picture) = (signature + 1, signature + 2);
     let mut values = revision.outline().values(id)?.with("V", reference(signature));
     let mut objects = Vec::new();
     if let Some(drawing) = drawing {
@@ -57,8 +56,7 @@ fn filled(
         values = values.with("F", "132");
     }
     objects.push(Object::again(id, values.text()));
-    let form = with_form(revision, signature + 1, |form| Ok(form.with("SigFlags", "3")))?;
-    objects.extend(form);
+    objects.extend(with_form(revision, form, |form| Ok(form.with("SigFlags", "3")))?);
     Ok(objects)
 }
 
@@ -72,7 +70,7 @@ fn added(
     if name.is_empty() || name.contains('.') {
         return Err(Error::Pdf("a new field needs a name without a period"));
     }
-    let (widget, picture, form) = (signature + 1, signature + 2, signature + 2 + drawing::OBJECTS);
+    let (widget, form, picture) = (signature + 1, signature + 2, signature + 3);
     let pages = revision.outline().pages()?;
     let page = drawing.map_or_else(
         || pages.first().ok_or(Error::Pdf("it has no page")),

@@ -15,9 +15,6 @@ use super::page::text_string;
 use super::revision::{Object, hex_string, reference};
 use crate::digest::Sha256;
 
-/// Objects that an embedded font takes.
-pub const OBJECTS: u32 = 5;
-
 /// A font file.
 pub struct Font {
     bytes: Vec<u8>,
@@ -94,7 +91,7 @@ impl Subset<'_> {
         )
     }
 
-    /// The font as [`OBJECTS`] objects from `first` on, which is the font dictionary.
+    /// The font as five objects from `first` on, which is the font dictionary.
     pub(super) fn objects(&self, first: u32) -> Result<Vec<Object>, Error> {
         let program = subsetter::subset(&self.font.bytes, 0, &self.glyphs)
             .map_err(|_| wrong("the font is damaged"))?;

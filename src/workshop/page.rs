@@ -168,9 +168,9 @@ mod tests {
 
     #[test]
     fn a_file_has_the_size_asked_for_and_is_the_same_each_time() {
-        for size in [0, 1_500, 2_000, 100 * 1024] {
+        for size in [0, 4_000, 4_500, 100 * 1024] {
             let file = pdf("Công văn", &["Kính gửi: các cơ quan"], size);
-            assert!(file.len() >= size && file.len() < size.max(1_500) + 2_048, "{size}");
+            assert!(file.len() >= size && file.len() < size.max(4_096) + 1_024, "{size}");
             assert_eq!(file, pdf("Công văn", &["Kính gửi: các cơ quan"], size));
         }
     }

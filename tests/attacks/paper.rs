@@ -7,7 +7,7 @@ use vanthu::workshop::{page, sign};
 use crate::people::People;
 
 /// Room for the signature value, in bytes.
-const ROOM: usize = 4_000;
+const ROOM: usize = 8_000;
 /// The page as the workshop draws it, open.
 pub const PAGE: &str = "<</Type/Page/Parent 2 0 R/MediaBox[0 0 595 842]/Contents 6 0 R\
                         /Resources<</Font<</F1 4 0 R/F2 5 0 R>>>>";

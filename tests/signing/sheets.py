@@ -1,5 +1,6 @@
 """PDFs written by hand, in every form that a cross-reference may have."""
 
+import math
 import struct
 import zlib
 
@@ -98,8 +99,10 @@ def png(width, height, pixel):
     rows = b"".join(
         b"\0" + b"".join(bytes(pixel(x, y)) for x in range(width)) for y in range(height)
     )
+
     def chunk(kind, data):
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
     header = struct.pack(">IIBBBBB", width, height, 8, 6, 0, 0, 0)
     return (
         b"\x89PNG\r\n\x1a\n"
@@ -126,7 +129,6 @@ def seal(size=200):
 
 def handwriting(width=300, height=90):
     """A blue wave on nothing."""
-    import math
 
     def pixel(x, y):
         wave = height / 2 + height * 0.4 * math.sin(x / 14) * (1 - x / width / 2)

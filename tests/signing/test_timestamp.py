@@ -6,7 +6,7 @@ import threading
 
 import pytest
 from asn1crypto import tsp
-from command import refused, vanthu_json
+from command import refused, vanthu, vanthu_json
 from judges import openssl_cms, pyhanko
 
 CONFIG = """
@@ -161,8 +161,6 @@ def test_a_token_that_does_not_hold_writes_nothing(rsa_pki, authority, letter, t
 
     authority.answer = answer
     out = tmp_path / "out.pdf"
-    from command import vanthu
-
     seal = rsa_pki.signer("seals/H49")
     done = vanthu("sign", letter, *seal.options, "-o", out, "--timestamp", authority.url, code=1)
     assert done.err.startswith("vanthu: error: the signature that was made does not hold: "), done.err

@@ -1,7 +1,9 @@
 """Keys on a PKCS#11 token (SoftHSM2): the key is used where it is, and a wrong PIN is only a wrong PIN."""
 
+from pathlib import Path
+
 import pytest
-from command import call, refused, vanthu_json
+from command import call, refused, vanthu, vanthu_json
 from judges import openssl_cms, pdfsig, pyhanko
 
 PIN = "4711-đúng"
@@ -16,8 +18,6 @@ class Token:
         config = folder / "softhsm2.conf"
         config.write_text(f"directories.tokendir = {folder / 'tokens'}\nlog.level = ERROR\n")
         self.folder, self.env = folder, {"SOFTHSM2_CONF": str(config)}
-        from pathlib import Path
-
         self.module = next(path for path in MODULES if Path(path).exists())
         self.pin_file = folder / "pin"
         self.pin_file.write_text(f"{PIN}\n")
@@ -122,8 +122,6 @@ def test_a_certificate_of_another_key_is_noticed(pki, token, letter, tmp_path):
 
 def test_a_module_that_is_none_is_named(letter, token, tmp_path):
     for module in (tmp_path / "none.so", letter):
-        from command import vanthu
-
         done = vanthu("sign", letter, "--pkcs11", module, "--pin-file", token.pin_file, code=3)
         assert done.err.startswith(f"vanthu: error: the PKCS#11 module {module} cannot be loaded: ")
         assert PIN not in done.err
