@@ -247,6 +247,12 @@ pub const XML_WORK_MAX: usize = 10_000_000;
 pub const XML_REFERENCES_MAX: usize = 4_096;
 /// Transforms of one reference; real ones have up to three.
 pub const XML_TRANSFORMS_MAX: usize = 8;
+/// Certificates tried as the one whose key made a value; KeyInfo need not say which it is.
+pub const XML_SIGNERS_MAX: usize = 8;
+/// Manifests of one signature; OOXML has one.
+pub const XML_MANIFESTS_MAX: usize = 4;
+/// Objects of one signature; real ones have up to five.
+pub const XML_OBJECTS_MAX: usize = 64;
 
 // ── signed packages ────────────────────────────────────────────────────────────────────────────
 

@@ -1,9 +1,8 @@
 //! Attacks on signatures, made here from documents that the workshop signed, each with the verdict
 //! and the code that it must get, and unattacked siblings that must pass.
 //!
-//! Rows as in the list of attacks: P PDF, C CMS, K keys and values, Z containers. Attacks on paths
-//! (X) are not among them, nor on XML (D). With `VANTHU_ATTACKS` set to a folder, every file is
-//! written there.
+//! Rows as in the list of attacks: P PDF, C CMS, K keys and values, D XML, Z containers. Attacks on
+//! paths (X) are not among them. With `VANTHU_ATTACKS` set to a folder, every file is written there.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot make its files has failed")]
 
@@ -37,11 +36,15 @@ mod structure;
 mod vault;
 #[path = "attacks/zip.rs"]
 mod zip;
+#[path = "attacks/xml.rs"]
+mod xml;
+#[path = "attacks/xml_signer.rs"]
+mod xml_signer;
 
 use std::time::{Duration, Instant};
 
 use people::People;
-use vanthu::signature::{Coverage, Indication, Report, judge, judge_detached};
+use vanthu::signature::{Coverage, Format, Indication, Kind, Report, judge, judge_detached};
 
 /// One file and what must be said about it.
 pub struct Case {
@@ -71,6 +74,26 @@ pub fn failed(code: &'static str, offset: impl Into<Option<usize>>) -> Expected 
 /// Readable, but not allowed or not known.
 pub fn doubted(code: &'static str, offset: impl Into<Option<usize>>) -> Expected {
     Expected::Refused(Indication::Indeterminate, code, offset.into())
+}
+
+impl Expected {
+    /// The same, at the first place of `mark` in the file.
+    fn at(self, text: &str, mark: &str) -> Self {
+        self.place(text.find(mark))
+    }
+
+    /// The same, at its second place.
+    fn at_second(self, text: &str, mark: &str) -> Self {
+        self.place(text.match_indices(mark).nth(1).map(|(at, _)| at))
+    }
+
+    fn place(self, offset: Option<usize>) -> Self {
+        assert!(offset.is_some(), "the mark is there");
+        match self {
+            Self::Refused(indication, code, _) => Self::Refused(indication, code, offset),
+            other => other,
+        }
+    }
 }
 
 /// Nothing is wrong.
@@ -105,9 +128,9 @@ impl Case {
     }
 }
 
-const ROWS: [&str; 20] = [
+const ROWS: [&str; 22] = [
     "P1", "P2", "P3", "P4", "P5", "P6", "P7", "P8", "P9", "P10", "P11", "C1", "C2", "C3", "C4",
-    "C5", "C6", "K1", "K2", "Z1",
+    "C5", "C6", "K1", "K2", "D1", "D2", "Z1",
 ];
 /// Nothing here is large enough to need longer, even unoptimised.
 const TIME_MAX: Duration = Duration::from_secs(20);
@@ -151,6 +174,7 @@ fn every_attack_is_named_and_every_control_passes() {
     cases.extend(pss::cases(&people));
     cases.extend(curves::cases(&people));
     cases.extend(package::cases(&people));
+    cases.extend(xml::cases(&people));
     let mut wrong = Vec::new();
     for case in &cases {
         let begin = Instant::now();
@@ -239,5 +263,37 @@ fn every_changed_byte_and_every_cut_of_a_package_is_noticed() {
         for size in (0..archive.len()).step_by(7) {
             assert!(!passes(&archive[..size].to_vec()), "cut at {size}");
         }
+    }
+}
+
+#[test]
+fn an_xml_signature_names_its_element_and_is_dated_by_its_time_stamp() {
+    let people = People::new();
+    let report = judge(&xml::stamped(&people).into_bytes(), &people.trust, people.now);
+    assert_eq!(report.kind, Kind::Xml);
+    let [signature] = &report.signatures[..] else { panic!("one signature") };
+    assert!(signature.passed().is_some(), "{signature:?}");
+    assert_eq!((signature.format, signature.coverage), (Format::Xades, Coverage::WholeFile));
+    assert_eq!(signature.signed[0], "the element Order (#o1) at byte 0");
+    assert_eq!(signature.signer.as_ref().unwrap().der, people.officer.leaf());
+    assert_eq!(signature.signing_time, Some(people.now));
+    assert_eq!((signature.timestamps.len(), signature.best_time), (1, Some(people.now)));
+}
+
+/// Nothing but KeyInfo, which is never trusted, may change unnoticed.
+#[test]
+fn every_changed_byte_and_every_cut_of_signed_xml_is_noticed() {
+    let people = People::new();
+    let xml = xml::enveloped(&people);
+    let keys = xml.find("<ds:KeyInfo>").unwrap()..xml.find("</ds:KeyInfo>").unwrap();
+    for at in (0..xml.len()).filter(|at| !keys.contains(at)) {
+        let mut changed = xml.clone().into_bytes();
+        changed[at] ^= 1;
+        let report = judge(&changed, &people.trust, people.now);
+        assert_ne!(report.indication(), Some(Indication::TotalPassed), "byte {at}");
+    }
+    for size in 0..xml.len() {
+        let report = judge(&xml.as_bytes()[..size].to_vec(), &people.trust, people.now);
+        assert_ne!(report.indication(), Some(Indication::TotalPassed), "cut at {size}");
     }
 }
