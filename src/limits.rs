@@ -219,5 +219,31 @@ pub const PACKAGE_INFLATED_FREE: u64 = 16 * 1024 * 1024;
 pub const PACKAGE_PASSES_MAX: u64 = 4;
 /// One manifest or relationship part; with 10,000 entries it has 3 MiB.
 pub const PACKAGE_XML_SIZE_MAX: usize = 4 * 1024 * 1024;
+/// All of them together: a spreadsheet of 1,000 sheets has a relationship part of 1 KiB for each.
+pub const PACKAGE_STRUCTURE_MAX: usize = 4 * PACKAGE_XML_SIZE_MAX;
 /// Nodes of such a part: 10,000 references with their elements and the blanks between them.
 pub const PACKAGE_XML_NODES_MAX: u32 = 200_000;
+
+// ── XML signatures ─────────────────────────────────────────────────────────────────────────────
+
+/// An XML document that is judged, which is held in memory; edXML and e-invoices stay below 10 MiB.
+pub const XML_SIZE_MAX: usize = 32 * 1024 * 1024;
+/// `<` or `=` in it: tags and attributes cost some 100 bytes each in memory.
+pub const XML_MARKS_MAX: usize = 1_000_000;
+/// Elements within elements; libxml2 allows 256.
+pub const XML_DEPTH_MAX: usize = 256;
+/// Attributes of one element, namespaces among them; each is compared with the others.
+pub const XML_ATTRIBUTES_MAX: usize = 128;
+/// Namespaces in scope of one element; XBRL reaches 100.
+pub const XML_NAMESPACES_MAX: usize = 256;
+/// Comparisons of namespace declarations with those in scope, over the whole document.
+pub const XML_SCOPES_MAX: usize = 8_000_000;
+/// One canonical form: that of a document of XML_SIZE_MAX, with its characters escaped.
+pub const XML_CANONICAL_MAX: usize = 2 * XML_SIZE_MAX;
+/// Nodes and pieces of 64 bytes that are canonicalized in one document: five signatures, each over
+/// a whole document at its bounds.
+pub const XML_WORK_MAX: usize = 10_000_000;
+/// References of one signature or manifest; an OOXML package of 1,000 parts has as many.
+pub const XML_REFERENCES_MAX: usize = 4_096;
+/// Transforms of one reference; real ones have up to three.
+pub const XML_TRANSFORMS_MAX: usize = 8;

@@ -16,12 +16,13 @@ use super::report::{
 };
 use super::signer::{self, Context, Profile};
 use super::trust::Trust;
+use super::xml;
 use crate::clock::Time;
 use crate::limits::CMS_SIZE_MAX;
 use crate::source::Source;
 
-/// Judges every signature in `content`: a PDF, a ZIP package or a CMS with its content inside.
-/// Anything else has no signatures.
+/// Judges every signature in `content`: a PDF, a ZIP package, an XML document or a CMS with its
+/// content inside. Anything else has no signatures.
 pub fn judge(content: &dyn Source, trust: &Trust, now: Time) -> Report {
     let size = usize::try_from(content.size().min(pdf::HEADER_WITHIN)).unwrap_or(0);
     let mut head = vec![0; size];
@@ -35,6 +36,9 @@ pub fn judge(content: &dyn Source, trust: &Trust, now: Time) -> Report {
     }
     if head.windows(5).any(|window| window == b"%PDF-") {
         return pdf::judge(content, trust, now);
+    }
+    if xml::starts_like_xml(&head) {
+        return xml::report(content, &xml::NoFiles, trust, now);
     }
     let is_pem = head.starts_with(b"-----BEGIN");
     if !is_pem && !starts_like_cms(&head) {
@@ -57,8 +61,11 @@ pub fn judge(content: &dyn Source, trust: &Trust, now: Time) -> Report {
     judge_cms(&bytes, None, trust, now)
 }
 
-/// Judges a detached CMS (DER, BER or PEM) over `content`.
+/// Judges a detached CMS (DER, BER or PEM) or XML signature over `content`.
 pub fn judge_detached(signature: &[u8], content: &dyn Source, trust: &Trust, now: Time) -> Report {
+    if xml::starts_like_xml(signature) {
+        return xml::report(&signature, &xml::OneFile(content), trust, now);
+    }
     match unarmoured(signature) {
         Some(bytes) => judge_cms(&bytes, Some(content), trust, now),
         None => broken(Kind::Cms, Format::CmsDetached, not_cms()),
@@ -131,6 +138,7 @@ pub(super) fn bare(index: usize, format: Format, verdict: Verdict) -> Signature 
         timestamps: Vec::new(),
         best_time: None,
         coverage: Coverage::Partial,
+        signed: Vec::new(),
         quirks: Vec::new(),
         field: None,
     }

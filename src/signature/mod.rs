@@ -40,6 +40,7 @@ mod timestamp;
 mod trust;
 mod validate;
 mod validation;
+mod xml;
 
 pub use legal::{DocumentForm, LegalJudgement, LegalValue, Role, Rule, legal_value};
 pub use message::{judge, judge_detached};

@@ -302,6 +302,10 @@ pub enum Format {
     Ooxml,
     /// Something in a ZIP that is signed in an unknown or unreadable way.
     PackageOther,
+    /// XML-DSig.
+    XmlDsig,
+    /// XML-DSig with the properties of XAdES.
+    Xades,
 }
 
 impl Format {
@@ -325,6 +329,8 @@ impl fmt::Display for Format {
             Self::AsicTimestamp => "asic-timestamp",
             Self::Ooxml => "ooxml",
             Self::PackageOther => "package",
+            Self::XmlDsig => "xmldsig",
+            Self::Xades => "xades",
         })
     }
 }
@@ -445,6 +451,8 @@ pub struct Signature {
     pub best_time: Option<Time>,
     /// How much of the file is covered.
     pub coverage: Coverage,
+    /// What exactly is signed, where a format names its parts: elements of XML, files of a package.
+    pub signed: Vec<String>,
     /// Oddities that do not change the verdict.
     pub quirks: Vec<String>,
     /// Full name of the PDF signature field, or of the entry of a package that holds the signature.
@@ -478,6 +486,8 @@ pub enum Kind {
     Cms,
     /// A ZIP: an ASiC container, an Office Open XML document or any other.
     Package,
+    /// An XML document.
+    Xml,
     /// Anything else: not a signed format that this version knows.
     Other,
 }

@@ -331,8 +331,13 @@ fn check_value(
             "The signature names two different hash algorithms.",
         );
     }
+    judged.value = value_holds(outcome, findings);
+}
+
+/// What the outcome of verifying a signature value proves, or what it finds.
+pub(super) fn value_holds(outcome: Outcome, findings: &mut Findings) -> Option<ValueHolds> {
     match outcome {
-        Outcome::Valid { weakness: None } => judged.value = Some(ValueHolds(())),
+        Outcome::Valid { weakness: None } => return Some(ValueHolds(())),
         Outcome::Valid { weakness: Some(weakness) } => findings.doubt(
             Sub::CryptoConstraintsFailure,
             "SIGNATURE_ALGORITHM",
@@ -349,6 +354,7 @@ fn check_value(
             format!("The signature uses {name}, which this version does not judge."),
         ),
     }
+    None
 }
 
 /// The first reference of an ESS signing-certificate attribute (RFC 5035).

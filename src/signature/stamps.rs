@@ -22,7 +22,6 @@ pub(super) fn judge(
     judged: &mut Judged,
     around: (Option<Existed>, Option<Existed>),
 ) -> Made {
-    let (mut after, mut by) = around;
     let mut tokens = Vec::new();
     if let Some(attributes) = &info.signed_attributes {
         let values = attributes.all(oid::CONTENT_TIMESTAMP);
@@ -33,8 +32,7 @@ pub(super) fn judge(
     if tokens.len() > TIMESTAMPS_MAX {
         judged.quirks.push("there are more time-stamps than were judged".to_owned());
     }
-    let mut seen: Vec<Vec<u8>> = Vec::new();
-    let mut is_ordered = true;
+    let mut weighing = Weighing::around(around);
     for (kind, value) in tokens.into_iter().take(TIMESTAMPS_MAX) {
         // Some signers pack the token once more.
         let is_packed = value.tag == tag::OCTET_STRING;
@@ -46,19 +44,48 @@ pub(super) fn judge(
                 timestamp::judge(occasion, token, &mut Content::whole_of(&value))
             }
         };
-        if seen.contains(&stamp.info) && !stamp.info.is_empty() {
+        if is_packed {
+            stamp.report.quirks.push("the time-stamp is packed into an octet string".to_owned());
+        }
+        weighing.add(kind, stamp, judged);
+    }
+    weighing.conclude(judged)
+}
+
+/// What the time-stamps on one signature prove together, one after the other.
+#[derive(Default)]
+pub(super) struct Weighing {
+    after: Option<Existed>,
+    by: Option<Existed>,
+    /// The proof that a time-stamp around all of these gives.
+    outer: Option<Existed>,
+    is_disordered: bool,
+    /// TSTInfo of each.
+    seen: Vec<Vec<u8>>,
+}
+
+impl Weighing {
+    /// `around` is what time-stamps over the whole file prove: not before, and by.
+    pub fn around((after, by): (Option<Existed>, Option<Existed>)) -> Self {
+        Self { after, by, outer: by, ..Self::default() }
+    }
+
+    /// Takes a time-stamp into account and reports it.
+    pub fn add(&mut self, kind: TimestampKind, mut stamp: Stamp, judged: &mut Judged) {
+        if self.seen.contains(&stamp.info) && !stamp.info.is_empty() {
             doubled(&mut stamp);
         }
         if let Some(existed) = stamp.existed {
             match kind {
                 TimestampKind::Content => {
-                    after =
-                        Some(after.filter(|known| known.at() >= existed.at()).unwrap_or(existed));
+                    let known = self.after.filter(|known| known.at() >= existed.at());
+                    self.after = Some(known.unwrap_or(existed));
                 }
                 _ => {
                     // What a time-stamp over the file covers is not younger than it.
-                    is_ordered &= !around.1.is_some_and(|outer| existed.is_after(&outer));
-                    by = Some(by.filter(|known| known.at() <= existed.at()).unwrap_or(existed));
+                    self.is_disordered |= self.outer.is_some_and(|outer| existed.is_after(&outer));
+                    let known = self.by.filter(|known| known.at() <= existed.at());
+                    self.by = Some(known.unwrap_or(existed));
                 }
             }
         }
@@ -66,23 +93,23 @@ pub(super) fn judge(
             let sub = stamp.report.verdict.sub_indication().map_or("not judged", Sub::as_str);
             judged.quirks.push(format!("a time-stamp on the {kind} proves nothing: {sub}"));
         }
-        if is_packed {
-            stamp.report.quirks.push("the time-stamp is packed into an octet string".to_owned());
-        }
-        seen.push(stamp.info);
+        self.seen.push(stamp.info);
         judged.timestamps.push(stamp.report);
     }
-    if let (Some(first), Some(second)) = (after, by) {
-        is_ordered &= !first.is_after(&second);
+
+    /// When the signature was made.
+    pub fn conclude(self, judged: &mut Judged) -> Made {
+        let (after, by) = (self.after, self.by);
+        let crosses = after.zip(by).is_some_and(|(first, second)| first.is_after(&second));
+        if self.is_disordered || crosses {
+            judged.findings.doubt(
+                Sub::TimestampOrderFailure,
+                "TIMESTAMP_ORDER",
+                "The time-stamps contradict each other: an inner one is later than an outer one.",
+            );
+        }
+        Made { by: by.map(|existed| existed.at()), after: after.map(|existed| existed.at()) }
     }
-    if !is_ordered {
-        judged.findings.doubt(
-            Sub::TimestampOrderFailure,
-            "TIMESTAMP_ORDER",
-            "The time-stamps contradict each other: an inner one is later than an outer one.",
-        );
-    }
-    Made { by: by.map(|existed| existed.at()), after: after.map(|existed| existed.at()) }
 }
 
 /// The same token twice proves nothing twice.

@@ -15,12 +15,16 @@ mod inflate;
 mod layout;
 mod manifest;
 mod names;
+mod ooxml;
+mod parts;
 mod stamped;
+mod xades;
 
 use self::anomaly::{Anomaly, Grade};
 use self::archive::Archive;
 use self::asic::Container;
 use self::directory::{END, Fault};
+use self::ooxml::Package;
 use super::message::bare;
 use super::report::{Findings, Format, Kind, Report, SubIndication as Sub};
 use super::trust::Trust;
@@ -50,18 +54,19 @@ pub(super) fn judge(source: &dyn Source, trust: &Trust, now: Time) -> Report {
     let container = Container::new(&archive, trust, now);
     let mut report = Report::unsigned(Kind::Package);
     report.signatures = container.signatures();
+    if let Some(package) = Package::new(&archive, trust, now) {
+        report.signatures.extend(package.signatures());
+    }
     for (index, signature) in report.signatures.iter_mut().enumerate() {
         signature.index = index;
     }
     let is_signed = !report.signatures.is_empty();
     for anomaly in archive.anomalies.iter() {
-        if anomaly.grade == Grade::Remark {
-            report.quirks.push(anomaly.message.clone());
-        } else if !is_signed {
+        if !is_signed || anomaly.grade == Grade::Remark {
             report.quirks.push(format!("{}: {}", anomaly.code, anomaly.message));
         }
     }
-    report.quirks.extend(container.remarks());
+    report.quirks.extend(container.remarks);
     report
 }
 
@@ -87,8 +92,9 @@ const SIGNED: [&[u8]; 4] =
     [b"META-INF/signature", b"META-INF/timestamp", b"_xmlsignatures/", b"vnd.etsi.asic"];
 
 fn looks_signed(source: &dyn Source) -> Result<bool, Unreadable> {
-    const LONGEST: u64 = 18;
-    let mut window = vec![0; HASH_WINDOW_SIZE];
+    // A name may lie across the end of a window.
+    const OVERLAP: u64 = 32;
+    let mut window = Vec::new();
     let mut offset = 0;
     while offset < source.size() {
         let left = usize::try_from(source.size() - offset).unwrap_or(usize::MAX);
@@ -97,10 +103,8 @@ fn looks_signed(source: &dyn Source) -> Result<bool, Unreadable> {
         if SIGNED.iter().any(|name| memchr::memmem::find(&window, name).is_some()) {
             return Ok(true);
         }
-        // A name may lie across the end of the window.
         let size = u64::try_from(window.len()).map_err(|_| Unreadable)?;
-        let step = if size > LONGEST { size - LONGEST } else { size };
-        offset = if offset + size >= source.size() { source.size() } else { offset + step };
+        offset += if left > window.len() { size - OVERLAP } else { size };
     }
     Ok(false)
 }

@@ -1,0 +1,138 @@
+//! What of a document the signature does not cover (signature wrapping, D1).
+//!
+//! A reader of the file does not see references: whatever stands in it and is not signed may be
+//! taken for signed. Only other signatures, and shells that hold nothing else, may stand beside.
+
+use roxmltree::Node;
+
+use super::c14n::NodeSet;
+use super::element::{elements, is_signature, offset};
+use super::names;
+use super::parts::Parts;
+use super::reference::Referred;
+use super::transform::Refusal;
+use super::tree::{Exhausted, Tree};
+use super::xades;
+use crate::signature::report::{Coverage, Findings, SubIndication as Sub};
+
+/// Compares what is signed with what is there.
+pub fn check<'a, 't>(
+    tree: &'a Tree<'t>,
+    parts: &Parts<'a, 't>,
+    references: &[&Referred<'a, 't>],
+    findings: &mut Findings,
+) -> Coverage {
+    let held = references.iter().filter(|one| one.covered.holds);
+    let sets: Vec<&NodeSet<'a, 't>> = held.filter_map(|one| one.nodes.as_ref()).collect();
+    let survey = Survey { sets };
+    // Within another signature, that one answers for what stands around.
+    let around = parts.element.ancestors().skip(1);
+    let object = around.clone().find(|node| node.has_tag_name((names::DSIG, "Object")));
+    let begin = match object {
+        Some(object) => elements(object).collect(),
+        None => vec![tree.document_element()],
+    };
+    let instruction = if object.is_none() { survey.instruction(tree) } else { None };
+    let uncovered = match instruction {
+        Some(instruction) => Some(instruction),
+        None => match survey.uncovered(tree, begin) {
+            Ok(uncovered) => uncovered,
+            Err(Exhausted) => {
+                Refusal::budget().note(findings, None);
+                return Coverage::Partial;
+            }
+        },
+    };
+    if let Some(node) = uncovered {
+        let what = if node.is_element() { node.tag_name().name() } else { "an instruction" };
+        findings.doubt_at(
+            Sub::SigConstraintsFailure,
+            "CONTENT_NOT_COVERED",
+            format!("The document has something in it that is not signed: “{what}”."),
+            offset(node),
+        );
+    }
+    if let Some(node) = survey.uncovered_object(parts) {
+        findings.doubt_at(
+            Sub::SigConstraintsFailure,
+            "OBJECT_NOT_COVERED",
+            "Something stands within the signature that it does not cover.",
+            offset(node),
+        );
+        return Coverage::Partial;
+    }
+    if uncovered.is_some() || object.is_some() { Coverage::Partial } else { Coverage::WholeFile }
+}
+
+struct Survey<'a, 't> {
+    /// What is signed.
+    sets: Vec<&'a NodeSet<'a, 't>>,
+}
+
+impl<'a, 't> Survey<'a, 't> {
+    fn is_covered(&self, node: &Node<'a, 't>) -> bool {
+        self.sets.iter().any(|set| set.covers(node))
+    }
+
+    /// The first element at or below these that is not signed.
+    fn uncovered(
+        &self,
+        tree: &Tree<'t>,
+        begin: Vec<Node<'a, 't>>,
+    ) -> Result<Option<Node<'a, 't>>, Exhausted> {
+        let mut waiting = begin;
+        waiting.reverse();
+        while let Some(node) = waiting.pop() {
+            tree.spend(1 + self.sets.len())?;
+            if is_signature(&node) {
+                continue;
+            }
+            let covering: Vec<_> = self.sets.iter().filter(|set| set.covers(&node)).collect();
+            if covering.is_empty() && !is_shell(&node) {
+                return Ok(Some(node));
+            }
+            // Where nothing is left out there is nothing to look for.
+            if covering.iter().any(|set| set.excluded.is_empty()) {
+                continue;
+            }
+            let from = waiting.len();
+            waiting.extend(elements(node));
+            if let Some(children) = waiting.get_mut(from..) {
+                children.reverse();
+            }
+        }
+        Ok(None)
+    }
+
+    /// An instruction beside the document element, such as a style sheet.
+    fn instruction(&self, tree: &'a Tree<'t>) -> Option<Node<'a, 't>> {
+        let is_whole = self.sets.iter().any(|set| set.apex.is_root());
+        tree.root().children().find(|node| node.is_pi() && !is_whole)
+    }
+
+    /// What an Object of this signature holds and nothing covers.
+    fn uncovered_object(&self, parts: &Parts<'a, 't>) -> Option<Node<'a, 't>> {
+        let objects = parts.objects.iter().filter(|object| !self.is_covered(object));
+        objects.copied().find(|object| {
+            let has_text = object.children().any(|node| {
+                node.is_text() && node.text().is_some_and(|text| !text.trim().is_empty())
+            });
+            has_text
+                || elements(*object).any(|child| {
+                    !xades::is_named(&child, "QualifyingProperties")
+                        && !self.is_covered(&child)
+                        && !is_signature(&child)
+                })
+        })
+    }
+}
+
+/// A root that only holds signatures.
+fn is_shell(node: &Node<'_, '_>) -> bool {
+    let is_known = names::SHELLS.iter().any(|name| node.has_tag_name(*name));
+    let is_root = node.parent().is_some_and(|parent| parent.is_root());
+    let says_something = node
+        .children()
+        .any(|child| child.is_text() && child.text().is_some_and(|text| !text.trim().is_empty()));
+    is_known && is_root && !says_something
+}
