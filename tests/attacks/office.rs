@@ -206,6 +206,11 @@ fn packages(people: &People) -> Vec<Case> {
     let mut open_link = Document::new();
     open_link.selected.pop();
     let open_link = zip(&open_link.signed(people));
+    let mut bound = Document::new();
+    bound.parts[1].2 = b"<w:document xmlns:w=\"w\"><w:dataBinding w:storeItemID=\"\
+        {6C3C8BC8-F283-45AE-878A-BAB7291924A1}\"/></w:document>"
+        .to_vec();
+    let bound = zip(&bound.signed(people));
     let good = Document::new().signed(people);
     let without = &good[..good.len() - 1];
     vec![
@@ -225,6 +230,9 @@ fn packages(people: &People) -> Vec<Case> {
         }),
         case("types-not-signed.docx", untyped.clone(), {
             doubted("CONTENT_TYPE_UNSIGNED", place(&untyped, "_rels/.rels"))
+        }),
+        case("shows-properties.docx", bound.clone(), {
+            doubted("PROPERTIES_SHOWN", place(&bound, "word/document.xml"))
         }),
         case("list-not-signed.docx", zip(&universal.signed(people)), {
             failed("NO_PART_SIGNED", None)

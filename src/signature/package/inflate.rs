@@ -140,7 +140,7 @@ impl<'a> Opened<'a> {
         match status {
             Ok(status) => {
                 pass.is_ended |= status == Status::StreamEnd;
-                let is_stuck = used == 0 && gained == 0 || pass.is_ended && gained == 0;
+                let is_stuck = gained == 0 && (used == 0 || pass.is_ended);
                 Ok((!is_stuck).then_some(gained))
             }
             Err(_) => {

@@ -17,6 +17,7 @@ mod manifest;
 mod names;
 mod ooxml;
 mod parts;
+mod search;
 mod stamped;
 mod xades;
 
@@ -25,11 +26,11 @@ use self::archive::Archive;
 use self::asic::Container;
 use self::directory::{END, Fault};
 use self::ooxml::Package;
+use self::search::mentions;
 use super::message::bare;
 use super::report::{Findings, Format, Kind, Report, SubIndication as Sub};
 use super::trust::Trust;
 use crate::clock::Time;
-use crate::limits::HASH_WINDOW_SIZE;
 use crate::source::{Source, Unreadable};
 
 /// Whether the first bytes are those of a ZIP with at least one entry.
@@ -72,7 +73,7 @@ pub(super) fn judge(source: &dyn Source, trust: &Trust, now: Time) -> Report {
 
 /// The archive cannot be read: a signed one fails, an unsigned one is only odd.
 fn broken(source: &dyn Source, anomaly: &Anomaly) -> Report {
-    match looks_signed(source) {
+    match mentions(source, &SIGNED) {
         Err(Unreadable) => one(unreadable()),
         Ok(true) => {
             let mut findings = Findings::default();
@@ -90,24 +91,6 @@ fn broken(source: &dyn Source, anomaly: &Anomaly) -> Report {
 /// Names that stand in a signed package in plain bytes.
 const SIGNED: [&[u8]; 4] =
     [b"META-INF/signature", b"META-INF/timestamp", b"_xmlsignatures/", b"vnd.etsi.asic"];
-
-fn looks_signed(source: &dyn Source) -> Result<bool, Unreadable> {
-    // A name may lie across the end of a window.
-    const OVERLAP: u64 = 32;
-    let mut window = Vec::new();
-    let mut offset = 0;
-    while offset < source.size() {
-        let left = usize::try_from(source.size() - offset).unwrap_or(usize::MAX);
-        window.resize(left.min(HASH_WINDOW_SIZE), 0);
-        source.read_at(offset, &mut window)?;
-        if SIGNED.iter().any(|name| memchr::memmem::find(&window, name).is_some()) {
-            return Ok(true);
-        }
-        let size = u64::try_from(window.len()).map_err(|_| Unreadable)?;
-        offset += if left > window.len() { size - OVERLAP } else { size };
-    }
-    Ok(false)
-}
 
 fn unreadable() -> Findings {
     let mut findings = Findings::default();

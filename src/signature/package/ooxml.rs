@@ -17,6 +17,7 @@ use super::layout::Entry;
 use super::manifest::decoded;
 use super::names::shown;
 use super::parts::{ContentTypes, Relationships, TYPES, is_relationships, relationships_of};
+use super::search::mentions;
 use super::xades::{Members, within_package, without_signature};
 use crate::clock::Time;
 use crate::limits::SIGNATURES_MAX;
@@ -35,6 +36,15 @@ const PROPERTIES: [&str; 6] = [
     "/custom-properties",
     "/extendedProperties",
     "/customProperties",
+];
+
+/// How a content control names the properties of its document as what it shows: the stores of
+/// core and of extended properties (`w:dataBinding/@w:storeItemID`).
+const SHOWN: [&[u8]; 4] = [
+    b"6C3C8BC8-F283-45AE-878A-BAB7291924A1",
+    b"6c3c8bc8-f283-45ae-878a-bab7291924a1",
+    b"6668398D-A668-4E3E-A5EB-62B293D839F1",
+    b"6668398d-a668-4e3e-a5eb-62b293d839f1",
 ];
 
 /// An archive looked at as a package of parts.
@@ -266,6 +276,29 @@ impl<'a> Package<'a> {
         );
     }
 
+    /// Properties that are not signed must not be shown as text of the document.
+    fn check_shown(&self, named: &BTreeSet<usize>, findings: &mut Findings) {
+        let shows = |index: &&usize| {
+            let name = self.name(**index);
+            let is_text = name.starts_with("word/") && name.ends_with(".xml");
+            let opened = self.archive.bytes_of(**index).filter(|_| is_text);
+            opened.is_some_and(|opened| mentions(&opened, &SHOWN).unwrap_or(false))
+        };
+        if self.properties.is_subset(named) {
+            return;
+        }
+        let Some(&part) = named.iter().find(shows) else { return };
+        findings.doubt_at(
+            Sub::SigConstraintsFailure,
+            "PROPERTIES_SHOWN",
+            format!(
+                "“{}” shows properties of the document, and these are not signed.",
+                shown(self.name(part))
+            ),
+            self.offset(part),
+        );
+    }
+
     /// Every part must be named; what is not is told.
     fn coverage(
         &self,
@@ -301,6 +334,7 @@ impl<'a> Package<'a> {
                 open.push(entry);
             }
         }
+        self.check_shown(named, findings);
         if let Some(first) = open.first() {
             let more = match open.len() - 1 {
                 0 => String::new(),

@@ -136,7 +136,7 @@ pub fn value(method: &Algorithm, raw: &[u8]) -> (Vec<u8>, bool) {
     }
     // No pair of halves of the usual curves is as long as its ASN.1 form.
     let is_der = !matches!(raw.len(), 40 | 64 | 96 | 132) && is_pair(raw);
-    if is_der || raw.len() % 2 != 0 {
+    if is_der || !raw.len().is_multiple_of(2) {
         return (raw.to_vec(), is_der);
     }
     let (first, second) = raw.split_at(raw.len() / 2);
