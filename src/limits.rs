@@ -270,6 +270,8 @@ pub const PACKAGE_INFLATED_FREE: u64 = 16 * 1024 * 1024;
 pub const PACKAGE_PASSES_MAX: u64 = 4;
 /// One manifest or relationship part; with 10,000 entries it has 3 MiB.
 pub const PACKAGE_XML_SIZE_MAX: usize = 4 * 1024 * 1024;
+/// All of them together: a spreadsheet of 1,000 sheets has a relationship part of 1 KiB for each.
+pub const PACKAGE_STRUCTURE_MAX: usize = 4 * PACKAGE_XML_SIZE_MAX;
 /// Nodes of such a part: 10,000 references with their elements and the blanks between them.
 pub const PACKAGE_XML_NODES_MAX: u32 = 200_000;
 

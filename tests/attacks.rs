@@ -20,6 +20,8 @@ mod formats;
 mod keys;
 #[path = "attacks/message.rs"]
 mod message;
+#[path = "attacks/office.rs"]
+mod office;
 #[path = "attacks/package.rs"]
 mod package;
 #[path = "attacks/paper.rs"]
@@ -30,6 +32,8 @@ mod people;
 mod pss;
 #[path = "attacks/revisions.rs"]
 mod revisions;
+#[path = "attacks/sheet.rs"]
+mod sheet;
 #[path = "attacks/structure.rs"]
 mod structure;
 #[path = "attacks/vault.rs"]
@@ -175,6 +179,7 @@ fn every_attack_is_named_and_every_control_passes() {
     cases.extend(curves::cases(&people));
     cases.extend(package::cases(&people));
     cases.extend(xml::cases(&people));
+    cases.extend(office::cases(&people));
     let mut wrong = Vec::new();
     for case in &cases {
         let begin = Instant::now();
@@ -295,5 +300,43 @@ fn every_changed_byte_and_every_cut_of_signed_xml_is_noticed() {
     for size in 0..xml.len() {
         let report = judge(&xml.as_bytes()[..size].to_vec(), &people.trust, people.now);
         assert_ne!(report.indication(), Some(Indication::TotalPassed), "cut at {size}");
+    }
+}
+
+/// Numbers that look random and are the same in every run (Steele, Lea and Flood 2014).
+fn split_mix(seed: &mut u64) -> u64 {
+    *seed = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let mut mixed = *seed;
+    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^ (mixed >> 31)
+}
+
+/// Packages that are cut off, and packages with a few other bytes. `VANTHU_DAMAGES` sets how many
+/// there are of each.
+#[test]
+fn no_damaged_package_panics_or_hangs() {
+    const SMALL: usize = 64 * 1024;
+    let people = People::new();
+    let count = std::env::var("VANTHU_DAMAGES").map_or(30, |text| text.parse().unwrap());
+    let mut seed = 1;
+    let mut below = |limit: usize| {
+        usize::try_from(split_mix(&mut seed) % u64::try_from(limit).unwrap()).unwrap()
+    };
+    let mut cases = package::cases(&people);
+    cases.extend(office::cases(&people));
+    for Case { name, bytes, .. } in cases.iter().filter(|case| case.bytes.len() < SMALL) {
+        for _ in 0..count {
+            let mut changed = bytes.clone();
+            for _ in 0..=below(4) {
+                let at = below(bytes.len());
+                changed[at] ^= 1 << below(8);
+            }
+            for damaged in [changed, bytes[..below(bytes.len())].to_vec()] {
+                let begin = Instant::now();
+                judge(&damaged, &people.trust, people.now);
+                assert!(begin.elapsed() < TIME_MAX, "{name}: {damaged:02x?}");
+            }
+        }
     }
 }

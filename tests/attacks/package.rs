@@ -12,6 +12,7 @@ use crate::people::People;
 use crate::zip::{Entry, place, zip, zip64};
 use crate::{Case, Expected, PASSED, doubted, failed};
 
+const START: usize = 0;
 const SIMPLE: &str = "application/vnd.etsi.asic-s+zip";
 const EXTENDED: &str = "application/vnd.etsi.asic-e+zip";
 const DECISION: &str = "quyết định.txt";
@@ -24,9 +25,11 @@ const TOKEN: &str = "META-INF/timestamp.tst";
 
 pub fn cases(people: &People) -> Vec<Case> {
     let mut cases = controls(people);
-    cases.extend(archives(people));
-    cases.extend(headers(people));
-    cases.extend(names(people));
+    // One signature for all of these: another one may be a byte longer.
+    let simple = simple(people);
+    cases.extend(archives(&simple));
+    cases.extend(headers(&simple));
+    cases.extend(names(&simple));
     cases.extend(contents(people));
     cases.extend(types(people));
     cases.extend(manifests(people));
@@ -155,47 +158,46 @@ fn inflated(entry: &Entry) -> Vec<u8> {
 }
 
 /// What stands around the entries.
-fn archives(people: &People) -> Vec<Case> {
-    let good = zip(&simple(people));
-    let mut before = simple(people);
+fn archives(simple: &[Entry]) -> Vec<Case> {
+    let good = zip(simple);
+    let mut before = simple.to_vec();
     before[0].gap = b"MZ".to_vec();
-    let mut between = simple(people);
+    let mut between = simple.to_vec();
     between[1].gap = b"padding".to_vec();
-    let mut hidden = simple(people);
+    let mut hidden = simple.to_vec();
     let mut other = Entry::stored(DECISION, b"1000");
     other.is_listed = false;
     hidden.insert(2, other);
-    let mut overlapping = simple(people);
+    let mut overlapping = simple.to_vec();
     overlapping[2].is_written = false;
     overlapping[2].offset = Some(u32::try_from(place(&good, "mimetype")).unwrap());
     let cut = &good[..good.len() - 30];
-    let other_directory = |record: &mut Vec<u8>| record[48] ^= 1;
-    let more = |record: &mut Vec<u8>| record[32] += 1;
+    let other_directory = |record: &mut Vec<u8>| record[51] = 1;
+    let more = |record: &mut Vec<u8>| {
+        record[24] += 1;
+        record[32] += 1;
+    };
     let appended = [&good[..], b"1000 trieu"].concat();
     let end = good.len() - 22;
     vec![
-        case("bytes-before.asics", zip(&before), failed("ZIP_PREPENDED", 0)),
-        case("moved.asics", [b"MZ", &good[..]].concat(), failed("ZIP_PREPENDED", 0)),
+        case("bytes-before.asics", zip(&before), failed("ZIP_PREPENDED", START)),
+        case("moved.asics", [b"MZ", &good[..]].concat(), failed("ZIP_PREPENDED", START)),
         case("bytes-after.asics", appended, failed("ZIP_APPENDED", good.len())),
         case("bytes-between.asics", zip(&between), failed("ZIP_GAP", place(&good, DECISION))),
         case("hidden-entry.asics", zip(&hidden), failed("ENTRY_HIDDEN", place(&good, SIGNATURE))),
-        case("overlap.asics", zip(&overlapping), failed("ENTRIES_OVERLAP", 0)),
+        case("overlap.asics", zip(&overlapping), failed("ENTRIES_OVERLAP", START)),
         case("no-directory.asics", cut.to_vec(), failed("ZIP_BROKEN", cut.len())),
-        case(
-            "other-directory.asics",
-            zip64(&simple(people), other_directory),
-            failed("ZIP_BROKEN", end),
-        ),
-        case("other-count.asics", zip64(&simple(people), more), failed("ZIP_BROKEN", end)),
+        case("other-directory.asics", zip64(simple, other_directory), failed("ZIP_BROKEN", end)),
+        case("other-count.asics", zip64(simple, more), failed("ZIP_BROKEN", end)),
     ]
 }
 
 /// Directory and local headers that contradict each other.
-fn headers(people: &People) -> Vec<Case> {
-    let good = zip(&simple(people));
+fn headers(simple: &[Entry]) -> Vec<Case> {
+    let good = zip(simple);
     let at = place(&good, DECISION);
     let with = |change: fn(&mut Entry)| {
-        let mut entries = simple(people);
+        let mut entries = simple.to_vec();
         change(&mut entries[1]);
         zip(&entries)
     };
@@ -230,15 +232,15 @@ fn headers(people: &People) -> Vec<Case> {
 }
 
 /// Names that programs read differently.
-fn names(people: &People) -> Vec<Case> {
-    let good = zip(&simple(people));
+fn names(simple: &[Entry]) -> Vec<Case> {
+    let good = zip(simple);
     let added = |name: &str| {
-        let mut entries = simple(people);
+        let mut entries = simple.to_vec();
         entries.push(Entry::stored(name, TEXT));
         zip(&entries)
     };
     let renamed = |change: &dyn Fn(&mut Entry)| {
-        let mut entries = simple(people);
+        let mut entries = simple.to_vec();
         change(&mut entries[1]);
         zip(&entries)
     };
@@ -313,12 +315,11 @@ fn types(people: &People) -> Vec<Case> {
     };
     let mut last = simple(people);
     last.rotate_left(1);
-    let after = place(&zip(&last), "mimetype");
     let mut compressed = simple(people);
     compressed[0] = Entry::deflated("mimetype", SIMPLE.as_bytes());
     let mut extra = simple(people);
     extra[0].local.extra = vec![0xfe, 0xca, 0, 0];
-    let wrong = || doubted("MIMETYPE_DIFFERS", 38);
+    let wrong = || doubted("MIMETYPE_DIFFERS", 30 + "mimetype".len());
     vec![
         case("simple-called-extended.asics", typed(EXTENDED, simple(people)), {
             doubted("MANIFEST_MISSING", None)
@@ -326,9 +327,9 @@ fn types(people: &People) -> Vec<Case> {
         case("extended-called-simple.asice", typed(SIMPLE, extended(people)), wrong()),
         case("called-a-picture.asice", typed("image/png", extended(people)), wrong()),
         case("called-nothing.asics", typed("", simple(people)), wrong()),
-        case("type-at-the-end.asics", zip(&last), doubted("MIMETYPE_NOT_FIRST", after)),
-        case("type-compressed.asics", zip(&compressed), doubted("MIMETYPE_COMPRESSED", 0)),
-        case("type-with-extra.asics", zip(&extra), doubted("MIMETYPE_EXTRA", 0)),
+        case("type-at-the-end.asics", zip(&last), Expected::Passed("MIMETYPE_NOT_FIRST")),
+        case("type-compressed.asics", zip(&compressed), Expected::Passed("MIMETYPE_COMPRESSED")),
+        case("type-with-extra.asics", zip(&extra), Expected::Passed("MIMETYPE_EXTRA")),
     ]
 }
 
@@ -371,7 +372,7 @@ fn manifests(people: &People) -> Vec<Case> {
         case("names-a-missing-file.asice", signed(&missing), {
             doubted("SIGNED_ENTRY_MISSING", None)
         }),
-        case("names-a-web-page.asice", signed(&outside), failed("MANIFEST_UNREADABLE", None)),
+        case("names-a-web-page.asice", signed(&outside), doubted("SIGNED_ENTRY_MISSING", None)),
         case("unsigned-file.asice", zip(&added), doubted("UNSIGNED_ENTRY", third)),
         case("names-one-of-two.asice", signed(&good[..1]), doubted("UNSIGNED_ENTRY", second)),
         case("names-nothing.asice", signed(&[]), failed("MANIFEST_EMPTY", None)),
@@ -379,7 +380,7 @@ fn manifests(people: &People) -> Vec<Case> {
             failed("DATA_OBJECTS", second)
         }),
         case("not-a-manifest.asice", with("<a/>"), unreadable()),
-        case("document-type.asice", with(&typed), failed("DATA_OBJECTS", second)),
+        case("document-type.asice", with(&typed), doubted("XML_DOCUMENT_TYPE", None)),
         case("critical-extension.asice", with(&extension), doubted("MANIFEST_EXTENSION", None)),
         case("weak-digest.asice", with(&md5), doubted("DIGEST_NOT_JUDGED", None)),
     ]
@@ -405,6 +406,7 @@ fn signatures(people: &People) -> Vec<Case> {
     let changed = [(DECISION, &b"1000"[..]), (ANNEX, LIST)];
     let at = place(&zip(&simple(people)), SIGNATURE) + 30 + SIGNATURE.len();
     let inside = with_content(people, b"1000", TEXT);
+    let again = with_content(people, TEXT, TEXT);
     vec![
         case("of-another-package.asics", replaced(&signature(people, b"another")), {
             failed("DIGEST_DIFFERS", None)
@@ -412,6 +414,7 @@ fn signatures(people: &People) -> Vec<Case> {
         case("of-a-stranger.asics", replaced(&stranger), doubted("ROOT_NOT_TRUSTED", None)),
         case("not-a-signature.asics", replaced(b"0"), failed("CMS_UNREADABLE", at)),
         case("content-inside.asics", replaced(&inside), failed("CONTENT_INSIDE", at)),
+        case("content-once-more.asics", replaced(&again), Expected::Passed("once more")),
         case("second-file.asics", whole.clone(), failed("DATA_OBJECTS", place(&whole, "b.txt"))),
         case("no-file.asics", zip(&alone), doubted("DATA_OBJECT_MISSING", None)),
         case("stamp-of-another.asics", zip(&stamp), failed("IMPRINT_DIFFERS", None)),

@@ -11,7 +11,7 @@ pub(super) enum Grade {
     Forged,
     /// Readable, but not as a signed package should be.
     Odd,
-    /// More or other than this version judges.
+    /// More or other than this version reads: what is signed is not at hand.
     Unjudged,
     /// Worth a remark, and no more.
     Remark,
@@ -55,7 +55,7 @@ impl Anomaly {
             Grade::Odd => {
                 findings.doubt_at(Sub::SigConstraintsFailure, self.code, message, self.offset);
             }
-            Grade::Unjudged => findings.unjudged(self.code, message),
+            Grade::Unjudged => findings.doubt(Sub::SignedDataNotFound, self.code, message),
             Grade::Remark => {}
         }
     }

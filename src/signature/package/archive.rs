@@ -13,6 +13,7 @@ use super::layout::{self, Entry, Method};
 use super::names;
 use crate::limits::{
     DOCUMENT_SIZE_MAX, PACKAGE_INFLATED_FREE, PACKAGE_PASSES_MAX, PACKAGE_RATIO_MAX,
+    PACKAGE_STRUCTURE_MAX, PACKAGE_XML_SIZE_MAX,
 };
 use crate::source::Source;
 
@@ -29,6 +30,8 @@ pub(super) struct Archive<'a> {
     read: RefCell<Vec<Option<Result<(), Anomaly>>>>,
     /// How many bytes may still be inflated, over all passes.
     budget: Cell<u64>,
+    /// How many bytes of manifests and the like may still be taken in.
+    structure: Cell<usize>,
 }
 
 impl<'a> Archive<'a> {
@@ -53,12 +56,21 @@ impl<'a> Archive<'a> {
         let by_name = entries.iter().enumerate();
         let by_name = by_name.map(|(index, entry)| (entry.name.clone(), index)).collect();
         let digests = RefCell::default();
-        Ok(Self { source, entries, anomalies, by_name, digests, read, budget })
+        let structure = Cell::new(PACKAGE_STRUCTURE_MAX);
+        Ok(Self { source, entries, anomalies, by_name, digests, read, budget, structure })
     }
 
     /// The entry with exactly this name; the last one where there are several.
     pub fn find(&self, name: &str) -> Option<usize> {
         self.by_name.get(name).copied()
+    }
+
+    /// The entry that a URI means, if `decoded` is its name. Some writers leave names as they are, or
+    /// write blanks as forms do; only a digest that fits makes such an entry the signed one.
+    pub fn find_by_uri(&self, uri: &str, decoded: Option<&str>) -> Option<usize> {
+        let as_in_forms = || self.find(&decoded?.replace('+', " "));
+        let exact = decoded.and_then(|name| self.find(name));
+        exact.or_else(|| self.find(uri)).or_else(as_in_forms)
     }
 
     /// The inflated bytes of an entry.
@@ -80,6 +92,17 @@ impl<'a> Archive<'a> {
         let outcome = opened.read_at(0, &mut bytes);
         self.check(index)?;
         outcome.map(|()| bytes).map_err(|_| lost())
+    }
+
+    /// All bytes of an entry that says how the package is put together.
+    pub fn load_structure(&self, index: usize) -> Result<Vec<u8>, Anomaly> {
+        let bytes = self.load(index, PACKAGE_XML_SIZE_MAX)?;
+        let left = self.structure.get().checked_sub(bytes.len());
+        self.structure.set(left.ok_or_else(|| {
+            let message = "The package has more and larger manifests than this version judges.";
+            Anomaly::unjudged("MANIFESTS_TOO_LARGE", message)
+        })?);
+        Ok(bytes)
     }
 
     /// The digest of an entry, computed at most once; `None` for a hash that is not computed here.
@@ -154,4 +177,84 @@ fn unreadable(entry: &Entry) -> Option<Anomaly> {
         return Some(Anomaly::unjudged("ENTRY_METHOD", message));
     }
     (entry.size > inflated_max(entry.packed)).then(|| bomb(&format!("The entry “{name}”")))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Cursor, Write as _};
+
+    use zip::write::SimpleFileOptions;
+    use zip::{CompressionMethod, ZipWriter};
+
+    use super::*;
+    use crate::source::OnDisk;
+
+    /// An archive of an independent writer.
+    fn written(files: &[(&str, &[u8])], options: SimpleFileOptions) -> Vec<u8> {
+        let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
+        writer.add_directory("folder/", SimpleFileOptions::default()).unwrap();
+        for (name, content) in files {
+            writer.start_file(*name, options).unwrap();
+            writer.write_all(content).unwrap();
+        }
+        writer.finish().unwrap().into_inner()
+    }
+
+    fn options(method: CompressionMethod) -> SimpleFileOptions {
+        SimpleFileOptions::default().compression_method(method)
+    }
+
+    fn numbers(count: u32) -> Vec<u8> {
+        (0..count).flat_map(|number| (number * 7919 % 251).to_le_bytes()).collect()
+    }
+
+    #[test]
+    fn archives_of_another_writer_are_read_and_not_odd() {
+        let large = numbers(300_000);
+        let files = [("a.txt", &b"a"[..]), ("công văn.txt", &large), ("empty", b"")];
+        let every = [
+            options(CompressionMethod::Stored),
+            options(CompressionMethod::Deflated),
+            options(CompressionMethod::Deflated).large_file(true),
+        ];
+        for options in every {
+            let bytes = written(&files, options);
+            for source in [&bytes as &dyn Source, &OnDisk(&bytes)] {
+                let archive = Archive::open(source).unwrap();
+                assert_eq!(archive.anomalies.iter().collect::<Vec<_>>(), Vec::<&Anomaly>::new());
+                for (name, content) in files {
+                    let index = archive.find(name).unwrap();
+                    assert_eq!(archive.load(index, usize::MAX).unwrap(), content, "{name}");
+                    assert_eq!(archive.check(index), Ok(()));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn any_part_of_an_entry_can_be_read_in_any_order() {
+        let content = numbers(200_000);
+        let bytes = written(&[("a", &content)], options(CompressionMethod::Deflated));
+        let archive = Archive::open(&bytes).unwrap();
+        let opened = archive.bytes_of(archive.find("a").unwrap()).unwrap();
+        for (start, size) in [(700_000, 1_000), (5, 10), (15, 300_000), (0, 1), (799_999, 1)] {
+            let mut piece = vec![0; size];
+            opened.read_at(u64::try_from(start).unwrap(), &mut piece).unwrap();
+            assert_eq!(piece, content[start..start + size], "{start}");
+        }
+        assert!(opened.read_at(800_000, &mut [0]).is_err());
+        assert!(opened.read_at(u64::MAX, &mut [0]).is_err());
+    }
+
+    #[test]
+    fn reading_again_and_again_ends_with_the_budget() {
+        let content = vec![0; 15 << 20];
+        let bytes = written(&[("a", &content)], options(CompressionMethod::Deflated));
+        let archive = Archive::open(&bytes).unwrap();
+        let index = archive.find("a").unwrap();
+        let passes = (0..100).take_while(|_| {
+            archive.bytes_of(index).unwrap().read_at(content.size() - 1, &mut [0]).is_ok()
+        });
+        assert!((2..8).contains(&passes.count()));
+    }
 }

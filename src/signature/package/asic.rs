@@ -1,16 +1,18 @@
 //! An ASiC container (EN 319 162-1): which entry is what, and what each signature leaves open.
 
+use std::collections::BTreeSet;
+
 use super::super::algorithm::Hash;
 use super::super::message::bare;
 use super::super::report::{Coverage, Findings, Format, Signature, SubIndication as Sub};
 use super::super::trust::Trust;
-use super::anomaly::Anomaly;
+use super::anomaly::{Anomalies, Anomaly};
 use super::archive::Archive;
 use super::layout::{Entry, Method};
 use super::manifest::{self, Manifest};
 use super::names::shown;
 use crate::clock::Time;
-use crate::limits::{PACKAGE_XML_SIZE_MAX, SIGNATURES_MAX};
+use crate::limits::{PACKAGE_ANOMALIES_MAX, SIGNATURES_MAX};
 
 const FOLDER: &str = "META-INF/";
 const MIMETYPE: &str = "mimetype";
@@ -73,6 +75,13 @@ pub(super) struct Placed {
     pub manifest: Manifest,
 }
 
+/// The entries that a manifest names, and those of them that are as it says.
+#[derive(Debug, Default)]
+pub(super) struct Referenced {
+    pub named: BTreeSet<usize>,
+    pub holding: BTreeSet<usize>,
+}
+
 /// An archive looked at as a container.
 pub(super) struct Container<'a> {
     pub archive: &'a Archive<'a>,
@@ -81,8 +90,11 @@ pub(super) struct Container<'a> {
     pub roles: Vec<Role>,
     pub manifests: Vec<Placed>,
     mimetype: Option<String>,
+    has_unread_manifest: bool,
+    /// Oddities that do not change any verdict.
+    pub remarks: Vec<String>,
     /// What is wrong with the container for all signatures in it.
-    anomalies: Vec<Anomaly>,
+    anomalies: Anomalies,
 }
 
 impl<'a> Container<'a> {
@@ -95,7 +107,9 @@ impl<'a> Container<'a> {
             roles,
             manifests: Vec::new(),
             mimetype: None,
-            anomalies: Vec::new(),
+            has_unread_manifest: false,
+            remarks: Vec::new(),
+            anomalies: Anomalies::default(),
         };
         if container.is_signed() {
             container.read_mimetype();
@@ -139,6 +153,7 @@ impl<'a> Container<'a> {
             }
             match role {
                 Role::Cades => signatures.extend(self.cades(index, &tokens)),
+                Role::Xades => signatures.extend(self.xades(index)),
                 Role::Token => signatures.extend(tokens.report(index)),
                 _ => {
                     let mut findings = self.findings();
@@ -160,16 +175,10 @@ impl<'a> Container<'a> {
         signature
     }
 
-    /// Oddities of the container itself.
-    pub fn remarks(&self) -> Vec<String> {
-        let is_bare = self.mimetype.is_none() && self.is_signed();
-        is_bare.then(|| "the container does not state its type".to_owned()).into_iter().collect()
-    }
-
     /// What is wrong with the archive and the container, for each signature anew.
     pub fn findings(&self) -> Findings {
         let mut findings = Findings::default();
-        for anomaly in self.archive.anomalies.iter().chain(&self.anomalies) {
+        for anomaly in self.archive.anomalies.iter().chain(self.anomalies.iter()) {
             anomaly.tell(&mut findings);
         }
         findings
@@ -185,6 +194,8 @@ impl<'a> Container<'a> {
     pub fn only_object(&self, findings: &mut Findings) -> Option<usize> {
         let mut objects = self.with(&[Role::Data]);
         match (objects.next(), objects.next()) {
+            // That one may say what is signed.
+            _ if self.has_unread_manifest => None,
             (Some(object), None) => {
                 if self.mimetype.as_deref() == Some(EXTENDED) {
                     findings.doubt(
@@ -217,9 +228,9 @@ impl<'a> Container<'a> {
         }
     }
 
-    /// Holds the entries that a manifest names against it; those that fit are the result.
-    pub fn referenced(&self, manifest: &Manifest, findings: &mut Findings) -> Vec<usize> {
-        let mut covered = Vec::new();
+    /// Holds the entries that a manifest names against it.
+    pub fn referenced(&self, manifest: &Manifest, findings: &mut Findings) -> Referenced {
+        let mut referenced = Referenced::default();
         if manifest.references.is_empty() {
             let message = "The manifest of the signature names no file.";
             findings.failed(Sub::FormatFailure, "MANIFEST_EMPTY", message);
@@ -228,18 +239,30 @@ impl<'a> Container<'a> {
             let message = "The manifest has an extension that this version does not know.";
             findings.doubt(Sub::SigConstraintsFailure, "MANIFEST_EXTENSION", message);
         }
+        let (mut missing, mut wrong) = (0, 0);
         for reference in &manifest.references {
-            let name = shown(&reference.name);
-            let Some(index) = self.archive.find(&reference.name) else {
-                let message = format!("The signed file “{name}” is not in the package.");
-                findings.doubt(Sub::SignedDataNotFound, "SIGNED_ENTRY_MISSING", message);
+            let name = reference.name.as_deref();
+            let Some(index) = self.archive.find_by_uri(&reference.uri, name) else {
+                missing += 1;
+                if missing <= PACKAGE_ANOMALIES_MAX {
+                    let name = shown(name.unwrap_or(&reference.uri));
+                    let message = format!("The signed file “{name}” is not in the package.");
+                    findings.doubt(Sub::SignedDataNotFound, "SIGNED_ENTRY_MISSING", message);
+                }
                 continue;
             };
-            if self.holds(index, &reference.hash, &reference.digest, findings) {
-                covered.push(index);
+            let mut told = Findings::default();
+            referenced.named.insert(index);
+            if self.holds(index, &reference.hash, &reference.digest, &mut told) {
+                referenced.holding.insert(index);
+            } else {
+                wrong += 1;
+            }
+            if wrong <= PACKAGE_ANOMALIES_MAX {
+                findings.append(told);
             }
         }
-        covered
+        referenced
     }
 
     /// Whether an entry has the digest that was signed.
@@ -270,10 +293,10 @@ impl<'a> Container<'a> {
         false
     }
 
-    /// Every data object must be covered; what is not is told.
-    pub fn coverage(&self, covered: &[usize], findings: &mut Findings) -> Coverage {
+    /// Every data object must be named; what is not is told.
+    pub fn coverage(&self, named: &BTreeSet<usize>, findings: &mut Findings) -> Coverage {
         let open: Vec<usize> =
-            self.with(&[Role::Data]).filter(|index| !covered.contains(index)).collect();
+            self.with(&[Role::Data]).filter(|index| !named.contains(index)).collect();
         let Some(first) = open.first().and_then(|&index| self.archive.entries.get(index)) else {
             return Coverage::WholeFile;
         };
@@ -290,21 +313,24 @@ impl<'a> Container<'a> {
         Coverage::Partial
     }
 
-    /// EN 319 162-1 annex A.1: first, as it is, and nothing beside it.
+    /// EN 319 162-1 annex A.1: first, as it is, and nothing beside it. Many writers do otherwise, and
+    /// what is signed does not depend on it.
     fn read_mimetype(&mut self) {
-        let Some(index) = self.archive.find(MIMETYPE) else { return };
+        let Some(index) = self.archive.find(MIMETYPE) else {
+            return self.remarks.push("the container does not state its type".to_owned());
+        };
         let Some(entry) = self.archive.entries.get(index) else { return };
-        let mut odd = |code, message: &str| {
-            self.anomalies.push(Anomaly::odd(code, message, entry.header));
+        let mut remark = |code, what| {
+            self.remarks.push(format!("{code}: the type of the container {what}"));
         };
         if entry.header != 0 {
-            odd("MIMETYPE_NOT_FIRST", "The type of the container does not stand at its begin.");
+            remark("MIMETYPE_NOT_FIRST", "does not stand at its begin");
         }
         if entry.method != Method::Stored {
-            odd("MIMETYPE_COMPRESSED", "The type of the container is compressed.");
+            remark("MIMETYPE_COMPRESSED", "is compressed");
         }
         if entry.has_extra {
-            odd("MIMETYPE_EXTRA", "The type of the container has an extra field.");
+            remark("MIMETYPE_EXTRA", "has an extra field");
         }
         let bytes = match self.archive.load(index, MIMETYPE_SIZE_MAX) {
             Ok(bytes) => bytes,
@@ -331,7 +357,10 @@ impl<'a> Container<'a> {
         for index in self.with(&[Role::Manifest]).collect::<Vec<_>>() {
             match self.read_manifest(index) {
                 Ok(manifest) => self.manifests.push(Placed { entry: index, manifest }),
-                Err(anomaly) => self.anomalies.push(anomaly),
+                Err(anomaly) => {
+                    self.has_unread_manifest = true;
+                    self.anomalies.push(anomaly);
+                }
             }
         }
     }
@@ -343,10 +372,8 @@ impl<'a> Container<'a> {
             let message = format!("The manifest “{name}” cannot be read.");
             Anomaly::forged("MANIFEST_UNREADABLE", message, header)
         };
-        let bytes = self.archive.load(index, PACKAGE_XML_SIZE_MAX)?;
-        let text = std::str::from_utf8(&bytes).map_err(|_| unreadable())?;
-        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        let document = manifest::parse(text)?;
+        let bytes = self.archive.load_structure(index)?;
+        let document = manifest::parse(&bytes).map_err(|unread| unread.or(unreadable()))?;
         Manifest::read(&document).ok_or_else(unreadable)
     }
 }

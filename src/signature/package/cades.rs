@@ -1,5 +1,7 @@
 //! CAdES signatures in an ASiC container: over the only file (ASiC-S) or over a manifest (ASiC-E).
 
+use std::collections::BTreeSet;
+
 use super::super::cms::SignedData;
 use super::super::content::Content;
 use super::super::evidence::Material;
@@ -8,8 +10,9 @@ use super::super::past::Occasion;
 use super::super::report::{Coverage, Findings, Format, Signature, SubIndication as Sub};
 use super::super::signer::{self, Context, Profile};
 use super::asic::Container;
+use super::names::shown;
 use super::stamped::{PLACE, Tokens};
-use crate::limits::CMS_SIZE_MAX;
+use crate::limits::{CMS_SIZE_MAX, SIGNATURES_MAX};
 
 impl Container<'_> {
     /// The signatures in one entry.
@@ -27,10 +30,6 @@ impl Container<'_> {
             findings.failed_at(Sub::FormatFailure, code, message, offset);
         };
         let data = match SignedData::parse(&bytes) {
-            Ok(data) if data.content.is_some() => {
-                fail("CONTENT_INSIDE", "A signature in a container carries content of its own.");
-                None
-            }
             Ok(data) if data.signers.is_empty() => {
                 fail("SIGNER_COUNT", "The signature has no signer.");
                 None
@@ -54,11 +53,28 @@ impl Container<'_> {
         mut first: Findings,
         tokens: &Tokens,
     ) -> Vec<Signature> {
-        let (signed, coverage) = self.signed(index, &mut first);
-        let Some(opened) = signed.and_then(|signed| self.archive.bytes_of(signed)) else {
+        let signed = self.signed(index, &mut first);
+        if data.signers.len() > SIGNATURES_MAX {
+            first.unjudged("TOO_MANY_SIGNATURES", "There are more signers than are judged.");
+            return vec![self.told(index, Format::AsicCades, first)];
+        }
+        let mut quirks = data.quirks.clone();
+        if let Some(inner) = &data.content {
+            // Some writers pack what is signed once more; then it must be the same.
+            let outer = signed.entry.and_then(|entry| self.archive.load(entry, CMS_SIZE_MAX).ok());
+            if outer.as_deref() != Some(&**inner) {
+                let message = "A signature in a container carries content of its own.";
+                let offset = self.archive.entries.get(index).map(|entry| entry.data);
+                first.failed_at(Sub::FormatFailure, "CONTENT_INSIDE", message, offset);
+                return vec![self.told(index, Format::AsicCades, first)];
+            }
+            quirks.push("the signature carries what it signs once more".to_owned());
+        }
+        let Some((entry, opened)) =
+            signed.entry.and_then(|entry| Some((entry, self.archive.bytes_of(entry)?)))
+        else {
             return vec![self.told(index, Format::AsicCades, first)];
         };
-        let mut quirks = data.quirks.clone();
         if data.rest.iter().any(|&byte| byte != 0) {
             quirks.push("bytes follow the CMS structure".to_owned());
         }
@@ -79,11 +95,14 @@ impl Container<'_> {
             let mut findings = self.findings();
             self.signed(index, &mut findings);
             let mut judged = signer::judge(&context, info, &mut content);
-            if let Err(anomaly) = signed.map_or(Ok(()), |signed| self.archive.check(signed)) {
+            // What is wrong with the package explains what is wrong with the signature.
+            if let Err(anomaly) = self.archive.check(entry) {
                 anomaly.tell(&mut findings);
             }
+            findings.append(std::mem::take(&mut judged.findings));
             let mut signature = bare(0, Format::AsicCades, judged.conclude(findings));
-            signature.coverage = coverage;
+            signature.coverage = signed.coverage;
+            signature.signed = signed.names.clone();
             signature.field = Some(self.name(index));
             signature.quirks = quirks.clone();
             fill(&mut signature, judged);
@@ -92,19 +111,35 @@ impl Container<'_> {
         signatures
     }
 
-    /// The entry over which the signature or token in an entry is, and how far it reaches.
-    pub(super) fn signed(
-        &self,
-        index: usize,
-        findings: &mut Findings,
-    ) -> (Option<usize>, Coverage) {
-        let (signed, covered) = match self.manifest_of(index) {
-            Some(placed) => (Some(placed.entry), self.referenced(&placed.manifest, findings)),
-            None => {
-                let object = self.only_object(findings);
-                (object, object.into_iter().collect())
-            }
+    /// What the signature or token in an entry is about.
+    pub(super) fn signed(&self, index: usize, findings: &mut Findings) -> Signed {
+        let Some(placed) = self.manifest_of(index) else {
+            let entry = self.only_object(findings);
+            let named = entry.into_iter().collect();
+            let coverage = self.coverage(&named, findings);
+            return Signed { entry, coverage, names: self.described(&named) };
         };
-        (signed, self.coverage(&covered, findings))
+        let referenced = self.referenced(&placed.manifest, findings);
+        let coverage = self.coverage(&referenced.named, findings);
+        let is_whole = referenced.named == referenced.holding;
+        Signed {
+            entry: Some(placed.entry),
+            coverage: if is_whole { coverage } else { Coverage::Partial },
+            names: self.described(&referenced.named),
+        }
     }
+
+    fn described(&self, named: &BTreeSet<usize>) -> Vec<String> {
+        named.iter().map(|index| format!("the file {}", shown(&self.name(*index)))).collect()
+    }
+}
+
+/// What a signature or token is about.
+pub(super) struct Signed {
+    /// The entry whose bytes it is over.
+    pub entry: Option<usize>,
+    /// How far it reaches, through a manifest if there is one.
+    pub coverage: Coverage,
+    /// The files that it reaches, for people.
+    pub names: Vec<String>,
 }

@@ -86,7 +86,7 @@ impl<'a> Opened<'a> {
     /// Gives out the next bytes; at the end of the entry everything about it must fit.
     fn fill(&self, pass: &mut Pass, into: &mut [u8]) -> Result<(), Unreadable> {
         let size = u64::try_from(into.len()).map_err(|_| Unreadable)?;
-        if pass.is_broken || self.entry.is_encrypted {
+        if pass.is_broken || !self.entry.is_readable() {
             return Err(Unreadable);
         }
         if !self.archive.spend(size) {
@@ -140,7 +140,7 @@ impl<'a> Opened<'a> {
         match status {
             Ok(status) => {
                 pass.is_ended |= status == Status::StreamEnd;
-                let is_stuck = used == 0 && gained == 0 || pass.is_ended && gained == 0;
+                let is_stuck = gained == 0 && (used == 0 || pass.is_ended);
                 Ok((!is_stuck).then_some(gained))
             }
             Err(_) => {
@@ -204,7 +204,7 @@ impl Source for Opened<'_> {
 
     fn in_memory(&self) -> Option<&[u8]> {
         let entry = self.entry;
-        if entry.method != Method::Stored || entry.is_encrypted {
+        if entry.method != Method::Stored || !entry.is_readable() {
             return None;
         }
         let start = usize::try_from(entry.data).ok()?;

@@ -38,11 +38,18 @@ pub(super) struct Entry {
     /// Where the packed bytes begin.
     pub data: u64,
     pub is_encrypted: bool,
+    /// Whether it is not where the directory says.
+    pub is_lost: bool,
     /// Whether the local header has an extra field.
     pub has_extra: bool,
 }
 
 impl Entry {
+    /// Whether its bytes are there and in clear.
+    pub fn is_readable(&self) -> bool {
+        !self.is_encrypted && !self.is_lost
+    }
+
     /// A folder is no content.
     pub fn is_folder(&self) -> bool {
         self.name.ends_with('/') && self.size == 0
@@ -66,9 +73,7 @@ pub(super) fn entries(
         } else if record.header > expected {
             anomalies.push(gap(source, expected, record.header)?);
         }
-        let Some((entry, end)) = entry(source, directory.start, record, anomalies)? else {
-            continue;
-        };
+        let (entry, end) = entry(source, directory.start, record, anomalies)?;
         expected = end.max(expected);
         entries.push((index, entry));
     }
@@ -105,51 +110,56 @@ struct Local<'a> {
     has_extra: bool,
 }
 
-/// The entry and where it ends.
+/// The entry and where it ends; one that is not where the directory says stays known by its name.
 fn entry(
     source: &dyn Source,
     stop: u64,
     record: &Record,
     anomalies: &mut Anomalies,
-) -> Result<Option<(Entry, u64)>, Fault> {
-    let lost = || {
-        let message =
-            format!("The entry “{}” is not where the directory says.", shown(&record.name));
-        Anomaly::forged("ENTRY_HEADER_MISSING", message, record.offset)
-    };
+) -> Result<(Entry, u64), Fault> {
+    let mut entry = listed(record, anomalies);
     let mut fixed = [0; HEADER_SIZE];
-    let is_inside = record.header.checked_add(30).is_some_and(|data| data <= stop);
-    if !is_inside {
-        anomalies.push(lost());
-        return Ok(None);
+    if record.header.checked_add(30).is_some_and(|data| data <= stop) {
+        source.read_at(record.header, &mut fixed)?;
     }
-    source.read_at(record.header, &mut fixed)?;
     let mut lengths = Fields(fixed.get(26..).unwrap_or_default());
     let (name_size, extra_size) = (lengths.u16().unwrap_or(0), lengths.u16().unwrap_or(0));
-    let data = record.header + 30 + u64::from(name_size) + u64::from(extra_size);
+    let size = u64::from(name_size) + u64::from(extra_size);
+    let data = record.header.saturating_add(30).saturating_add(size);
     let end = data.checked_add(record.packed).filter(|&end| end <= stop);
     let Some(end) = end.filter(|_| fixed.starts_with(HEADER)) else {
-        anomalies.push(lost());
-        return Ok(None);
+        let name = shown(&record.name);
+        let message = format!("The entry “{name}” is not where the directory says.");
+        anomalies.push(Anomaly::forged("ENTRY_HEADER_MISSING", message, record.offset));
+        return Ok((entry, record.header));
     };
     let mut rest = vec![0; usize::from(name_size) + usize::from(extra_size)];
     source.read_at(record.header + 30, &mut rest)?;
     let Some(local) = local(&fixed, &rest, name_size) else {
-        anomalies.push(differing(record, "sizes"));
-        return Ok(None);
+        anomalies.push(differing(record, "size"));
+        return Ok((entry, end));
     };
     compare(record, &local, anomalies);
     let end = match record.flags & SIZES_FOLLOW {
         0 => end,
         _ => descriptor(source, end, stop, record, anomalies)?,
     };
+    entry.data = data;
+    entry.is_lost = false;
+    entry.has_extra = local.has_extra;
+    Ok((entry, end))
+}
+
+/// What the directory alone says.
+fn listed(record: &Record, anomalies: &mut Anomalies) -> Entry {
     let method = match record.method {
         0 => Method::Stored,
         8 => Method::Deflated,
         other => Method::Other(other),
     };
     if method == Method::Stored && record.packed != record.size {
-        anomalies.push(differing(record, "two sizes"));
+        let message = format!("The entry “{}” is stored in two sizes.", shown(&record.name));
+        anomalies.push(Anomaly::forged("ENTRY_SIZE", message, record.header));
     }
     let name = String::from_utf8_lossy(&record.name).into_owned();
     if std::str::from_utf8(&record.name).is_err() {
@@ -159,18 +169,18 @@ fn entry(
         let message = format!("the name “{name}” does not state its encoding");
         anomalies.push(Anomaly::remark("ENTRY_NAME_ENCODING", message, record.offset));
     }
-    let entry = Entry {
+    Entry {
         name,
         method,
         crc: record.crc,
         packed: record.packed,
         size: record.size,
         header: record.header,
-        data,
+        data: record.header,
         is_encrypted: record.flags & ENCRYPTED != 0,
-        has_extra: local.has_extra,
-    };
-    Ok(Some((entry, end)))
+        is_lost: true,
+        has_extra: false,
+    }
 }
 
 fn local<'a>(fixed: &[u8], rest: &'a [u8], name_size: u16) -> Option<Local<'a>> {
@@ -185,7 +195,8 @@ fn local<'a>(fixed: &[u8], rest: &'a [u8], name_size: u16) -> Option<Local<'a>> 
 }
 
 fn compare(record: &Record, local: &Local<'_>, anomalies: &mut Anomalies) {
-    let flags = ENCRYPTED | SIZES_FOLLOW | UTF_8;
+    // All but how hard the packer tried.
+    let flags = !(1 << 1 | 1 << 2);
     // Where the sizes follow the data, the header may leave them open.
     let open = local.flags & SIZES_FOLLOW != 0;
     let same = |local: u64, directory: u64| local == directory || open && local == 0;

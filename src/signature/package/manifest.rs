@@ -25,25 +25,48 @@ pub(super) struct Manifest {
 /// A file that a manifest names.
 #[derive(Debug)]
 pub(super) struct Reference {
-    pub name: String,
+    /// As it is written.
+    pub uri: String,
+    /// The name behind it; `None` if it leads out of the package or is not encoded as it should be.
+    pub name: Option<String>,
     pub hash: Hash,
     pub digest: Vec<u8>,
 }
 
-/// Reads XML of a package: no document type, a bounded number of nodes.
-pub(super) fn parse(text: &str) -> Result<Document<'_>, Anomaly> {
+/// Why XML of a package is not read.
+#[derive(Debug)]
+pub(super) enum Unread {
+    Malformed,
+    Refused(Anomaly),
+}
+
+impl Unread {
+    /// What is odd, where malformed XML is this.
+    pub fn or(self, malformed: Anomaly) -> Anomaly {
+        match self {
+            Self::Malformed => malformed,
+            Self::Refused(anomaly) => anomaly,
+        }
+    }
+}
+
+/// Reads XML of a package: UTF-8, no document type, a bounded number of nodes.
+pub(super) fn parse(bytes: &[u8]) -> Result<Document<'_>, Unread> {
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    let text = std::str::from_utf8(bytes).map_err(|_| Unread::Malformed)?;
     let options =
         ParsingOptions { nodes_limit: PACKAGE_XML_NODES_MAX, ..ParsingOptions::default() };
+    let refused = |code, message: &str| Unread::Refused(Anomaly::unjudged(code, message));
     Document::parse_with_options(text, options).map_err(|error| match error {
-        roxmltree::Error::DtdDetected => Anomaly::unjudged(
+        roxmltree::Error::DtdDetected => refused(
             "XML_DOCUMENT_TYPE",
             "An XML file of the package has a document type declaration, which is not allowed.",
         ),
-        roxmltree::Error::NodesLimitReached => Anomaly::unjudged(
+        roxmltree::Error::NodesLimitReached => refused(
             "XML_TOO_LARGE",
             "An XML file of the package has more parts than this version judges.",
         ),
-        _ => Anomaly::unjudged("XML_UNREADABLE", "An XML file of the package cannot be read."),
+        _ => Unread::Malformed,
     })
 }
 
@@ -68,7 +91,7 @@ impl Manifest {
 }
 
 fn reference(node: Node<'_, '_>) -> Option<Reference> {
-    let name = decoded(node.attribute("URI")?)?;
+    let uri = node.attribute("URI")?.to_owned();
     let only = |name| {
         let mut found = node.children().filter(move |node| node.has_tag_name((DSIG, name)));
         found.next().filter(|_| found.next().is_none())
@@ -76,7 +99,8 @@ fn reference(node: Node<'_, '_>) -> Option<Reference> {
     let hash = hash(only("DigestMethod")?.attribute("Algorithm")?);
     let value: String = text(only("DigestValue")?);
     let digest = STANDARD.decode(value).ok()?;
-    Some(Reference { name, hash, digest })
+    let name = decoded(&uri);
+    Some(Reference { uri, name, hash, digest })
 }
 
 /// The text of an element without blanks.
@@ -146,7 +170,7 @@ mod tests {
             let text = format!(
                 "<a:ASiCManifest xmlns:a=\"{ASIC}\" xmlns:d=\"{DSIG}\">{inner}</a:ASiCManifest>"
             );
-            parse(&text).map(|document| Manifest::read(&document)).unwrap()
+            Manifest::read(&parse(text.as_bytes()).unwrap())
         };
         let signature = "<a:SigReference URI=\"META-INF/signature.p7s\"/>";
         let object = "<a:DataObjectReference URI=\"a\"><d:DigestMethod \
@@ -161,6 +185,7 @@ mod tests {
         }
         let without_value = object.replace("d:DigestValue", "d:Other");
         assert!(wrapped(&[signature, &without_value].concat()).is_none());
-        assert!(parse("<!DOCTYPE a><a/>").is_err_and(|fault| fault.code == "XML_DOCUMENT_TYPE"));
+        assert!(matches!(parse(b"<!DOCTYPE a><a/>"), Err(Unread::Refused(_))));
+        assert!(matches!(parse(b"<a"), Err(Unread::Malformed)));
     }
 }

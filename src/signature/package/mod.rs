@@ -15,17 +15,22 @@ mod inflate;
 mod layout;
 mod manifest;
 mod names;
+mod ooxml;
+mod parts;
+mod search;
 mod stamped;
+mod xades;
 
 use self::anomaly::{Anomaly, Grade};
 use self::archive::Archive;
 use self::asic::Container;
 use self::directory::{END, Fault};
+use self::ooxml::Package;
+use self::search::mentions;
 use super::message::bare;
 use super::report::{Findings, Format, Kind, Report, SubIndication as Sub};
 use super::trust::Trust;
 use crate::clock::Time;
-use crate::limits::HASH_WINDOW_SIZE;
 use crate::source::{Source, Unreadable};
 
 /// Whether the first bytes are those of a ZIP with at least one entry.
@@ -50,24 +55,25 @@ pub(super) fn judge(source: &dyn Source, trust: &Trust, now: Time) -> Report {
     let container = Container::new(&archive, trust, now);
     let mut report = Report::unsigned(Kind::Package);
     report.signatures = container.signatures();
+    if let Some(package) = Package::new(&archive, trust, now) {
+        report.signatures.extend(package.signatures());
+    }
     for (index, signature) in report.signatures.iter_mut().enumerate() {
         signature.index = index;
     }
     let is_signed = !report.signatures.is_empty();
     for anomaly in archive.anomalies.iter() {
-        if anomaly.grade == Grade::Remark {
-            report.quirks.push(anomaly.message.clone());
-        } else if !is_signed {
+        if !is_signed || anomaly.grade == Grade::Remark {
             report.quirks.push(format!("{}: {}", anomaly.code, anomaly.message));
         }
     }
-    report.quirks.extend(container.remarks());
+    report.quirks.extend(container.remarks);
     report
 }
 
 /// The archive cannot be read: a signed one fails, an unsigned one is only odd.
 fn broken(source: &dyn Source, anomaly: &Anomaly) -> Report {
-    match looks_signed(source) {
+    match mentions(source, &SIGNED) {
         Err(Unreadable) => one(unreadable()),
         Ok(true) => {
             let mut findings = Findings::default();
@@ -85,25 +91,6 @@ fn broken(source: &dyn Source, anomaly: &Anomaly) -> Report {
 /// Names that stand in a signed package in plain bytes.
 const SIGNED: [&[u8]; 4] =
     [b"META-INF/signature", b"META-INF/timestamp", b"_xmlsignatures/", b"vnd.etsi.asic"];
-
-fn looks_signed(source: &dyn Source) -> Result<bool, Unreadable> {
-    const LONGEST: u64 = 18;
-    let mut window = vec![0; HASH_WINDOW_SIZE];
-    let mut offset = 0;
-    while offset < source.size() {
-        let left = usize::try_from(source.size() - offset).unwrap_or(usize::MAX);
-        window.resize(left.min(HASH_WINDOW_SIZE), 0);
-        source.read_at(offset, &mut window)?;
-        if SIGNED.iter().any(|name| memchr::memmem::find(&window, name).is_some()) {
-            return Ok(true);
-        }
-        // A name may lie across the end of the window.
-        let size = u64::try_from(window.len()).map_err(|_| Unreadable)?;
-        let step = if size > LONGEST { size - LONGEST } else { size };
-        offset = if offset + size >= source.size() { source.size() } else { offset + step };
-    }
-    Ok(false)
-}
 
 fn unreadable() -> Findings {
     let mut findings = Findings::default();

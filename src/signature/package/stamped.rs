@@ -4,7 +4,7 @@
 //! A token proves only for entries that its manifest names with the right digest. Newer tokens are
 //! judged before the older ones that they cover.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use super::super::content::Content;
 use super::super::evidence::{Material, Proofs};
@@ -24,7 +24,7 @@ pub(super) const PLACE: Place = Place { covered: 0, end: 1 };
 pub(super) struct Tokens {
     reports: HashMap<usize, Signature>,
     /// What each token that holds proves, newest first.
-    proven: Vec<(Vec<usize>, Existed)>,
+    proven: Vec<(BTreeSet<usize>, Existed)>,
 }
 
 impl Tokens {
@@ -47,7 +47,7 @@ impl Container<'_> {
     /// Judges the tokens, those over others first.
     pub(super) fn tokens(&self) -> Tokens {
         let mut tokens = Tokens::default();
-        let mut waiting: Vec<(usize, Vec<usize>)> = self
+        let mut waiting: Vec<(usize, BTreeSet<usize>)> = self
             .with(&[Role::Token])
             .take(SIGNATURES_MAX)
             .map(|index| (index, self.proves(index)))
@@ -68,12 +68,12 @@ impl Container<'_> {
     }
 
     /// The entries about which the token says that they existed.
-    fn proves(&self, index: usize) -> Vec<usize> {
+    fn proves(&self, index: usize) -> BTreeSet<usize> {
         let nothing = &mut Findings::default();
         match self.manifest_of(index) {
             Some(placed) => {
-                let mut proven = self.referenced(&placed.manifest, nothing);
-                proven.push(placed.entry);
+                let mut proven = self.referenced(&placed.manifest, nothing).holding;
+                proven.insert(placed.entry);
                 proven
             }
             None => self.only_object(nothing).into_iter().collect(),
@@ -82,7 +82,7 @@ impl Container<'_> {
 
     fn token(&self, index: usize, newer: &Tokens) -> (Signature, Option<Existed>) {
         let mut findings = self.findings();
-        let (signed, coverage) = self.signed(index, &mut findings);
+        let signed = self.signed(index, &mut findings);
         let bytes = match self.archive.load(index, CMS_SIZE_MAX) {
             Ok(bytes) => bytes,
             Err(anomaly) => {
@@ -90,7 +90,9 @@ impl Container<'_> {
                 return (self.told(index, Format::AsicTimestamp, findings), None);
             }
         };
-        let Some(opened) = signed.and_then(|signed| self.archive.bytes_of(signed)) else {
+        let Some((entry, opened)) =
+            signed.entry.and_then(|entry| Some((entry, self.archive.bytes_of(entry)?)))
+        else {
             return (self.told(index, Format::AsicTimestamp, findings), None);
         };
         let (material, proofs) = (Material::default(), newer.proofs(index));
@@ -98,14 +100,15 @@ impl Container<'_> {
             Occasion { trust: self.trust, now: self.now, material: &material, proofs: &proofs };
         let token = Token { kind: TimestampKind::Document, bytes: &bytes, place: Some(PLACE) };
         let stamp = timestamp::judge(occasion, token, &mut Content::whole_of(&opened));
-        if let Err(anomaly) = signed.map_or(Ok(()), |signed| self.archive.check(signed)) {
+        if let Err(anomaly) = self.archive.check(entry) {
             anomaly.tell(&mut findings);
         }
         findings.append(Findings::from(&stamp.report.verdict));
         let mut signature =
             bare(0, Format::AsicTimestamp, Verdict::indeterminate(None, Vec::new()));
         signature.field = Some(self.name(index));
-        signature.coverage = coverage;
+        signature.coverage = signed.coverage;
+        signature.signed = signed.names;
         signature.signer = stamp.report.authority.clone();
         signature.chain = stamp.report.chain.clone();
         signature.crls = stamp.report.crls.clone();
