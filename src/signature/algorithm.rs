@@ -1,10 +1,14 @@
-//! Hashes, keys and signature algorithms: what is verified, what is too weak, what is unknown.
+//! Hashes, keys and signature algorithms: what is verified, what is unknown.
 //!
-//! ring does the arithmetic. What ring cannot do is named and left undecided, never guessed.
+//! ring does the arithmetic. What ring cannot do is named and left undecided, never guessed. Whether
+//! what was used is strong enough is for [`super::crypto_policy`] to say.
+
+use std::fmt;
 
 use ring::{digest, signature as ring_signature};
 
 use super::asn1::{self, Malformed, Reader, dotted, tag};
+use super::crypto_policy::Used;
 use super::dsa_key::DsaKey;
 use crate::limits::{RSA_BITS_MAX, RSA_BITS_MIN};
 
@@ -257,15 +261,30 @@ impl Key {
         }
     }
 
-    /// Why the key is weaker than TS 119 312 asks.
-    pub fn weakness(&self) -> Option<String> {
-        match self {
-            Self::Rsa { bits, .. } if *bits < RSA_BITS_MIN => {
-                Some(format!("an RSA key of {bits} bits is too short"))
-            }
-            Self::Dsa(_) => Some("DSA is not accepted any more".to_owned()),
-            _ => None,
-        }
+    /// Kind and size, by which a policy accepts it or not.
+    pub fn kind(&self) -> KeyKind {
+        let (name, bits) = match self {
+            Self::Rsa { bits, .. } => ("RSA", *bits),
+            Self::P256(_) => ("ECDSA", 256),
+            Self::P384(_) => ("ECDSA", 384),
+            Self::Ed25519(_) => ("Ed25519", 255),
+            Self::Dsa(key) => ("DSA", key.bits()),
+            Self::Other(_) => ("unknown", 0),
+        };
+        KeyKind { name, bits }
+    }
+}
+
+/// What a policy asks about a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct KeyKind {
+    pub name: &'static str,
+    pub bits: usize,
+}
+
+impl fmt::Display for KeyKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} with {} bits", self.name, self.bits)
     }
 }
 
@@ -295,8 +314,8 @@ fn curve_name(oid: &[u8]) -> String {
 /// What a verification found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Outcome {
-    /// The value fits; `weakness` says why it is nevertheless not accepted.
-    Valid { weakness: Option<String> },
+    /// The value fits; a policy says whether what was used for it is strong enough.
+    Valid { used: Used },
     /// The value does not fit.
     Invalid,
     /// This version cannot compute it.
@@ -330,10 +349,7 @@ pub(super) fn verify(
     if ring_signature::UnparsedPublicKey::new(primitive, bytes).verify(message, value).is_err() {
         return Outcome::Invalid;
     }
-    let weak_hash = hash == Some(&Hash::Sha1);
-    let weakness =
-        key.weakness().or_else(|| weak_hash.then(|| "SHA-1 is not accepted any more".to_owned()));
-    Outcome::Valid { weakness }
+    Outcome::Valid { used: Used { hash: hash.cloned(), key: Some(key.kind()) } }
 }
 
 fn verify_dsa(key: &DsaKey, hash: &Hash, message: &[u8], value: &[u8]) -> Outcome {
@@ -341,7 +357,10 @@ fn verify_dsa(key: &DsaKey, hash: &Hash, message: &[u8], value: &[u8]) -> Outcom
         return Outcome::Unsupported(format!("DSA with {}", hash.name()));
     };
     match key.verifies(digest::digest(algorithm, message).as_ref(), value) {
-        Some(true) => Outcome::Valid { weakness: Key::Dsa(key.clone()).weakness() },
+        Some(true) => {
+            let kind = Key::Dsa(key.clone()).kind();
+            Outcome::Valid { used: Used { hash: Some(hash.clone()), key: Some(kind) } }
+        }
         Some(false) => Outcome::Invalid,
         None => Outcome::Unsupported("a DSA key without usable parameters".to_owned()),
     }

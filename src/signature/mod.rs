@@ -12,7 +12,9 @@ mod content;
 mod crl;
 #[cfg(test)]
 mod crl_scenarios;
+mod crypto_policy;
 mod distribution;
+mod domain;
 mod dsa_key;
 mod evidence;
 mod extension;
@@ -40,6 +42,8 @@ mod trust;
 mod validate;
 mod validation;
 
+pub use crypto_policy::{CryptoPolicy, CryptoPolicyError};
+pub use domain::{Domain, DomainUse};
 pub use legal::{DocumentForm, LegalJudgement, LegalValue, Role, Rule, legal_value};
 pub use message::{judge, judge_detached};
 pub use policy::{InitialPolicies, PolicyId, PolicyIdError, ValidPolicy};

@@ -9,15 +9,17 @@ use super::asn1::{self, Malformed, Reader, Value, tag};
 use super::certificate::Certificate;
 use super::cms::{self, Attributes, SignedData, SignerIdentifier, SignerInfo, oid};
 use super::content::Content;
+use super::crypto_policy::{Strength, Use, Used, Weakness};
 use super::past::{self, Made, Occasion};
 use super::path::{self, Path, Purpose};
 use super::report::{Findings, Signer, SubIndication as Sub, Timestamp, Verdict};
 use super::stamps;
+use super::timestamp;
 use super::trust::Trust;
 use crate::clock::Time;
 use crate::limits::{CLAIMED_TIME_AHEAD_MAX, CLOCK_SKEW_MAX, LOCAL_TIME_SLACK};
 
-/// Proof that the signature value fits the content and the key.
+/// Proof that the signature value fits the content and the key, and was made strongly enough.
 #[derive(Debug)]
 pub(super) struct ValueHolds(());
 
@@ -46,15 +48,64 @@ pub(super) struct Place {
 pub(super) struct Judged {
     pub findings: Findings,
     pub value: Option<ValueHolds>,
+    /// What a value that fits was made with.
+    pub fitting: Option<Used>,
+    /// When the signature was made, as far as it is proven.
+    pub made: Made,
+    pub purpose: Use,
     pub path: Path,
     pub signer: Option<Signer>,
     pub signing_time: Option<Time>,
     pub timestamps: Vec<Timestamp>,
     pub best_time: Option<Time>,
+    /// Name of the trust domain at the end of the path.
+    pub domain: Option<String>,
     pub quirks: Vec<String>,
 }
 
+/// What a hash is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Hashed {
+    Content,
+    /// What a time-stamp is over.
+    Imprint,
+}
+
 impl Judged {
+    fn strength<'a>(&self, occasion: Occasion<'a>) -> Strength<'a> {
+        let policy = occasion.trust.algorithms(&self.path.chain);
+        Strength { policy, now: occasion.now, made: self.made }
+    }
+
+    /// Holds a hash against the policy, once the path and the time are known. What cannot be computed
+    /// here was named already.
+    pub fn weigh_hash(&mut self, occasion: Occasion<'_>, what: Hashed, hash: &Hash) {
+        if matches!(hash, Hash::Other(_)) {
+            return;
+        }
+        let weakness = self.strength(occasion).weakness(&Used::hash(hash), self.purpose);
+        let Some(Weakness { sub, what: weakness }) = weakness else { return };
+        let code = if *hash == Hash::Sha1 { "SHA1" } else { "DIGEST_ALGORITHM" };
+        let message = match what {
+            Hashed::Content => format!("The content is too weakly hashed: {weakness}."),
+            Hashed::Imprint => format!("The time-stamp is over too weak a digest: {weakness}."),
+        };
+        self.findings.doubt(sub, code, message);
+    }
+
+    /// Holds what a fitting value was made with against the policy, once the path and the time are
+    /// known: this alone proves that the value holds.
+    pub fn weigh_value(&mut self, occasion: Occasion<'_>) {
+        let Some(used) = self.fitting.take() else { return };
+        match self.strength(occasion).weakness(&used, self.purpose) {
+            None => self.value = Some(ValueHolds(())),
+            Some(Weakness { sub, what }) => {
+                let message = format!("The signature fits, but {what}.");
+                self.findings.doubt(sub, "SIGNATURE_ALGORITHM", message);
+            }
+        }
+    }
+
     /// The verdict; `document` is what was found about the file around the CMS.
     pub fn conclude(&mut self, document: Findings) -> Verdict {
         let mut findings = std::mem::take(&mut self.findings);
@@ -104,6 +155,10 @@ pub(super) fn judge(
         );
         // Without the key the value cannot be judged, but a wrong digest is wrong in any case.
         check_content(context, info, content, &mut judged);
+        if info.signed_attributes.is_some() {
+            let hash = Hash::from_oid(info.digest_algorithm);
+            judged.weigh_hash(context.occasion, Hashed::Content, &hash);
+        }
         return judged;
     };
     let message = check_content(context, info, content, &mut judged);
@@ -124,8 +179,15 @@ pub(super) fn judge(
     };
     let candidates = [context.certificates, &material.certificates].concat();
     judged.path = path::judge(occasion.trust, occasion.now, purpose, &signer, &candidates);
-    past::settle(occasion, made, &mut judged.path);
+    past::settle(occasion, purpose, made, &mut judged.path);
+    let domain = occasion.trust.domain(&judged.path.chain, purpose.domain_use());
+    judged.domain = domain.map(|domain| domain.name.clone()).filter(|name| !name.is_empty());
     judged.quirks.append(&mut judged.path.quirks);
+    (judged.made, judged.purpose) = (made, purpose.made_by());
+    if info.signed_attributes.is_some() {
+        judged.weigh_hash(occasion, Hashed::Content, &Hash::from_oid(info.digest_algorithm));
+    }
+    judged.weigh_value(occasion);
     judged
 }
 
@@ -137,10 +199,10 @@ fn made(
     content: &mut Content<'_>,
     judged: &mut Judged,
 ) -> Made {
-    let by = context.place.and_then(|place| occasion.proofs.of(place.end));
     if context.profile == Profile::Timestamp {
-        return Made { by: by.map(|existed| existed.at()), after: None };
+        return timestamp::made(occasion, context.place, context.data);
     }
+    let by = context.place.and_then(|place| occasion.proofs.of(place.end));
     let after = context.place.and_then(|place| occasion.proofs.inside(place.covered));
     let made = stamps::judge(occasion, info, context.place, content, judged, (after, by));
     judged.best_time = made.by;
@@ -222,13 +284,6 @@ fn check_content(
             "The content was changed after signing: its digest differs from the signed one.",
         ),
         (Ok(_), Ok(Some(_))) => {}
-    }
-    if hash == Hash::Sha1 {
-        findings.doubt(
-            Sub::CryptoConstraintsFailure,
-            "SHA1",
-            "The content is hashed with SHA-1, which is not accepted any more.",
-        );
     }
     let sorted = attributes.der_sorted();
     Some(Message::Attributes { stored: attributes.as_stored(), sorted })
@@ -332,12 +387,7 @@ fn check_value(
         );
     }
     match outcome {
-        Outcome::Valid { weakness: None } => judged.value = Some(ValueHolds(())),
-        Outcome::Valid { weakness: Some(weakness) } => findings.doubt(
-            Sub::CryptoConstraintsFailure,
-            "SIGNATURE_ALGORITHM",
-            format!("The signature fits, but {weakness}."),
-        ),
+        Outcome::Valid { used } => judged.fitting = Some(used),
         Outcome::Invalid => findings.failed(
             Sub::SigCryptoFailure,
             "SIGNATURE_VALUE",
@@ -414,7 +464,8 @@ fn check_signing_certificate(
         Ok(None) if context.profile != Profile::Plain => findings.doubt(
             Sub::SigConstraintsFailure,
             "SIGNING_CERTIFICATE_UNPROTECTED",
-            "The signature does not protect its signing certificate, as its format demands.",
+            "The signature does not protect its signing certificate, as its format demands: the \
+             attribute signing-certificate is missing.",
         ),
         Ok(None) => {
             judged.quirks.push("the signing certificate is not protected by the signature".into());

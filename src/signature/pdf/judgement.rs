@@ -95,6 +95,7 @@ impl Judge<'_> {
             let stamp = timestamp::judge(occasion, token, &mut self.content(value));
             findings.append(Findings::from(&stamp.report.verdict));
             signature.signer = stamp.report.authority.clone();
+            signature.domain = stamp.report.domain.clone();
             signature.chain = stamp.report.chain.clone();
             signature.crls = stamp.report.crls.clone();
             signature.best_time = proofs.of(place.end).map(|existed| existed.at());
