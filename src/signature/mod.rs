@@ -41,6 +41,7 @@ mod timestamp;
 mod trust;
 mod validate;
 mod validation;
+mod vietnamese;
 
 pub use crypto_policy::{CryptoPolicy, CryptoPolicyError};
 pub use domain::{Domain, DomainUse};
@@ -53,3 +54,4 @@ pub use report::{
 };
 pub use trust::{Trust, TrustError};
 pub use validate::{AlgorithmRule, PathInputs, PathOutcome, RevocationRule, validate_path};
+pub use vietnamese::{note_in_vietnamese, reason_in_vietnamese};
