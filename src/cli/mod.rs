@@ -12,6 +12,7 @@ mod send;
 mod serve;
 mod store;
 mod trace;
+mod trust;
 mod verify;
 
 use std::process::ExitCode;
@@ -54,6 +55,9 @@ enum Command {
     Certs(certs::Command),
     /// Verifies the signatures in files; needs no gateway
     Verify(verify::Options),
+    /// Takes over or shows the authorities whose word counts
+    #[command(subcommand)]
+    Trust(trust::Command),
     /// Sends a document
     Send(Box<send::Options>),
     /// Lists or follows what waits in a mailbox
@@ -94,6 +98,7 @@ pub fn run() -> ExitCode {
     let outcome = match arguments.command {
         Command::Certs(command) => certs::run(command),
         Command::Verify(options) => verify::run(&options, output),
+        Command::Trust(command) => trust::run(command, output),
         Command::Evidence(evidence::Command::Verify(options)) => evidence::verify(&options, output),
         Command::Store(command) => store::run(command, output),
         Command::Config(command) => inspect::config(command, output),
@@ -129,7 +134,11 @@ async fn run_async(command: Command, output: Output) -> Result<Exit, Failure> {
         Command::Log(command) => log::run(command, output).await,
         Command::Directory(command) => inspect::directory(command, output).await,
         Command::Bench(options) => bench::run(options, output).await,
-        Command::Certs(_) | Command::Verify(_) | Command::Store(_) | Command::Config(_) => {
+        Command::Certs(_)
+        | Command::Verify(_)
+        | Command::Trust(_)
+        | Command::Store(_)
+        | Command::Config(_) => {
             unreachable!("commands that need no runtime have run without one")
         }
     }
