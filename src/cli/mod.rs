@@ -1,5 +1,8 @@
 //! The command line: a contract that scripts rely on. stdout is data, stderr is speech.
 
+#[macro_use]
+mod stdout;
+
 mod bench;
 mod certs;
 mod demo;
@@ -8,6 +11,7 @@ mod exit;
 mod inspect;
 mod log;
 mod mailbox;
+mod progress;
 mod send;
 mod serve;
 mod store;
