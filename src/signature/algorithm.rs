@@ -349,7 +349,12 @@ pub(super) fn verify(
     if ring_signature::UnparsedPublicKey::new(primitive, bytes).verify(message, value).is_err() {
         return Outcome::Invalid;
     }
-    Outcome::Valid { used: Used { hash: hash.cloned(), key: Some(key.kind()) } }
+    Outcome::Valid { used: used(key, hash) }
+}
+
+/// What a value that fits was made with.
+fn used(key: &Key, hash: Option<&Hash>) -> Used {
+    Used { hash: hash.cloned(), key: Some(key.kind()), flaw: None }
 }
 
 fn verify_dsa(key: &DsaKey, hash: &Hash, message: &[u8], value: &[u8]) -> Outcome {
@@ -357,10 +362,7 @@ fn verify_dsa(key: &DsaKey, hash: &Hash, message: &[u8], value: &[u8]) -> Outcom
         return Outcome::Unsupported(format!("DSA with {}", hash.name()));
     };
     match key.verifies(digest::digest(algorithm, message).as_ref(), value) {
-        Some(true) => {
-            let kind = Key::Dsa(key.clone()).kind();
-            Outcome::Valid { used: Used { hash: Some(hash.clone()), key: Some(kind) } }
-        }
+        Some(true) => Outcome::Valid { used: used(&Key::Dsa(key.clone()), Some(hash)) },
         Some(false) => Outcome::Invalid,
         None => Outcome::Unsupported("a DSA key without usable parameters".to_owned()),
     }

@@ -19,15 +19,17 @@ pub(super) struct Used {
     pub hash: Option<Hash>,
     /// `None` if only the hash is asked about.
     pub key: Option<KeyKind>,
+    /// A weakness of this very key or value, which no table could accept: a part of a sentence.
+    pub flaw: Option<String>,
 }
 
 impl Used {
     pub fn hash(hash: &Hash) -> Self {
-        Self { hash: Some(hash.clone()), key: None }
+        Self { hash: Some(hash.clone()), key: None, flaw: None }
     }
 
     pub fn key(key: KeyKind) -> Self {
-        Self { hash: None, key: Some(key) }
+        Self { hash: None, key: Some(key), flaw: None }
     }
 }
 
@@ -205,7 +207,9 @@ impl Strength<'_> {
         let hash = used.hash.as_ref();
         let hash = hash.and_then(|hash| self.one(hash.name(), usize::MAX, purpose, hash.name()));
         let key = used.key.and_then(|key| self.one(key.name, key.bits, purpose, &key.to_string()));
-        key.into_iter().chain(hash).min_by_key(|weakness| weakness.sub)
+        let flaw = used.flaw.clone();
+        let flaw = flaw.map(|what| Weakness { sub: Sub::CryptoConstraintsFailure, what });
+        flaw.into_iter().chain(key).chain(hash).min_by_key(|weakness| weakness.sub)
     }
 
     fn one(&self, algorithm: &str, bits: usize, purpose: Use, text: &str) -> Option<Weakness> {

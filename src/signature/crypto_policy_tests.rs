@@ -15,7 +15,7 @@ fn ask(made: Made, now: &str, used: &Used, purpose: Use) -> Option<Sub> {
 }
 
 fn sha1() -> Used {
-    Used { hash: Some(Hash::Sha1), key: Some(RSA) }
+    Used { hash: Some(Hash::Sha1), key: Some(RSA), flaw: None }
 }
 
 const NEVER: Option<Sub> = Some(Sub::CryptoConstraintsFailure);
@@ -68,7 +68,8 @@ fn keys_are_held_against_their_size_and_what_is_not_listed_is_never_accepted() {
         (key("ECDSA", 224), NEVER),
         (Used::hash(&Hash::Sha256), None),
         (Used::hash(&Hash::Other("MD5".to_owned())), NEVER),
-        (Used { hash: Some(Hash::Sha1), key: Some(KeyKind { name: "RSA", bits: 1_024 }) }, NEVER),
+        (Used { key: Some(KeyKind { name: "RSA", bits: 1_024 }), ..sha1() }, NEVER),
+        (Used { flaw: Some("it is known to all".to_owned()), ..key("RSA", 2_048) }, NEVER),
     ] {
         assert_eq!(ask(Made::default(), "2026-11-22", &used, Use::Signature), expected, "{used:?}");
     }
