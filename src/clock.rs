@@ -66,6 +66,18 @@ impl Time {
             .date()
     }
 
+    /// The first moment of a day in Vietnam; `None` if it cannot be written.
+    pub fn begin_in_vietnam(date: Date) -> Option<Self> {
+        let midnight = date.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp();
+        Some(Self::from_seconds(midnight.as_second() - VIETNAM_OFFSET_S))
+    }
+
+    /// The last moment of a day in Vietnam; `None` if it cannot be written.
+    pub fn end_in_vietnam(date: Date) -> Option<Self> {
+        let next = Self::begin_in_vietnam(date.tomorrow().ok()?)?;
+        Some(Self::from_millis(next.millis() - 1))
+    }
+
     /// `dd/MM/yyyy HH:mm:ss` in Vietnam, for people.
     pub fn in_vietnam(self) -> String {
         jiff::Timestamp::from_second(self.seconds() + VIETNAM_OFFSET_S)

@@ -172,7 +172,7 @@ pub const CERTIFICATE_SIZE_MAX: usize = 64 * 1024;
 pub const CERTIFICATES_MAX: usize = 64;
 /// Attributes of one CMS signer; real ones have up to 12.
 pub const ATTRIBUTES_MAX: usize = 64;
-/// RSA keys below this are not accepted (ETSI TS 119 312, BSI TR-02102).
+/// RSA keys below this are verified by ring's functions for old signatures.
 pub const RSA_BITS_MIN: usize = 2_048;
 /// RSA keys above this are not verified (ring's bound; time grows with the square).
 pub const RSA_BITS_MAX: usize = 8_192;
@@ -180,6 +180,8 @@ pub const RSA_BITS_MAX: usize = 8_192;
 pub const RSA_BITS_READABLE_MIN: usize = 1_024;
 /// Bits of an RSA public exponent (ring's bound); real ones have 2 or 17.
 pub const RSA_EXPONENT_BITS_MAX: usize = 33;
+/// Lines of an algorithm table; TS 119 312 names some thirty algorithms and sizes.
+pub const ALGORITHM_ROWS_MAX: usize = 256;
 /// Remembered checks between certificates; an entry costs about 100 bytes.
 pub const TRUST_LINKS_MAX: usize = 65_536;
 /// How far a claimed signing time may lie in the future: local time written as UTC (UTC+7).

@@ -257,6 +257,31 @@ fn every_signed_sample_is_judged_as_its_makers_say() {
     assert!(wrong.is_empty(), "{} differences:\n{}", wrong.len(), wrong.join("\n"));
 }
 
+/// Signatures made with SHA-1 in its time: nobody objected to it then. A time-stamp of that time is
+/// believed about when it was made for longer.
+#[test]
+fn sha_1_speaks_against_a_signature_only_after_its_end() {
+    if files("dss").is_none() {
+        return;
+    }
+    let trust = Trust::new(vec![], vec![], vec![]).unwrap();
+    let signatures = [("2019-12-31", false), ("2020-01-01", true), ("2026-11-22", true)];
+    let stamp = [("2019-12-31", false), ("2026-11-22", false), ("2031-01-01", true)];
+    for (name, times) in [
+        ("BadEncodedCMS.pdf", signatures),
+        ("pkcs7_sha1.pdf", signatures),
+        ("Signature-P-BG_BOR-2.pdf", stamp),
+    ] {
+        let path = corpora().join("dss/dss-pades/validation").join(name);
+        let bytes = std::fs::read(path).unwrap();
+        for (at, expected) in times {
+            let report = judge(&bytes, &trust, format!("{at}T00:00:00.000Z").parse().unwrap());
+            let mut reasons = report.signatures.iter().flat_map(|one| one.verdict.reasons());
+            assert_eq!(reasons.any(|reason| reason.code == "SHA1"), expected, "{name} {at}");
+        }
+    }
+}
+
 #[test]
 fn a_detached_signature_holds_over_its_content_only() {
     let folder = "dss/dss-cades/validation/dss-1892";

@@ -1,5 +1,8 @@
 //! The command line: a contract that scripts rely on. stdout is data, stderr is speech.
 
+#[macro_use]
+mod stdout;
+
 mod bench;
 mod certs;
 mod demo;
@@ -8,11 +11,13 @@ mod exit;
 mod inspect;
 mod log;
 mod mailbox;
+mod progress;
 mod send;
 mod serve;
 mod sign;
 mod store;
 mod trace;
+mod trust;
 mod verify;
 
 use std::process::ExitCode;
@@ -57,6 +62,9 @@ enum Command {
     Verify(verify::Options),
     /// Signs a PDF, or any file with a detached signature
     Sign(Box<sign::Options>),
+    /// Takes over or shows the authorities whose word counts
+    #[command(subcommand)]
+    Trust(trust::Command),
     /// Sends a document
     Send(Box<send::Options>),
     /// Lists or follows what waits in a mailbox
@@ -98,6 +106,7 @@ pub fn run() -> ExitCode {
         Command::Certs(command) => certs::run(command),
         Command::Verify(options) => verify::run(&options, output),
         Command::Sign(options) => sign::run(&options, output),
+        Command::Trust(command) => trust::run(command, output),
         Command::Evidence(evidence::Command::Verify(options)) => evidence::verify(&options, output),
         Command::Store(command) => store::run(command, output),
         Command::Config(command) => inspect::config(command, output),
@@ -136,6 +145,7 @@ async fn run_async(command: Command, output: Output) -> Result<Exit, Failure> {
         Command::Certs(_)
         | Command::Verify(_)
         | Command::Sign(_)
+        | Command::Trust(_)
         | Command::Store(_)
         | Command::Config(_) => {
             unreachable!("commands that need no runtime have run without one")

@@ -3,13 +3,19 @@
 
 mod directory;
 mod material;
+mod official;
+mod trust;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-pub use material::{Material, TlsMaterial, log_key, read_trust};
+pub use material::{Material, TlsMaterial, log_key};
+pub use official::{Official, OfficialDomain};
+pub use trust::{
+    DomainProfile, Held, Place, TrustDomain, read_certificates, read_domains, read_trust,
+};
 
 /// Why the configuration cannot be used; the text says where and what to do.
 #[derive(Debug, thiserror::Error)]

@@ -251,6 +251,7 @@ fn report(
         "legal_value": legal.value.to_string(),
         "legal_rule": legal.rule.name(),
         "legal_reason": legal.sentence,
+        "legal_reason_vi": signature::note_in_vietnamese(&legal.sentence),
         "signatures": signatures.iter().map(|judged| one(judged, crls)).collect::<Vec<_>>(),
     });
     value.to_string().into_bytes()
@@ -277,6 +278,7 @@ pub fn describe(signature: &signature::Signature) -> Value {
         "sub_indication": verdict.sub_indication().map(|sub| sub.to_string()),
         "reasons": describe_reasons(verdict),
         "signer": signature.signer.as_ref().map(describe_signer),
+        "trust_domain": signature.domain,
         "signing_time": signature.signing_time.map(|time| time.to_string()),
         "best_time": signature.best_time.map(|time| time.to_string()),
         "timestamps": signature.timestamps.iter().map(describe_timestamp).collect::<Vec<_>>(),
@@ -299,6 +301,7 @@ fn describe_timestamp(timestamp: &signature::Timestamp) -> Value {
         "policy": timestamp.policy,
         "serial": timestamp.serial,
         "authority": timestamp.authority.as_ref().map(describe_signer),
+        "trust_domain": timestamp.domain,
         "quirks": timestamp.quirks,
     })
 }
@@ -313,7 +316,15 @@ fn describe_signer(signer: &signature::Signer) -> Value {
 }
 
 fn describe_reasons(verdict: &signature::Verdict) -> Vec<Value> {
-    let reason = |reason: &signature::Reason| json!({ "code": reason.code, "message": reason.message, "offset": reason.offset });
+    let sub = verdict.sub_indication();
+    let reason = |reason: &signature::Reason| {
+        json!({
+            "code": reason.code,
+            "message": reason.message,
+            "message_vi": signature::reason_in_vietnamese(reason, sub),
+            "offset": reason.offset,
+        })
+    };
     verdict.reasons().iter().map(reason).collect()
 }
 

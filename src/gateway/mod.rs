@@ -14,6 +14,7 @@ mod reading;
 mod sequencer;
 mod stage;
 mod submitting;
+mod validation_report;
 
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
@@ -27,6 +28,7 @@ pub use peer::Peer;
 pub use reading::{EpochRows, Reading};
 pub use sequencer::{Setup, StartError};
 pub use submitting::{Accepted, Bodies, Missing, Submission, Validated, Warning};
+pub use validation_report::ValidationReport;
 
 use crate::clock::{Clock, Time};
 use crate::directory::Directory;

@@ -16,7 +16,9 @@ use crate::limits::ENVELOPE_SIZE_MAX;
 use crate::log::{Entry, EntryId, Status};
 use crate::proto::v1;
 use crate::refusal::{Reason, Refusal};
-use crate::signature::{Indication, Signature, Timestamp, Verdict};
+use crate::signature::{
+    Indication, Signature, Timestamp, Verdict, note_in_vietnamese, reason_in_vietnamese,
+};
 
 /// Reads an envelope from its bytes.
 ///
@@ -220,6 +222,7 @@ pub(super) fn verdict(judgement: &Judgement) -> v1::Verdict {
         indication: indication(judgement.indication()).into(),
         legal_value: judgement.legal.value.to_string(),
         legal_reason: judgement.legal.sentence.clone(),
+        legal_reason_vi: note_in_vietnamese(&judgement.legal.sentence),
         signatures: judgement.signatures.iter().map(finding).collect(),
     }
 }
@@ -250,7 +253,7 @@ pub(super) fn signature(signature: &Signature) -> v1::SignatureFinding {
         format: signature.format.to_string(),
         indication: indication(Some(verdict.indication())).into(),
         sub_indication: sub_indication(verdict),
-        reasons: verdict.reasons().iter().map(reason).collect(),
+        reasons: reasons(verdict),
         signer: signer.map(|signer| signer.subject.clone()).unwrap_or_default(),
         signer_sha256: signer.map(fingerprint).unwrap_or_default(),
         signer_role: String::new(),
@@ -258,6 +261,7 @@ pub(super) fn signature(signature: &Signature) -> v1::SignatureFinding {
         quirks: signature.quirks.clone(),
         best_signature_time: signature.best_time.map(timestamp),
         timestamps: signature.timestamps.iter().map(stamp).collect(),
+        trust_domain: signature.domain.clone().unwrap_or_default(),
     }
 }
 
@@ -267,16 +271,22 @@ fn stamp(stamp: &Timestamp) -> v1::TimestampFinding {
         kind: stamp.kind.to_string(),
         indication: indication(Some(stamp.verdict.indication())).into(),
         sub_indication: sub_indication(&stamp.verdict),
-        reasons: stamp.verdict.reasons().iter().map(reason).collect(),
+        reasons: reasons(&stamp.verdict),
         time: stamp.time.map(timestamp),
         authority: authority.map(|authority| authority.subject.clone()).unwrap_or_default(),
         authority_sha256: authority.map(fingerprint).unwrap_or_default(),
+        trust_domain: stamp.domain.clone().unwrap_or_default(),
     }
 }
 
-fn reason(reason: &crate::signature::Reason) -> v1::Finding {
-    let (code, message) = (reason.code.to_owned(), reason.message.clone());
-    v1::Finding { code, message, offset: reason.offset }
+fn reasons(verdict: &Verdict) -> Vec<v1::Finding> {
+    let finding = |reason: &crate::signature::Reason| v1::Finding {
+        code: reason.code.to_owned(),
+        message: reason.message.clone(),
+        message_vi: reason_in_vietnamese(reason, verdict.sub_indication()),
+        offset: reason.offset,
+    };
+    verdict.reasons().iter().map(finding).collect()
 }
 
 fn sub_indication(verdict: &Verdict) -> String {

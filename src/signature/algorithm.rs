@@ -1,12 +1,16 @@
-//! Hashes, keys and signature algorithms: what is verified, what is too weak, what is unknown.
+//! Hashes, keys and signature algorithms: what is verified, what is unknown.
 //!
 //! ring does the arithmetic where it can; the rest is done by crates that only verify here. What
-//! neither can do is named and left undecided, never guessed.
+//! neither can do is named and left undecided, never guessed. Whether what was used is strong enough
+//! is for [`super::crypto_policy`] to say.
+
+use std::fmt;
 
 use ring::{digest, signature as ring_signature};
 
 use super::algorithm_name::name;
 use super::asn1::{self, Malformed, Reader, tag};
+use super::crypto_policy::Used;
 use super::dsa_key::DsaKey;
 use super::ecdsa_value::{self, Curve};
 use super::rsa_value::{self, Spelling};
@@ -184,7 +188,7 @@ impl Pss {
     }
 
     /// C4: hashes that disagree and salts of other lengths are games, not choices.
-    fn weakness(&self) -> Option<String> {
+    fn flaw(&self) -> Option<String> {
         if self.mask != self.hash {
             return Some(format!(
                 "{} and {} are mixed in RSA-PSS",
@@ -295,23 +299,40 @@ impl Key {
         }
     }
 
-    /// Why the key is weaker than TS 119 312 asks.
-    pub fn weakness(&self) -> Option<String> {
-        match self {
-            Self::Rsa { bits, .. } if *bits < RSA_BITS_MIN => {
-                Some(format!("an RSA key of {bits} bits is too short"))
-            }
-            Self::Rsa { der, .. }
-                if rsa_value::modulus(der).is_some_and(weak_key::has_roca_fingerprint) =>
-            {
-                Some(
-                    "its RSA key is of the kind that anyone can compute (ROCA, CVE-2017-15361)"
-                        .to_owned(),
-                )
-            }
-            Self::Dsa(_) => Some("DSA is not accepted any more".to_owned()),
-            _ => None,
-        }
+    /// Kind and size, by which a policy accepts it or not.
+    fn kind(&self) -> KeyKind {
+        let (name, bits) = match self {
+            Self::Rsa { bits, .. } => ("RSA", *bits),
+            Self::Elliptic(Curve::P256, _) => ("ECDSA", 256),
+            Self::Elliptic(Curve::P384, _) => ("ECDSA", 384),
+            Self::Elliptic(Curve::P521, _) => ("ECDSA", 521),
+            Self::Ed25519(_) => ("Ed25519", 255),
+            Self::Dsa(key) => ("DSA", key.bits()),
+            Self::Other(_) => ("unknown", 0),
+        };
+        KeyKind { name, bits }
+    }
+
+    /// What a policy is asked about the key alone.
+    pub fn used(&self) -> Used {
+        let is_roca = |der| rsa_value::modulus(der).is_some_and(weak_key::has_roca_fingerprint);
+        let flaw = matches!(self, Self::Rsa { der, .. } if is_roca(der)).then(|| {
+            "its RSA key is of the kind that anyone can compute (ROCA, CVE-2017-15361)".to_owned()
+        });
+        Used { hash: None, key: Some(self.kind()), flaw }
+    }
+}
+
+/// What a policy asks about a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct KeyKind {
+    pub name: &'static str,
+    pub bits: usize,
+}
+
+impl fmt::Display for KeyKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} with {} bits", self.name, self.bits)
     }
 }
 
@@ -337,8 +358,8 @@ fn rsa_key(bytes: &[u8], scheme: RsaScheme) -> Result<Key, Malformed> {
 /// What a verification found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Outcome {
-    /// The value fits; `weakness` says why it is nevertheless not accepted.
-    Valid { weakness: Option<String> },
+    /// The value fits; a policy says whether what was used for it is strong enough.
+    Valid { used: Used },
     /// The value does not fit.
     Invalid,
     /// This version cannot compute it.
@@ -373,7 +394,7 @@ pub(super) fn verify(
     match fits {
         Err(name) => Outcome::Unsupported(name),
         Ok(false) => Outcome::Invalid,
-        Ok(true) => Outcome::Valid { weakness: weakness(key, algorithm, hash) },
+        Ok(true) => Outcome::Valid { used: used(key, algorithm, hash) },
     }
 }
 
@@ -384,10 +405,7 @@ pub(super) fn verify_without_null(key: &Key, hash: &Hash, message: &[u8], value:
     let Some(algorithm) = hash.ring() else { return Outcome::Invalid };
     let digest = digest::digest(algorithm, message);
     match rsa_value::fits_pkcs1(der, hash, Spelling::Absent, digest.as_ref(), value) {
-        Some(true) => {
-            let weakness = weakness(key, &Algorithm::RsaPkcs1(None), Some(hash));
-            Outcome::Valid { weakness }
-        }
+        Some(true) => Outcome::Valid { used: used(key, &Algorithm::RsaPkcs1(None), Some(hash)) },
         _ => Outcome::Invalid,
     }
 }
@@ -398,8 +416,8 @@ pub(super) fn verify_digest(key: &Key, hash: &Hash, digest: &[u8], value: &[u8])
         Key::Rsa { der, scheme: RsaScheme::Any, .. } => {
             match rsa_value::fits_pkcs1(der, hash, Spelling::Null, digest, value) {
                 Some(true) => {
-                    let weakness = weakness(key, &Algorithm::RsaPkcs1(None), Some(hash));
-                    return Outcome::Valid { weakness };
+                    let used = used(key, &Algorithm::RsaPkcs1(None), Some(hash));
+                    return Outcome::Valid { used };
                 }
                 Some(false) => return Outcome::Invalid,
                 None => hash.name(),
@@ -411,15 +429,14 @@ pub(super) fn verify_digest(key: &Key, hash: &Hash, digest: &[u8], value: &[u8])
     Outcome::Unsupported(name.to_owned())
 }
 
-/// Why what fits is nevertheless not accepted.
-fn weakness(key: &Key, algorithm: &Algorithm, hash: Option<&Hash>) -> Option<String> {
+/// What a value that fits was made with.
+fn used(key: &Key, algorithm: &Algorithm, hash: Option<&Hash>) -> Used {
+    let used = key.used();
     let of_scheme = || match algorithm {
-        Algorithm::RsaPss(scheme) => scheme.weakness(),
+        Algorithm::RsaPss(scheme) => scheme.flaw(),
         _ => None,
     };
-    let weak_hash = hash == Some(&Hash::Sha1);
-    let of_hash = || weak_hash.then(|| "SHA-1 is not accepted any more".to_owned());
-    key.weakness().or_else(of_hash).or_else(of_scheme)
+    Used { hash: hash.cloned(), flaw: used.flaw.clone().or_else(of_scheme), ..used }
 }
 
 /// Whether a value fits; otherwise the name of what is not judged.

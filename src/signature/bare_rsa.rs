@@ -8,10 +8,11 @@ use std::sync::Arc;
 use super::algorithm::{Hash, Outcome, verify_digest};
 use super::certificate::Certificate;
 use super::content::Content;
-use super::past::{self, Made, Occasion};
+use super::crypto_policy::Used;
+use super::past::{Made, Occasion};
 use super::path::{self, Purpose};
 use super::report::{Findings, SubIndication as Sub};
-use super::signer::{Judged, Place, ValueHolds};
+use super::signer::{self, Judged, Place};
 
 /// What such a signature may be made with (ISO 32000-1 table 257); the name speaks of one only.
 const HASHES: [Hash; 4] = [Hash::Sha1, Hash::Sha256, Hash::Sha384, Hash::Sha512];
@@ -25,7 +26,7 @@ pub(super) fn judge(
     content: &mut Content<'_>,
 ) -> Judged {
     let mut judged = Judged::default();
-    let Some(signer) = certificates.first() else {
+    let Some(maker) = certificates.first() else {
         judged.findings.doubt(
             Sub::NoSigningCertificateFound,
             "SIGNER_CERTIFICATE_MISSING",
@@ -34,26 +35,26 @@ pub(super) fn judge(
         return judged;
     };
     judged.quirks.push("the signing certificate is not protected by the signature".to_owned());
-    judged.value = check_value(signer, value, content, &mut judged.findings);
+    judged.fitting = check_value(maker, value, content, &mut judged.findings);
     let made = Made {
         by: occasion.proofs.of(place.end).map(|existed| existed.at()),
         after: occasion.proofs.inside(place.covered).map(|existed| existed.at()),
+        stated: None,
     };
     judged.best_time = made.by;
-    judged.signer = Some(signer.to_signer());
+    judged.signer = Some(maker.to_signer());
     let candidates = [certificates, &occasion.material.certificates].concat();
-    judged.path = path::judge(occasion.trust, occasion.now, Purpose::Document, signer, &candidates);
-    past::settle(occasion, made, &mut judged.path);
-    judged.quirks.append(&mut judged.path.quirks);
+    judged.path = path::judge(occasion.trust, occasion.now, Purpose::Document, maker, &candidates);
+    judged.settle(occasion, Purpose::Document, made);
     judged
 }
 
 fn check_value(
-    signer: &Certificate,
+    maker: &Certificate,
     value: &[u8],
     content: &mut Content<'_>,
     findings: &mut Findings,
-) -> Option<ValueHolds> {
+) -> Option<Used> {
     let mut worst = Outcome::Invalid;
     for hash in HASHES {
         let Ok(Some(digest)) = content.digest(&hash) else {
@@ -64,7 +65,7 @@ fn check_value(
             );
             return None;
         };
-        match verify_digest(&signer.key, &hash, &digest, value) {
+        match verify_digest(&maker.key, &hash, &digest, value) {
             Outcome::Invalid => {}
             outcome => {
                 worst = outcome;
@@ -72,23 +73,5 @@ fn check_value(
             }
         }
     }
-    match &worst {
-        Outcome::Valid { weakness: None } => {}
-        Outcome::Valid { weakness: Some(weakness) } => findings.doubt(
-            Sub::CryptoConstraintsFailure,
-            "SIGNATURE_ALGORITHM",
-            format!("The signature fits, but {weakness}."),
-        ),
-        Outcome::Invalid => findings.failed(
-            Sub::SigCryptoFailure,
-            "SIGNATURE_VALUE",
-            "The signature was not made with the signer's key, or the document was changed.",
-        ),
-        Outcome::Unsupported(name) => findings.doubt(
-            Sub::CryptoConstraintsFailure,
-            "ALGORITHM_NOT_JUDGED",
-            format!("The signature uses {name}, which this version does not judge."),
-        ),
-    }
-    ValueHolds::of(&worst)
+    signer::fitting(worst, findings)
 }

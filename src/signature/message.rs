@@ -138,6 +138,7 @@ pub(super) fn bare(index: usize, format: Format, verdict: Verdict) -> Signature 
         format,
         verdict,
         signer: None,
+        domain: None,
         chain: Vec::new(),
         crls: Vec::new(),
         signing_time: None,
@@ -208,6 +209,7 @@ fn judge_cms(bytes: &[u8], detached: Option<&dyn Source>, trust: &Trust, now: Ti
 /// Takes over what judging the signer found.
 pub(super) fn fill(signature: &mut Signature, judged: signer::Judged) {
     signature.signer = judged.signer;
+    signature.domain = judged.domain;
     signature.chain = judged.path.chain.iter().map(|c| c.der.to_vec()).collect();
     signature.crls = judged.path.crls;
     signature.signing_time = judged.signing_time;

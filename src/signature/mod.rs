@@ -15,7 +15,9 @@ mod content;
 mod crl;
 #[cfg(test)]
 mod crl_scenarios;
+mod crypto_policy;
 mod distribution;
+mod domain;
 mod dsa_key;
 mod ecdsa_value;
 mod evidence;
@@ -46,11 +48,14 @@ mod trust;
 mod validate;
 mod validation;
 mod value;
+mod vietnamese;
 mod weak_key;
 #[cfg(test)]
 mod wycheproof_tests;
 mod xml;
 
+pub use crypto_policy::{CryptoPolicy, CryptoPolicyError};
+pub use domain::{Domain, DomainUse};
 pub use legal::{DocumentForm, LegalJudgement, LegalValue, Role, Rule, legal_value};
 pub use message::{judge, judge_detached};
 pub(crate) use pdf::outline;
@@ -61,3 +66,4 @@ pub use report::{
 };
 pub use trust::{Trust, TrustError};
 pub use validate::{AlgorithmRule, PathInputs, PathOutcome, RevocationRule, validate_path};
+pub use vietnamese::{note_in_vietnamese, reason_in_vietnamese};

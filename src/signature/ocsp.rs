@@ -12,6 +12,7 @@ use super::asn1::{self, Malformed, Value, tag, trimmed};
 use super::certificate::Certificate;
 use super::cms;
 use super::crl::{Revocation, State};
+use super::crypto_policy::{Strength, Use};
 use super::extension::Extension;
 use super::name::{CanonicalName, Name};
 use super::purpose::{issuer_raw, key_bits, may_answer_for_authority};
@@ -153,6 +154,7 @@ impl Response {
     /// certificates from elsewhere among which an appointed responder may be.
     pub fn answer(
         &self,
+        strength: Strength<'_>,
         trust: &Trust,
         certificate: &Certificate,
         issuer: &Certificate,
@@ -167,7 +169,7 @@ impl Response {
         if let Some(oid) = unknown {
             return Err(Unusable::Extension(oid.clone()));
         }
-        let responder = self.responder(trust, issuer, strangers)?;
+        let responder = self.responder(strength, trust, issuer, strangers)?;
         match answer.status {
             Status::Unknown => Err(Unusable::Unknown),
             _ => Ok((answer, responder)),
@@ -177,19 +179,20 @@ impl Response {
     /// RFC 6960 §4.2.2.2: the authority itself, or someone whom this very authority appointed.
     fn responder(
         &self,
+        strength: Strength<'_>,
         trust: &Trust,
         issuer: &Certificate,
         strangers: &[Arc<Certificate>],
     ) -> Result<Responder, Unusable> {
         if self.is_named(issuer) {
-            return self.verified_by(issuer).map(|()| Responder::Authority);
+            return self.verified_by(strength, issuer).map(|()| Responder::Authority);
         }
         let embedded = self.certificates.iter().filter_map(|der| trust.certificate(der).ok());
         let known = strangers.iter().cloned().chain(trust.all().cloned());
         let mut worst = Unusable::Responder;
         let named = embedded.chain(known).filter(|candidate| self.is_named(candidate));
         for candidate in named.take(OCSP_RESPONDERS_MAX) {
-            match self.appointed(trust, issuer, &candidate) {
+            match self.appointed(strength, trust, issuer, &candidate) {
                 Ok(()) => return Ok(Responder::Appointed(candidate)),
                 Err(why) => worst = why,
             }
@@ -199,6 +202,7 @@ impl Response {
 
     fn appointed(
         &self,
+        strength: Strength<'_>,
         trust: &Trust,
         issuer: &Certificate,
         candidate: &Certificate,
@@ -208,15 +212,15 @@ impl Response {
             return Err(Unusable::Responder);
         }
         let weakness = match trust.link(candidate, issuer) {
-            Outcome::Valid { weakness } => weakness,
+            Outcome::Valid { used } => strength.weakness(&used, Use::Certificate),
             Outcome::Invalid => return Err(Unusable::Responder),
             Outcome::Unsupported(name) => return Err(Unusable::Unsupported(name)),
         };
         if !candidate.is_valid_at(self.produced_at) {
             return Err(Unusable::ResponderExpired);
         }
-        self.verified_by(candidate)?;
-        weakness.map_or(Ok(()), |weakness| Err(Unusable::Weak(weakness)))
+        self.verified_by(strength, candidate)?;
+        weakness.map_or(Ok(()), |weakness| Err(Unusable::Weak(weakness.what)))
     }
 
     fn is_named(&self, certificate: &Certificate) -> bool {
@@ -228,10 +232,12 @@ impl Response {
         }
     }
 
-    fn verified_by(&self, signer: &Certificate) -> Result<(), Unusable> {
+    fn verified_by(&self, strength: Strength<'_>, signer: &Certificate) -> Result<(), Unusable> {
         match verify(&signer.key, &self.algorithm, None, &self.tbs, &self.value) {
-            Outcome::Valid { weakness: None } => Ok(()),
-            Outcome::Valid { weakness: Some(weakness) } => Err(Unusable::Weak(weakness)),
+            Outcome::Valid { used } => {
+                let weakness = strength.weakness(&used, Use::Revocation);
+                weakness.map_or(Ok(()), |weakness| Err(Unusable::Weak(weakness.what)))
+            }
             Outcome::Invalid => Err(Unusable::Signature),
             Outcome::Unsupported(name) => Err(Unusable::Unsupported(name)),
         }

@@ -9,6 +9,7 @@ use ring::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair};
 
 use super::*;
 use crate::signature::asn1::encode;
+use crate::signature::crypto_policy::CryptoPolicy;
 use crate::signature::evidence::{Material, Packing, Proofs};
 use crate::signature::past::{Made, Occasion, settle};
 use crate::signature::path::{self, Purpose};
@@ -23,6 +24,10 @@ const UNKNOWN: &[u8] = &[0x82, 0];
 fn moment(seconds: i64) -> Vec<u8> {
     let digits: String = time(seconds).to_string().chars().filter(char::is_ascii_digit).collect();
     encode(tag::GENERALIZED_TIME, &[&digits.as_bytes()[..14], b"Z"])
+}
+
+fn now() -> Strength<'static> {
+    Strength { policy: CryptoPolicy::built_in(), now: time(NOW), made: Made::default() }
 }
 
 fn revoked(at: i64) -> Vec<u8> {
@@ -233,7 +238,10 @@ fn a_response_is_refused_at_every_truncation_and_never_verified_when_changed() {
     let (subject, issuer) = (read(&signer), read(&root));
     let judged = |der: &[u8]| {
         let response = Response::from_basic(der).ok()?;
-        response.answer(&trust, &subject, &issuer, &[]).ok().map(|(answer, _)| answer.until())
+        response
+            .answer(now(), &trust, &subject, &issuer, &[])
+            .ok()
+            .map(|(answer, _)| answer.until())
     };
     assert!(judged(&basic).is_some());
     for size in 0..basic.len() {
@@ -278,19 +286,25 @@ fn certificate(folder: &std::path::Path, name: &str) -> Certificate {
 fn openssl_responses_are_judged_by_their_names() {
     let Some(folder) = folder("openssl-ocsp") else { return };
     let trust = Trust::new(vec![], vec![], vec![]).unwrap();
-    let judge = |response_name: &str, case: &str, issuer: &str| {
+    let judge_at = |at: Time, response_name: &str, case: &str, issuer: &str| {
         let subject = if case.ends_with('2') { "ICA" } else { "EE" };
         let subject = certificate(&folder, &format!("{case}_Cert_{subject}"));
         let issuer = certificate(&folder, issuer);
         let found = response(&folder, response_name);
-        found.answer(&trust, &subject, &issuer, &[]).map(|(answer, _)| answer.status)
+        let strength = Strength { now: at, ..now() };
+        found.answer(strength, &trust, &subject, &issuer, &[]).map(|(answer, _)| answer.status)
     };
+    let judge = |name: &str, case: &str, issuer: &str| judge_at(time(NOW), name, case, issuer);
+    let then = "2012-10-11T00:00:00.000Z".parse().unwrap();
     // Everything here is signed with SHA-1: what is right but for that ends as too weak.
-    let weak = Err(Unusable::Weak("SHA-1 is not accepted any more".to_owned()));
+    let weak =
+        "SHA-1 is accepted until 31/12/2019 only, and nothing proves that it was used before";
+    let weak = Err(Unusable::Weak(weak.to_owned()));
     for case in ["D1", "D2", "D3", "ND1", "ND2", "ND3"] {
         let authority = if case.ends_with('1') { "Issuer_ICA" } else { "Issuer_Root" };
         let issuer = format!("{case}_{authority}");
         assert_eq!(judge(case, case, &issuer), weak, "{case}");
+        assert_eq!(judge_at(then, case, case, &issuer), Ok(Status::Good), "{case} in its time");
         let broken = |kind: &str| judge(&format!("{kind}_{case}"), case, &issuer);
         assert_eq!(broken("ISOP"), Err(Unusable::Signature), "signature of {case}");
         assert_eq!(broken("WRID"), Err(Unusable::Responder), "responder of {case}");
@@ -363,7 +377,8 @@ fn pyhanko_time_slides_as_its_data_say() {
         let mut path = path::judge(&trust, now, Purpose::Document, &alice, &candidates);
         let proofs = Proofs::default();
         let occasion = Occasion { trust: &trust, now, material: &material, proofs: &proofs };
-        settle(occasion, Made { by: made.map(moment), after: None }, &mut path);
+        let made = Made { by: made.map(moment), ..Made::default() };
+        settle(occasion, Purpose::Document, made, &mut path);
         assert_eq!(path.holds.is_some(), path.findings.is_empty());
         path.findings.worst()
     };

@@ -10,13 +10,15 @@ use std::sync::Arc;
 use super::algorithm::Outcome;
 use super::certificate::Certificate;
 use super::crl::{Crl, Revocation, State};
+use super::crypto_policy::{Strength, Use};
 use super::distribution::{DistributionPoint, Reasons};
 use super::evidence::{Material, Proofs, Revocations};
 use super::ocsp::{Responder, Response, Status};
-use super::path::{Path, PathHolds};
+use super::path::{Path, PathHolds, Purpose, link};
 use super::purpose::needs_no_check;
 use super::report::SubIndication as Sub;
 use super::trust::Trust;
+use super::validation::weakly_signed;
 use crate::clock::Time;
 use crate::limits::CLOCK_SKEW_MAX;
 
@@ -41,14 +43,22 @@ pub(super) struct Made {
     pub by: Option<Time>,
     /// It did not exist before this time.
     pub after: Option<Time>,
+    /// The time that an authority states in what it signs, which proves nothing else.
+    pub stated: Option<Time>,
 }
 
 /// The questions that depend on the time at which they are asked.
-const OF_TIME: &[Sub] =
-    &[Sub::OutOfBoundsNoPoe, Sub::RevokedNoPoe, Sub::RevokedCaNoPoe, Sub::TryLater];
+const OF_TIME: &[Sub] = &[
+    Sub::OutOfBoundsNoPoe,
+    Sub::RevokedNoPoe,
+    Sub::RevokedCaNoPoe,
+    Sub::TryLater,
+    Sub::CryptoConstraintsFailureNoPoe,
+    Sub::NoCertificateChainFoundNoPoe,
+];
 
 /// Asks the open questions of time about `path` again, at the time that counts.
-pub(super) fn settle(occasion: Occasion<'_>, made: Made, path: &mut Path) {
+pub(super) fn settle(occasion: Occasion<'_>, purpose: Purpose, made: Made, path: &mut Path) {
     let Some(signer) = path.chain.first() else { return };
     let is_early = made.by.is_some_and(|by| by < signer.not_before);
     let is_open = path.findings.has(OF_TIME);
@@ -59,8 +69,10 @@ pub(super) fn settle(occasion: Occasion<'_>, made: Made, path: &mut Path) {
     path.holds = None;
     let chain = path.chain.clone();
     let mut sliding = Sliding { occasion, made, control: occasion.now, chain: &chain, path };
+    sliding.domain(purpose);
     for depth in (0..chain.len()).rev() {
         sliding.validity(depth);
+        sliding.algorithms(depth);
         sliding.status(depth);
     }
     if path.findings.is_empty() {
@@ -90,6 +102,39 @@ impl Sliding<'_> {
     /// The time at which the signature is known to exist.
     fn existed(&self) -> Time {
         self.made.by.unwrap_or(self.occasion.now)
+    }
+
+    /// The anchor counted when the signature was made, if that is proven.
+    fn domain(&mut self, purpose: Purpose) {
+        let Occasion { trust, now, .. } = self.occasion;
+        let Some(domain) = trust.domain(self.chain, purpose.domain_use()) else { return };
+        let Some(end) = domain.valid_until.filter(|end| now > *end) else { return };
+        if self.made.by.is_none_or(|by| by > end) {
+            let message = format!(
+                "The trust domain “{}” ended on {}, and {}.",
+                domain.name,
+                end.in_vietnam(),
+                proof_words(self.made.by)
+            );
+            let sub = Sub::NoCertificateChainFoundNoPoe;
+            self.path.findings.doubt(sub, "DOMAIN_ENDED", message);
+        }
+    }
+
+    /// What the anchor's policy says of something that is proven to have been made so.
+    fn strength(&self, made: Made) -> Strength<'_> {
+        let Occasion { trust, now, .. } = self.occasion;
+        Strength { policy: trust.algorithms(self.chain), now, made }
+    }
+
+    /// A certificate is at least as old as what was signed under it.
+    fn algorithms(&mut self, depth: usize) {
+        let Some(certificate) = self.chain.get(depth) else { return };
+        if let Some(Outcome::Valid { used }) = link(self.occasion.trust, self.chain, depth)
+            && let Some(weakness) = self.strength(self.made).weakness(&used, Use::Certificate)
+        {
+            weakly_signed(&mut self.path.findings, certificate, weakness);
+        }
     }
 
     fn validity(&mut self, depth: usize) {
@@ -230,7 +275,8 @@ impl Sliding<'_> {
         let mut statements = Vec::new();
         for (index, crl) in trust.crls_of(&certificate.issuer.canonical) {
             let outcome = trust.crl_link(index, crl, issuer, &issuer.key);
-            if let Some(mut said) = listed(crl, outcome, certificate, why) {
+            let verified = self.accepted(outcome, None);
+            if let Some(mut said) = listed(crl, verified, certificate, why) {
                 said.crl = Some(index);
                 statements.extend(self.usable(said, None, why));
             }
@@ -240,7 +286,8 @@ impl Sliding<'_> {
                 Some(Revocations::List(crl))
                     if crl.issuer.canonical == certificate.issuer.canonical =>
                 {
-                    listed(crl, piece.verified_by(crl, issuer), certificate, why)
+                    let verified = self.accepted(piece.verified_by(crl, issuer), piece.end);
+                    listed(crl, verified, certificate, why)
                 }
                 Some(Revocations::Response(response)) => {
                     self.answered(response, piece.end, certificate, issuer, why)
@@ -250,6 +297,25 @@ impl Sliding<'_> {
             statements.extend(said.and_then(|said| self.usable(said, piece.end, why)));
         }
         statements
+    }
+
+    /// When a piece that ends at `end` of the file is proven to have existed.
+    fn existed_by(&self, end: Option<u64>) -> Made {
+        let proof = end.and_then(|end| self.occasion.proofs.of(end));
+        Made { by: proof.map(|proof| proof.at()), ..Made::default() }
+    }
+
+    /// Whether a list that ends at `end` of the file was signed by its authority, strongly enough.
+    fn accepted(&self, outcome: Outcome, end: Option<u64>) -> Result<(), String> {
+        match outcome {
+            Outcome::Valid { used } => {
+                let strength = self.strength(self.existed_by(end));
+                let weakness = strength.weakness(&used, Use::Revocation);
+                weakness.map_or(Ok(()), |weakness| Err(weakness.what))
+            }
+            Outcome::Invalid => Err("its signature is not that of the authority".to_owned()),
+            Outcome::Unsupported(name) => Err(format!("it is signed with {name}")),
+        }
     }
 
     fn usable(
@@ -263,7 +329,7 @@ impl Sliding<'_> {
             why.push(format!("the one at hand was issued later, on {from}"));
             return None;
         }
-        let proven = end.and_then(|end| self.occasion.proofs.of(end)).map(|proof| proof.at());
+        let proven = self.existed_by(end).by;
         if self.control < self.occasion.now
             && (said.this_update > self.control || proven.is_none_or(|at| at > self.control))
         {
@@ -286,7 +352,8 @@ impl Sliding<'_> {
         why: &mut Vec<String>,
     ) -> Option<Statement> {
         let Occasion { trust, material, now, proofs } = self.occasion;
-        let answer = response.answer(trust, certificate, issuer, &material.certificates);
+        let strength = self.strength(self.existed_by(end));
+        let answer = response.answer(strength, trust, certificate, issuer, &material.certificates);
         let (answer, responder) = match answer {
             Ok(answer) => answer,
             Err(super::ocsp::Unusable::OtherCertificate) => return None,
@@ -330,15 +397,17 @@ impl Sliding<'_> {
         let Occasion { trust, material, .. } = self.occasion;
         let known = trust
             .crls_of(&responder.issuer.canonical)
-            .map(|(index, crl)| (crl, trust.crl_link(index, crl, issuer, &issuer.key)));
+            .map(|(index, crl)| (crl, trust.crl_link(index, crl, issuer, &issuer.key), None));
         let embedded = material.within_budget().filter_map(|piece| match piece.read() {
-            Some(Revocations::List(crl)) => Some((&**crl, piece.verified_by(crl, issuer))),
+            Some(Revocations::List(crl)) => {
+                Some((&**crl, piece.verified_by(crl, issuer), piece.end))
+            }
             _ => None,
         });
         let mut is_good = false;
-        for (crl, outcome) in known.chain(embedded) {
+        for (crl, outcome, end) in known.chain(embedded) {
             let mut why = Vec::new();
-            match listed(crl, outcome, responder, &mut why) {
+            match listed(crl, self.accepted(outcome, end), responder, &mut why) {
                 Some(Statement { revocation: Some(_), .. }) => return false,
                 Some(said) => is_good |= said.this_update <= seen && seen <= said.until,
                 None => {}
@@ -351,19 +420,14 @@ impl Sliding<'_> {
 /// What a list of the certificate's issuer says about it.
 fn listed(
     crl: &Crl,
-    outcome: Outcome,
+    verified: Result<(), String>,
     certificate: &Certificate,
     why: &mut Vec<String>,
 ) -> Option<Statement> {
     if crl.issuer.canonical != certificate.issuer.canonical {
         return None;
     }
-    let problem = match outcome {
-        Outcome::Valid { weakness } => weakness.or_else(|| crl.unusable.clone()),
-        Outcome::Invalid => Some("its signature is not that of the authority".to_owned()),
-        Outcome::Unsupported(name) => Some(format!("it is signed with {name}")),
-    };
-    let problem = problem.or_else(|| {
+    let problem = verified.err().or_else(|| crl.unusable.clone()).or_else(|| {
         let speaks = covers(crl, certificate);
         (!speaks).then(|| "it does not speak about this certificate for every reason".to_owned())
     });

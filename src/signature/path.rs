@@ -11,8 +11,10 @@ use std::sync::Arc;
 use super::algorithm::{Key, Outcome};
 use super::certificate::Certificate;
 use super::crl::{Crl, Revocation};
+use super::crypto_policy::{Strength, Use, Used, Weakness};
+use super::domain::DomainUse;
 use super::name::CanonicalName;
-use super::past::Settled;
+use super::past::{Made, Settled};
 use super::policy::{InitialPolicies, ValidPolicy};
 use super::report::{Findings, SubIndication as Sub};
 use super::trust::Trust;
@@ -62,6 +64,26 @@ pub(super) enum Purpose {
     Any,
 }
 
+impl Purpose {
+    /// Whose value it is, as a table of algorithms asks.
+    pub fn made_by(self) -> Use {
+        match self {
+            Self::Timestamp => Use::Timestamp,
+            Self::RevocationList => Use::Revocation,
+            Self::Document | Self::Any => Use::Signature,
+        }
+    }
+
+    /// What a domain must be for.
+    pub fn domain_use(self) -> Option<DomainUse> {
+        match self {
+            Self::Document => Some(DomainUse::Documents),
+            Self::Timestamp => Some(DomainUse::Timestamps),
+            Self::RevocationList | Self::Any => None,
+        }
+    }
+}
+
 /// Everything a path is judged with, but its last certificate.
 #[derive(Debug)]
 pub(super) struct Request<'a> {
@@ -78,9 +100,16 @@ pub(super) struct Request<'a> {
 }
 
 impl Request<'_> {
-    /// A weakness, if the request minds.
-    pub fn weakness<'w>(&self, weakness: &'w Option<String>) -> Option<&'w String> {
-        weakness.as_ref().filter(|_| self.asks_strength)
+    /// What the policy at the end of `chain` has against `used` now, if the request minds.
+    pub fn weakness(
+        &self,
+        chain: &[Arc<Certificate>],
+        used: &Used,
+        purpose: Use,
+    ) -> Option<Weakness> {
+        let policy = self.trust.algorithms(chain);
+        let strength = Strength { policy, now: self.now, made: Made::default() };
+        strength.weakness(used, purpose).filter(|_| self.asks_strength)
     }
 }
 
@@ -120,6 +149,16 @@ pub(super) fn working_key(path: &[Arc<Certificate>]) -> Cow<'_, Key> {
     }
     let donor = above.iter().find(|certificate| !certificate.key.inherits());
     donor.map_or(Cow::Borrowed(&first.key), |donor| Cow::Owned(first.key.completed_by(&donor.key)))
+}
+
+/// Whether `chain[depth + 1]` made `chain[depth]`, with the key that counts for it on this path.
+pub(super) fn link(trust: &Trust, chain: &[Arc<Certificate>], depth: usize) -> Option<Outcome> {
+    let (certificate, issuer) = (chain.get(depth)?, chain.get(depth + 1)?);
+    Some(if issuer.key.inherits() {
+        certificate.verified_with(&working_key(chain.get(depth + 1..).unwrap_or_default()))
+    } else {
+        trust.link(certificate, issuer)
+    })
 }
 
 /// Why a path does not go on.
@@ -196,12 +235,8 @@ impl<'a> Search<'a> {
             }
             self.spent.set(self.spent.get() + 1);
             // Without its parameters the key is checked when the path above it is known.
-            let outcome = if issuer.key.inherits() {
-                Outcome::Valid { weakness: None }
-            } else {
-                self.request.trust.link(&last, &issuer)
-            };
-            match dead_end(&last, &issuer, &outcome) {
+            let outcome = (!issuer.key.inherits()).then(|| self.request.trust.link(&last, &issuer));
+            match outcome.and_then(|outcome| dead_end(&last, &issuer, &outcome)) {
                 Some(end) => self.dead_ends.push(end),
                 None => {
                     chain.push(issuer);
@@ -288,9 +323,9 @@ impl<'a> Search<'a> {
         let mut why = None;
         for signer in trust.named(name).iter().chain(others) {
             let outcome = trust.crl_link(index, crl, signer, &signer.key);
-            let Outcome::Valid { weakness } = outcome else { continue };
-            if let Some(weakness) = self.request.weakness(&weakness) {
-                why = Some(Err(weakness.clone()));
+            let Outcome::Valid { used } = outcome else { continue };
+            if let Some(weakness) = self.request.weakness(authority, &used, Use::Revocation) {
+                why = Some(Err(weakness.what));
                 continue;
             }
             match self.judge_signer(index, signer, authority) {

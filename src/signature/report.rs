@@ -428,6 +428,8 @@ pub struct Timestamp {
     pub serial: Option<String>,
     /// The time-stamping authority; `None` if its certificate was not found.
     pub authority: Option<Signer>,
+    /// Name of the trust domain of the anchor; `None` if it has none or no anchor was reached.
+    pub domain: Option<String>,
     /// The path used, DER, authority first and anchor last.
     pub chain: Vec<Vec<u8>>,
     /// CRLs that were used, as indices into those given to [`super::Trust::new`].
@@ -447,6 +449,8 @@ pub struct Signature {
     pub verdict: Verdict,
     /// Who signed; `None` if the certificate was not found.
     pub signer: Option<Signer>,
+    /// Name of the trust domain of the anchor; `None` if it has none or no anchor was reached.
+    pub domain: Option<String>,
     /// The path used, DER, signer first and anchor last; empty if none was found.
     pub chain: Vec<Vec<u8>>,
     /// CRLs that were used, as indices into those given to [`super::Trust::new`].

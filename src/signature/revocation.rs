@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::algorithm::Outcome;
 use super::certificate::Certificate;
 use super::crl::{Crl, Revocation, State};
+use super::crypto_policy::Use;
 use super::distribution::{DistributionPoint, PointName, Reasons};
 use super::name::CanonicalName;
 use super::path::{Path, Search, working_key};
@@ -143,7 +144,7 @@ impl Inquiry<'_> {
         let mut deltas = trust.crls_of(&crl.issuer.canonical).filter(|(at, delta)| {
             delta.continues(crl)
                 && delta.counts_at(now)
-                && self.accepts(&self.verified(*at, delta, &signer.chain)).is_ok()
+                && self.accepts(self.verified(*at, delta, &signer.chain)).is_ok()
         });
         let delta = deltas.next();
         let mut staleness = crl.staleness(now);
@@ -188,7 +189,7 @@ impl Inquiry<'_> {
                 continue;
             }
             let path = above.get(at..).unwrap_or_default();
-            match self.accepts(&self.verified(index, crl, path)) {
+            match self.accepts(self.verified(index, crl, path)) {
                 Ok(()) => return Ok(Path { chain: path.to_vec(), ..Path::default() }),
                 Err(reason) => why = why.or(Some(reason)),
             }
@@ -205,12 +206,13 @@ impl Inquiry<'_> {
         self.search.request.trust.crl_link(index, crl, signer, &working_key(path))
     }
 
-    fn accepts(&self, outcome: &Outcome) -> Result<(), String> {
+    fn accepts(&self, outcome: Outcome) -> Result<(), String> {
         match outcome {
-            Outcome::Valid { weakness } => match self.search.request.weakness(weakness) {
-                None => Ok(()),
-                Some(weakness) => Err(weakness.clone()),
-            },
+            Outcome::Valid { used } => {
+                let request = self.search.request;
+                let weakness = request.weakness(self.chain, &used, Use::Revocation);
+                weakness.map_or(Ok(()), |weakness| Err(weakness.what))
+            }
             Outcome::Invalid => Err("its signature is not that of the authority".to_owned()),
             Outcome::Unsupported(name) => Err(format!("it is signed with {name}")),
         }

@@ -10,26 +10,21 @@ use super::asn1::{self, Malformed, Reader, Value, tag};
 use super::certificate::Certificate;
 use super::cms::{self, Attributes, SignedData, SignerIdentifier, SignerInfo, oid};
 use super::content::Content;
+use super::crypto_policy::{Strength, Use, Used, Weakness};
 use super::evidence::Extent;
 use super::past::{self, Made, Occasion};
 use super::path::{self, Path, Purpose};
 use super::report::{Findings, Signer, SubIndication as Sub, Timestamp, Verdict};
 use super::stamps::{self, Inside};
+use super::timestamp;
 use super::trust::Trust;
 use super::value::{self, Fit, Forms};
 use crate::clock::Time;
 use crate::limits::{CLAIMED_TIME_AHEAD_MAX, CLOCK_SKEW_MAX, LOCAL_TIME_SLACK};
 
-/// Proof that the signature value fits the content and the key.
+/// Proof that the signature value fits the content and the key, and was made strongly enough.
 #[derive(Debug)]
 pub(super) struct ValueHolds(());
-
-impl ValueHolds {
-    /// Only a value that fits and is not weak makes one.
-    pub fn of(outcome: &Outcome) -> Option<Self> {
-        matches!(outcome, Outcome::Valid { weakness: None }).then_some(Self(()))
-    }
-}
 
 /// Which rules apply beyond CMS itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,15 +51,75 @@ pub(super) struct Place {
 pub(super) struct Judged {
     pub findings: Findings,
     pub value: Option<ValueHolds>,
+    /// What a value that fits was made with.
+    pub fitting: Option<Used>,
+    /// When the signature was made, as far as it is proven.
+    pub made: Made,
+    pub purpose: Use,
     pub path: Path,
     pub signer: Option<Signer>,
     pub signing_time: Option<Time>,
     pub timestamps: Vec<Timestamp>,
     pub best_time: Option<Time>,
+    /// Name of the trust domain at the end of the path.
+    pub domain: Option<String>,
     pub quirks: Vec<String>,
 }
 
+/// What a hash is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Hashed {
+    Content,
+    /// What a time-stamp is over.
+    Imprint,
+}
+
 impl Judged {
+    fn strength<'a>(&self, occasion: Occasion<'a>) -> Strength<'a> {
+        let policy = occasion.trust.algorithms(&self.path.chain);
+        Strength { policy, now: occasion.now, made: self.made }
+    }
+
+    /// Holds a hash against the policy, once the path and the time are known. What cannot be computed
+    /// here was named already.
+    pub fn weigh_hash(&mut self, occasion: Occasion<'_>, what: Hashed, hash: &Hash) {
+        if matches!(hash, Hash::Other(_)) {
+            return;
+        }
+        let weakness = self.strength(occasion).weakness(&Used::hash(hash), self.purpose);
+        let Some(Weakness { sub, what: weakness }) = weakness else { return };
+        let code = if *hash == Hash::Sha1 { "SHA1" } else { "DIGEST_ALGORITHM" };
+        let message = match what {
+            Hashed::Content => format!("The content is too weakly hashed: {weakness}."),
+            Hashed::Imprint => format!("The time-stamp is over too weak a digest: {weakness}."),
+        };
+        self.findings.doubt(sub, code, message);
+    }
+
+    /// Asks what depends on the time at which the signature was made, once the path is judged: of the
+    /// path, and of the value.
+    pub fn settle(&mut self, occasion: Occasion<'_>, purpose: Purpose, made: Made) {
+        past::settle(occasion, purpose, made, &mut self.path);
+        let domain = occasion.trust.domain(&self.path.chain, purpose.domain_use());
+        self.domain = domain.map(|domain| domain.name.clone()).filter(|name| !name.is_empty());
+        self.quirks.append(&mut self.path.quirks);
+        (self.made, self.purpose) = (made, purpose.made_by());
+        self.weigh_value(occasion);
+    }
+
+    /// Holds what a fitting value was made with against the policy: this alone proves that the value
+    /// holds.
+    fn weigh_value(&mut self, occasion: Occasion<'_>) {
+        let Some(used) = self.fitting.take() else { return };
+        match self.strength(occasion).weakness(&used, self.purpose) {
+            None => self.value = Some(ValueHolds(())),
+            Some(Weakness { sub, what }) => {
+                let message = format!("The signature fits, but {what}.");
+                self.findings.doubt(sub, "SIGNATURE_ALGORITHM", message);
+            }
+        }
+    }
+
     /// The verdict; `document` is what was found about the file around the CMS.
     pub fn conclude(&mut self, document: Findings) -> Verdict {
         let mut findings = std::mem::take(&mut self.findings);
@@ -114,6 +169,10 @@ pub(super) fn judge(
         );
         // Without the key the value cannot be judged, but a wrong digest is wrong in any case.
         check_content(context, info, content, &mut judged);
+        if info.signed_attributes.is_some() {
+            let hash = Hash::from_oid(info.digest_algorithm);
+            judged.weigh_hash(context.occasion, Hashed::Content, &hash);
+        }
         return judged;
     };
     let message = check_content(context, info, content, &mut judged);
@@ -147,8 +206,10 @@ pub(super) fn judge(
     };
     let candidates = [context.certificates, &material.certificates].concat();
     judged.path = path::judge(occasion.trust, occasion.now, purpose, &signer, &candidates);
-    past::settle(occasion, made, &mut judged.path);
-    judged.quirks.append(&mut judged.path.quirks);
+    judged.settle(occasion, purpose, made);
+    if info.signed_attributes.is_some() {
+        judged.weigh_hash(occasion, Hashed::Content, &Hash::from_oid(info.digest_algorithm));
+    }
     judged
 }
 
@@ -160,11 +221,11 @@ fn made(
     content: &mut Content<'_>,
     (archive, judged): (Option<&Archive<'_>>, &mut Judged),
 ) -> Made {
+    if context.profile == Profile::Timestamp {
+        return timestamp::made(occasion, context.place, context.data);
+    }
     let place = archive.map(Archive::place).or(context.place);
     let by = place.and_then(|place| occasion.proofs.of(place.end));
-    if context.profile == Profile::Timestamp {
-        return Made { by: by.map(|existed| existed.at()), after: None };
-    }
     let after = place.and_then(|place| occasion.proofs.inside(place.covered));
     let place_of = |value: &Value<'_>| match archive {
         Some(archive) => {
@@ -254,13 +315,6 @@ fn check_content(
             "The content was changed after signing: its digest differs from the signed one.",
         ),
         (Ok(_), Ok(Some(_))) => {}
-    }
-    if hash == Hash::Sha1 {
-        findings.doubt(
-            Sub::CryptoConstraintsFailure,
-            "SHA1",
-            "The content is hashed with SHA-1, which is not accepted any more.",
-        );
     }
     let sorted = attributes.der_sorted();
     Some(Message::Attributes { stored: attributes.as_stored(), sorted })
@@ -358,19 +412,13 @@ fn check_value(
             format!("Ed25519 asks for SHA-512, but the content is hashed with {}.", hash.name()),
         );
     }
-    judged.value = value_holds(outcome, findings);
+    judged.fitting = fitting(outcome, findings);
 }
 
-/// What the outcome of verifying a signature value proves, or what it finds.
-pub(super) fn value_holds(outcome: Outcome, findings: &mut Findings) -> Option<ValueHolds> {
-    let holds = ValueHolds::of(&outcome);
+/// What a value that fits was made with, or what speaks against it.
+pub(super) fn fitting(outcome: Outcome, findings: &mut Findings) -> Option<Used> {
     match outcome {
-        Outcome::Valid { weakness: None } => {}
-        Outcome::Valid { weakness: Some(weakness) } => findings.doubt(
-            Sub::CryptoConstraintsFailure,
-            "SIGNATURE_ALGORITHM",
-            format!("The signature fits, but {weakness}."),
-        ),
+        Outcome::Valid { used } => return Some(used),
         Outcome::Invalid => findings.failed(
             Sub::SigCryptoFailure,
             "SIGNATURE_VALUE",
@@ -382,7 +430,7 @@ pub(super) fn value_holds(outcome: Outcome, findings: &mut Findings) -> Option<V
             format!("The signature uses {name}, which this version does not judge."),
         ),
     }
-    holds
+    None
 }
 
 /// The first reference of an ESS signing-certificate attribute (RFC 5035).
@@ -448,7 +496,8 @@ fn check_signing_certificate(
         Ok(None) if context.profile != Profile::Plain => findings.doubt(
             Sub::SigConstraintsFailure,
             "SIGNING_CERTIFICATE_UNPROTECTED",
-            "The signature does not protect its signing certificate, as its format demands.",
+            "The signature does not protect its signing certificate, as its format demands: the \
+             attribute signing-certificate is missing.",
         ),
         Ok(None) => {
             judged.quirks.push("the signing certificate is not protected by the signature".into());

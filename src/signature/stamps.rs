@@ -118,7 +118,7 @@ impl Weighing {
                 "The time-stamps contradict each other: an inner one is later than an outer one.",
             );
         }
-        Made { by: by.map(|existed| existed.at()), after: after.map(|existed| existed.at()) }
+        Made { by: by.map(|by| by.at()), after: after.map(|after| after.at()), stated: None }
     }
 }
 

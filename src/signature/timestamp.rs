@@ -11,9 +11,9 @@ use super::cms::{self, SignedData, oid};
 use super::content::Content;
 use super::extension::Extension;
 use super::name::{CanonicalName, Name};
-use super::past::Occasion;
+use super::past::{Made, Occasion};
 use super::report::{Findings, SubIndication as Sub, Timestamp, TimestampKind};
-use super::signer::{self, Context, Judged, Place, Profile};
+use super::signer::{self, Context, Hashed, Judged, Place, Profile};
 use crate::clock::Time;
 use crate::digest::hex;
 use crate::limits::CLOCK_SKEW_MAX;
@@ -96,6 +96,7 @@ pub(super) fn judge(occasion: Occasion<'_>, token: Token<'_>, content: &mut Cont
     match &info {
         Some(info) => {
             check_imprint(info, content, &mut findings);
+            judged.weigh_hash(occasion, Hashed::Imprint, &info.hash);
             check_info(occasion.now, info, &mut findings, &mut judged);
         }
         None if findings.is_empty() => findings.failed(
@@ -121,11 +122,19 @@ pub(super) fn judge(occasion: Occasion<'_>, token: Token<'_>, content: &mut Cont
         policy: info.as_ref().map(|info| info.policy.clone()),
         serial: info.as_ref().map(|info| info.serial.clone()),
         authority: judged.signer,
+        domain: judged.domain,
         chain: judged.path.chain.iter().map(|one| one.der.to_vec()).collect(),
         crls: judged.path.crls,
         quirks: judged.quirks,
     };
     Stamp { report, existed, info: info_raw }
+}
+
+/// When a token was made: before the time-stamps over it, and when it says so itself.
+pub(super) fn made(occasion: Occasion<'_>, place: Option<Place>, data: &SignedData<'_>) -> Made {
+    let by = place.and_then(|place| occasion.proofs.of(place.end));
+    let info = data.content.as_deref().and_then(|content| Info::read(content).ok());
+    Made { by: by.map(|existed| existed.at()), after: None, stated: info.map(|info| info.time) }
 }
 
 /// The signature of the authority over TSTInfo.
@@ -181,13 +190,6 @@ fn check_imprint(info: &Info, content: &mut Content<'_>, findings: &mut Findings
             "CONTENT_UNREADABLE",
             "The stamped content could not be read.",
         ),
-    }
-    if info.hash == Hash::Sha1 {
-        findings.doubt(
-            Sub::CryptoConstraintsFailure,
-            "SHA1",
-            "The time-stamp is over a SHA-1 digest, which is not accepted any more.",
-        );
     }
 }
 

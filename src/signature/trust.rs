@@ -3,13 +3,15 @@
 //! The only thing that changes is a cache of signature checks between certificates. Its keys are
 //! digests of both certificates, so a cached answer cannot be about anything else.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::algorithm::{Key, Outcome};
 use super::asn1::Malformed;
 use super::certificate::Certificate;
 use super::crl::Crl;
+use super::crypto_policy::CryptoPolicy;
+use super::domain::{Domain, DomainUse};
 use super::name::CanonicalName;
 use crate::digest::Sha256;
 use crate::limits::{CERTIFICATES_KEPT_MAX, TRUST_LINKS_MAX};
@@ -41,7 +43,10 @@ pub enum TrustError {
 #[derive(Debug)]
 pub struct Trust {
     certificates: HashMap<CanonicalName, Vec<Arc<Certificate>>>,
-    anchors: HashSet<Sha256>,
+    /// Without their certificates and lists, which stand here together.
+    domains: Vec<Domain>,
+    /// Each with the domains that it belongs to.
+    anchors: HashMap<Sha256, Vec<usize>>,
     crls: Vec<Crl>,
     crls_by_issuer: HashMap<CanonicalName, Vec<usize>>,
     parsed: Mutex<HashMap<Sha256, Arc<Certificate>>>,
@@ -50,7 +55,7 @@ pub struct Trust {
 }
 
 impl Trust {
-    /// Parses anchors, intermediates and CRLs (all DER).
+    /// Parses anchors, intermediates and CRLs (all DER) of one domain without a name.
     ///
     /// # Errors
     /// [`TrustError`] names the first item that cannot be read.
@@ -59,24 +64,43 @@ impl Trust {
         intermediates: Vec<Vec<u8>>,
         crls: Vec<Vec<u8>>,
     ) -> Result<Self, TrustError> {
+        Self::of(vec![Domain { anchors, intermediates, crls, ..Domain::default() }])
+    }
+
+    /// Parses what belongs to several domains; places are counted through all of them.
+    ///
+    /// # Errors
+    /// [`TrustError`] names the first item that cannot be read.
+    pub fn of(mut domains: Vec<Domain>) -> Result<Self, TrustError> {
         let mut trust = Self {
             certificates: HashMap::new(),
-            anchors: HashSet::new(),
-            crls: Vec::with_capacity(crls.len()),
+            domains: Vec::new(),
+            anchors: HashMap::new(),
+            crls: Vec::new(),
             crls_by_issuer: HashMap::new(),
             parsed: Mutex::default(),
             links: Mutex::default(),
             crl_links: Mutex::default(),
         };
-        for (index, der) in anchors.iter().enumerate() {
+        let (mut anchors, mut intermediates, mut crls) = (Vec::new(), Vec::new(), Vec::new());
+        for (domain, given) in domains.iter_mut().enumerate() {
+            anchors.extend(std::mem::take(&mut given.anchors).into_iter().map(|der| (domain, der)));
+            intermediates.append(&mut given.intermediates);
+            crls.append(&mut given.crls);
+        }
+        trust.domains = domains;
+        for (index, (domain, der)) in anchors.iter().enumerate() {
             let anchor = Certificate::from_der(der).map_err(|_| TrustError::Anchor { index })?;
-            trust.anchors.insert(anchor.fingerprint);
-            trust.add(anchor);
+            let belongs = trust.anchors.entry(anchor.fingerprint).or_default();
+            belongs.push(*domain);
+            if belongs.len() == 1 {
+                trust.add(anchor);
+            }
         }
         for (index, der) in intermediates.iter().enumerate() {
             let certificate =
                 Certificate::from_der(der).map_err(|_| TrustError::Intermediate { index })?;
-            if !trust.anchors.contains(&certificate.fingerprint) {
+            if !trust.anchors.contains_key(&certificate.fingerprint) {
                 trust.add(certificate);
             }
         }
@@ -108,7 +132,24 @@ impl Trust {
     }
 
     pub(super) fn is_anchor(&self, certificate: &Certificate) -> bool {
-        self.anchors.contains(&certificate.fingerprint)
+        self.anchors.contains_key(&certificate.fingerprint)
+    }
+
+    /// The domain of the anchor at the end of a path: one that may vouch for `purpose`, if any.
+    pub(super) fn domain(
+        &self,
+        chain: &[Arc<Certificate>],
+        purpose: Option<DomainUse>,
+    ) -> Option<&Domain> {
+        let belongs = self.anchors.get(&chain.last()?.fingerprint)?;
+        let domains = || belongs.iter().filter_map(|&index| self.domains.get(index));
+        let fitting = domains().find(|domain| purpose.is_none_or(|one| domain.uses.contains(&one)));
+        fitting.or_else(|| domains().next())
+    }
+
+    /// The algorithms that are accepted on a path; without an anchor, those for Vietnamese documents.
+    pub(super) fn algorithms(&self, chain: &[Arc<Certificate>]) -> &CryptoPolicy {
+        self.domain(chain, None).map_or(CryptoPolicy::built_in(), |domain| &domain.algorithms)
     }
 
     /// Every certificate with this subject; anchors first.
@@ -205,7 +246,7 @@ mod tests {
         let subject = Certificate::from_der(leaf.certificate.der()).unwrap();
         let trust = Trust::new(vec![], vec![], vec![]).unwrap();
         for _ in 0..3 {
-            assert_eq!(trust.link(&subject, &issuer), Outcome::Valid { weakness: None });
+            assert!(matches!(trust.link(&subject, &issuer), Outcome::Valid { .. }));
         }
         assert_eq!(lock(&trust.links).len(), 1);
     }

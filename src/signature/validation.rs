@@ -7,11 +7,12 @@ use std::sync::Arc;
 use super::algorithm::{Key, Outcome};
 use super::certificate::Certificate;
 use super::crl::Revocation;
+use super::crypto_policy::{Use, Used, Weakness};
 use super::name_constraints::Breach;
-use super::path::{Path, Purpose, Search, dead_end, working_key};
+use super::path::{Path, Purpose, Search, dead_end, link};
 use super::policy::{NoPolicy, PolicyState};
 use super::purpose::is_for_timestamps_only;
-use super::report::SubIndication as Sub;
+use super::report::{Findings, SubIndication as Sub};
 use super::revocation::{self, Status};
 use crate::limits::NAME_COMPARISONS_MAX;
 
@@ -21,6 +22,17 @@ pub(super) fn judge(search: &Search<'_>, chain: &[Arc<Certificate>]) -> Path {
     judge.path.chain = chain.to_vec();
     judge.all();
     judge.path
+}
+
+/// The signature on a certificate is not accepted.
+pub(super) fn weakly_signed(
+    findings: &mut Findings,
+    certificate: &Certificate,
+    weakness: Weakness,
+) {
+    let name = certificate.subject.short();
+    let message = format!("The certificate of “{name}” is too weakly signed: {}.", weakness.what);
+    findings.doubt(weakness.sub, "CERTIFICATE_ALGORITHM", message);
 }
 
 struct Judge<'a> {
@@ -46,8 +58,34 @@ impl Judge<'_> {
                 }
             }
         }
+        self.domain();
         self.names();
         self.policies();
+    }
+
+    /// Whether the anchor's domain may vouch for this, and still does.
+    fn domain(&mut self) {
+        let request = self.search.request;
+        let Some(purpose) = request.purpose.domain_use() else { return };
+        let Some(domain) = request.trust.domain(self.chain, Some(purpose)) else { return };
+        let name = &domain.name;
+        if !domain.uses.contains(&purpose) {
+            let message = format!("The trust domain “{name}” is not for {}.", purpose.word());
+            self.doubt(Sub::ChainConstraintsFailure, "DOMAIN_PURPOSE", message);
+        }
+        if let Some(begin) = domain.valid_from.filter(|begin| request.now < *begin) {
+            let begin = begin.in_vietnam();
+            let message = format!("The trust domain “{name}” is not trusted before {begin}.");
+            self.doubt(Sub::NoCertificateChainFound, "DOMAIN_NOT_BEGUN", message);
+        }
+        if let Some(end) = domain.valid_until.filter(|end| request.now > *end) {
+            let end = end.in_vietnam();
+            let message = format!(
+                "The trust domain “{name}” ended on {end}, and nothing proves that the signature \
+                 is older."
+            );
+            self.doubt(Sub::NoCertificateChainFoundNoPoe, "DOMAIN_ENDED", message);
+        }
     }
 
     fn doubt(&mut self, sub: Sub, code: &'static str, message: String) {
@@ -109,9 +147,9 @@ impl Judge<'_> {
             let message =
                 format!("The key of “{name}” is of a kind that is not judged here: {kind}.");
             self.doubt(Sub::CryptoConstraintsFailure, "ALGORITHM_NOT_JUDGED", message);
-        } else if let Some(weakness) = self.search.request.weakness(&certificate.key.weakness()) {
-            let message = format!("The key of “{name}” is too weak: {weakness}.");
-            self.doubt(Sub::CryptoConstraintsFailure, "CERTIFICATE_ALGORITHM", message);
+        } else if let Some(weakness) = self.weakness(&certificate.key.used()) {
+            let message = format!("The key of “{name}” is too weak: {}.", weakness.what);
+            self.doubt(weakness.sub, "CERTIFICATE_ALGORITHM", message);
         }
     }
 
@@ -171,18 +209,11 @@ impl Judge<'_> {
     }
 
     fn link(&mut self, depth: usize, certificate: &Certificate, issuer: &Certificate) {
-        let outcome = if issuer.key.inherits() {
-            certificate.verified_with(&working_key(self.chain.get(depth + 1..).unwrap_or_default()))
-        } else {
-            self.search.request.trust.link(certificate, issuer)
-        };
-        let name = certificate.subject.short();
+        let Some(outcome) = link(self.search.request.trust, self.chain, depth) else { return };
         match outcome {
-            Outcome::Valid { weakness } => {
-                if let Some(weakness) = self.search.request.weakness(&weakness) {
-                    let message =
-                        format!("The certificate of “{name}” is too weakly signed: {weakness}.");
-                    self.doubt(Sub::CryptoConstraintsFailure, "CERTIFICATE_ALGORITHM", message);
+            Outcome::Valid { used } => {
+                if let Some(weakness) = self.weakness(&used) {
+                    weakly_signed(&mut self.path.findings, certificate, weakness);
                 }
             }
             outcome => {
@@ -191,6 +222,10 @@ impl Judge<'_> {
                 }
             }
         }
+    }
+
+    fn weakness(&self, used: &Used) -> Option<Weakness> {
+        self.search.request.weakness(self.chain, used, Use::Certificate)
     }
 
     /// RFC 5280 §6.1.3 (b) and (c): every authority's constraints hold for all below it.

@@ -180,8 +180,6 @@ fn wycheproof_dsa_vectors_hold() {
             for test in &group.tests {
                 let outcome =
                     verify(&key, &Algorithm::Dsa(Hash::Sha256), None, &test.msg, &test.sig);
-                let is_weak = !matches!(outcome, Outcome::Valid { weakness: None });
-                assert!(is_weak, "DSA is not accepted any more");
                 totals.add(test.tc_id, test.result, &outcome);
             }
         }

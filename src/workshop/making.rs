@@ -15,6 +15,11 @@ use crate::clock::Time;
 const NOTICE: &str = "WORTHLESS\n\nThese keys are for development. Anyone may have a copy of them. \
                       Nothing signed with them has any value.\n";
 
+/// Said of each trust domain.
+const PROFILE: &str = "title = \"Development (WORTHLESS)\"\n\
+                       uses = [\"documents\", \"time-stamps\"]\n\
+                       sources = []\n";
+
 /// An authority that was made.
 struct Made {
     certificate: Vec<u8>,
@@ -87,7 +92,10 @@ impl<'a> Making<'a> {
                 self.put("tls/ca.key", pem("PRIVATE KEY", &key).into_bytes());
             }
             ("tls", Some(_)) => return Err(Error::Profile("the TLS authority is a root".into())),
-            (_, None) => self.put(&format!("trust/{domain}/anchors/{id}.pem"), text),
+            (_, None) => {
+                self.put(&format!("trust/{domain}/anchors/{id}.pem"), text);
+                self.put(&format!("trust/{domain}/profile.toml"), PROFILE.into());
+            }
             (_, Some(_)) => self.put(&format!("trust/{domain}/intermediates/{id}.pem"), text),
         }
         let root = issuer.is_none();

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::super::algorithm::Hash;
 use super::super::cms::{SignedData, utc};
 use super::super::content::{Beginning, Content};
 use super::super::evidence::{Material, Proofs};
@@ -10,7 +11,7 @@ use super::super::past::Occasion;
 use super::super::report::{
     Coverage, Findings, Format, Signature, SubIndication as Sub, TimestampKind, Verdict,
 };
-use super::super::signer::{self, Context, Judged, Profile, claimed_time_quirk};
+use super::super::signer::{self, Context, Hashed, Judged, Profile, claimed_time_quirk};
 use super::super::timestamp::{self, Token};
 use super::super::trust::Trust;
 use super::diff::Allowed;
@@ -95,6 +96,7 @@ impl Judge<'_> {
             let stamp = timestamp::judge(occasion, token, &mut self.content(value));
             findings.append(Findings::from(&stamp.report.verdict));
             signature.signer = stamp.report.authority.clone();
+            signature.domain = stamp.report.domain.clone();
             signature.chain = stamp.report.chain.clone();
             signature.crls = stamp.report.crls.clone();
             signature.best_time = proofs.of(place.end).map(|existed| existed.at());
@@ -196,7 +198,9 @@ impl Judge<'_> {
         };
         match (value.format, data.content.as_deref()) {
             (Format::PdfSha1, Some(inner)) => {
-                signer::judge(&context, info, &mut Content::whole_of(&inner))
+                let mut judged = signer::judge(&context, info, &mut Content::whole_of(&inner));
+                judged.weigh_hash(context.occasion, Hashed::Content, &Hash::Sha1);
+                judged
             }
             _ => signer::judge(&context, info, &mut self.content(value)),
         }

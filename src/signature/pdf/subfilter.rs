@@ -28,11 +28,6 @@ impl Judge<'_> {
                 "The signed content could not be read.",
             ),
         }
-        findings.doubt(
-            Sub::CryptoConstraintsFailure,
-            "SHA1",
-            "The document is hashed with SHA-1, which is not accepted any more.",
-        );
     }
 
     /// A value in an OCTET STRING, and certificates in `/Cert`.

@@ -1,5 +1,6 @@
 //! One XML signature: its references, its value, its signer, its times and what it leaves out.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::Judged;
@@ -18,10 +19,10 @@ use crate::limits::{CERTIFICATES_MAX, XML_MANIFESTS_MAX, XML_SIGNERS_MAX};
 use crate::signature::algorithm::{Algorithm, Key, Outcome, verify};
 use crate::signature::certificate::Certificate;
 use crate::signature::message;
-use crate::signature::past::{self, Occasion};
+use crate::signature::past::Occasion;
 use crate::signature::path::{self, Purpose};
 use crate::signature::report::{Coverage, Findings, Format, SubIndication as Sub};
-use crate::signature::signer::{self, claimed_time_quirk};
+use crate::signature::signer::{self, Hashed, claimed_time_quirk};
 
 /// Judges the signature of `scene`, the `index`th of its document.
 pub fn judge(scene: Scene<'_, '_>, occasion: Occasion<'_>, index: usize) -> Judged {
@@ -38,6 +39,8 @@ pub fn judge(scene: Scene<'_, '_>, occasion: Occasion<'_>, index: usize) -> Judg
     let every: Vec<_> = references.iter().chain(&listed).collect();
     let coverage = coverage::check(scene.tree, &parts, &every, &mut document);
     let mut judged = signer(scene, occasion, &parts, &properties, &references);
+    let hashes: HashSet<_> = every.iter().filter_map(|one| one.hash.as_ref()).collect();
+    hashes.into_iter().for_each(|hash| judged.weigh_hash(occasion, Hashed::Content, hash));
     let verdict = judged.conclude(document);
     let is_xades = properties.is_present;
     let format = if is_xades { Format::Xades } else { Format::XmlDsig };
@@ -109,8 +112,7 @@ fn signer<'a, 't>(
     judged.signer = Some(maker.to_signer());
     let brought = [&info.certificates[..], &material.certificates].concat();
     judged.path = path::judge(trust, occasion.now, Purpose::Document, &maker, &brought);
-    past::settle(occasion, made, &mut judged.path);
-    judged.quirks.append(&mut judged.path.quirks);
+    judged.settle(occasion, Purpose::Document, made);
     judged
 }
 
@@ -131,14 +133,14 @@ fn maker(
     let mut tried = candidates.iter().take(XML_SIGNERS_MAX);
     let maker = tried.find(is_maker).or(candidates.first()).cloned();
     let key = maker.as_ref().map(|maker| &maker.key).or(info.key.as_ref())?;
-    let holds = attempt(key).and_then(|(outcome, was_der)| {
+    let fitting = attempt(key).and_then(|(outcome, was_der)| {
         if was_der {
             judged.quirks.push("the signature value is written in ASN.1".to_owned());
         }
-        signer::value_holds(outcome, &mut judged.findings)
+        signer::fitting(outcome, &mut judged.findings)
     });
     let maker = maker?;
-    judged.value = holds;
+    judged.fitting = fitting;
     if info.key.as_ref().is_some_and(|key| *key != maker.key) {
         judged.findings.doubt(
             Sub::SigConstraintsFailure,

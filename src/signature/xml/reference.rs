@@ -22,6 +22,8 @@ use crate::source::Unreadable;
 pub struct Referred<'a, 't> {
     pub covered: Covered,
     pub kind: &'a str,
+    /// What it is hashed with, if that was looked at.
+    pub hash: Option<Hash>,
     /// What is signed of this document.
     pub nodes: Option<NodeSet<'a, 't>>,
     pub element: Node<'a, 't>,
@@ -80,7 +82,7 @@ fn check<'a, 't>(
         relationships: None,
     };
     let kind = reference.attribute("Type").unwrap_or_default();
-    let mut referred = Referred { covered, kind, nodes: None, element: reference };
+    let mut referred = Referred { covered, kind, hash: None, nodes: None, element: reference };
     let at = offset(reference);
     let Some((hash, claimed)) = digest(reference, findings) else { return referred };
     let done = match resolve(scene, reference) {
@@ -102,6 +104,7 @@ fn check<'a, 't>(
         }
         Data::Nodes(_) => Err(Unreadable),
     };
+    referred.hash = Some(hash.clone());
     referred.covered.holds = compare(&hash, &claimed, actual, (uri, at, list), findings);
     referred.covered.relationships = relationships;
     referred.nodes = nodes;
@@ -246,14 +249,6 @@ fn compare(
     (uri, at, list): (Option<&str>, Option<u64>, List),
     findings: &mut Findings,
 ) -> bool {
-    if *hash == Hash::Sha1 {
-        findings.doubt_at(
-            Sub::CryptoConstraintsFailure,
-            "SHA1",
-            "The content is hashed with SHA-1, which is not accepted any more.",
-            at,
-        );
-    }
     let what = match uri {
         Some("") | None => "the document".to_owned(),
         Some(uri) => format!("“{uri}”"),

@@ -48,6 +48,10 @@ def test_one_changed_byte_fails_with_the_reason(shared):
     assert answer.indication == FAILED
     assert {one.sub_indication for one in answer.signatures} == {"HASH_FAILURE"}
     assert all(one.reasons[0].code == "DIGEST_DIFFERS" for one in answer.signatures)
+    for one in answer.signatures:
+        assert one.trust_domain == "gov"
+        assert one.reasons[0].message.startswith("The content was changed after signing")
+        assert one.reasons[0].message_vi.startswith("Nội dung đã bị thay đổi sau khi ký")
 
 
 def test_a_revoked_seal_is_undecided_without_a_proof_of_time(shared):
