@@ -93,9 +93,49 @@ impl Judged {
         self.findings.doubt(sub, code, message);
     }
 
-    /// Holds what a fitting value was made with against the policy, once the path and the time are
-    /// known: this alone proves that the value holds.
-    pub fn weigh_value(&mut self, occasion: Occasion<'_>) {
+    /// Takes what came of checking the value; whether one that fits holds is for [`Self::follow`].
+    pub fn take_value(&mut self, outcome: Outcome) {
+        match outcome {
+            Outcome::Valid { used } => self.fitting = Some(used),
+            Outcome::Invalid => self.findings.failed(
+                Sub::SigCryptoFailure,
+                "SIGNATURE_VALUE",
+                "The signature was not made with the signer's key, or what it signs was changed.",
+            ),
+            Outcome::Unsupported(name) => self.findings.doubt(
+                Sub::CryptoConstraintsFailure,
+                "ALGORITHM_NOT_JUDGED",
+                format!("The signature uses {name}, which this version does not judge."),
+            ),
+        }
+    }
+
+    /// Follows the path of `signer`, once it is known when the signature was made, and weighs the
+    /// hashes of the content and the value.
+    pub fn follow(
+        &mut self,
+        occasion: Occasion<'_>,
+        purpose: Purpose,
+        made: Made,
+        signer: &Arc<Certificate>,
+        candidates: &[Arc<Certificate>],
+        hashes: &[Hash],
+    ) {
+        self.path = path::judge(occasion.trust, occasion.now, purpose, signer, candidates);
+        past::settle(occasion, purpose, made, &mut self.path);
+        let domain = occasion.trust.domain(&self.path.chain, purpose.domain_use());
+        self.domain = domain.map(|domain| domain.name.clone()).filter(|name| !name.is_empty());
+        self.quirks.append(&mut self.path.quirks);
+        (self.made, self.purpose) = (made, purpose.made_by());
+        for hash in hashes {
+            self.weigh_hash(occasion, Hashed::Content, hash);
+        }
+        self.weigh_value(occasion);
+    }
+
+    /// Holds what a fitting value was made with against the policy: this alone proves that the value
+    /// holds.
+    fn weigh_value(&mut self, occasion: Occasion<'_>) {
         let Some(used) = self.fitting.take() else { return };
         match self.strength(occasion).weakness(&used, self.purpose) {
             None => self.value = Some(ValueHolds(())),
@@ -178,16 +218,8 @@ pub(super) fn judge(
         Profile::Cades | Profile::Plain => Purpose::Document,
     };
     let candidates = [context.certificates, &material.certificates].concat();
-    judged.path = path::judge(occasion.trust, occasion.now, purpose, &signer, &candidates);
-    past::settle(occasion, purpose, made, &mut judged.path);
-    let domain = occasion.trust.domain(&judged.path.chain, purpose.domain_use());
-    judged.domain = domain.map(|domain| domain.name.clone()).filter(|name| !name.is_empty());
-    judged.quirks.append(&mut judged.path.quirks);
-    (judged.made, judged.purpose) = (made, purpose.made_by());
-    if info.signed_attributes.is_some() {
-        judged.weigh_hash(occasion, Hashed::Content, &Hash::from_oid(info.digest_algorithm));
-    }
-    judged.weigh_value(occasion);
+    let hash = info.signed_attributes.is_some().then(|| Hash::from_oid(info.digest_algorithm));
+    judged.follow(occasion, purpose, made, &signer, &candidates, hash.as_slice());
     judged
 }
 
@@ -386,19 +418,7 @@ fn check_value(
             "The signature names two different hash algorithms.",
         );
     }
-    match outcome {
-        Outcome::Valid { used } => judged.fitting = Some(used),
-        Outcome::Invalid => findings.failed(
-            Sub::SigCryptoFailure,
-            "SIGNATURE_VALUE",
-            "The signature was not made with the signer's key, or what it signs was changed.",
-        ),
-        Outcome::Unsupported(name) => findings.doubt(
-            Sub::CryptoConstraintsFailure,
-            "ALGORITHM_NOT_JUDGED",
-            format!("The signature uses {name}, which this version does not judge."),
-        ),
-    }
+    judged.take_value(outcome);
 }
 
 /// The first reference of an ESS signing-certificate attribute (RFC 5035).
