@@ -227,8 +227,10 @@ impl<'a> SignerInfo<'a> {
     }
 }
 
-/// CertificateSet: the X.509 certificates, and all of its members.
-fn choices(set: Value<'_>) -> Result<(Vec<&[u8]>, Vec<&[u8]>), Malformed> {
+/// The X.509 certificates of a CertificateSet, and all of its members.
+type Choices<'a> = (Vec<&'a [u8]>, Vec<&'a [u8]>);
+
+fn choices(set: Value<'_>) -> Result<Choices<'_>, Malformed> {
     let (mut certificates, mut all) = (Vec::new(), Vec::new());
     let mut set = set.children();
     while !set.is_empty() {

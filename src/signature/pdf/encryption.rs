@@ -183,7 +183,7 @@ fn indirectly(document: &Document<'_>, number: u32) -> Result<Dictionary, Closed
     let mut found: Option<Dictionary> = None;
     for place in entries {
         let offset = place.ok_or(Closed::Differs)?;
-        let read = document.file.parse(offset, u64::MAX, |lexer| indirect(lexer));
+        let read = document.file.parse(offset, u64::MAX, indirect);
         let dictionary = match read {
             Ok((at, Object::Dictionary(dictionary), None)) if at == u64::from(number) => dictionary,
             _ => return Err(Closed::Unreadable),
