@@ -398,14 +398,14 @@ fn pyhanko_files_pass_up_to_revocation_with_their_root() {
 /// honest one lacks nothing but a chain.
 #[test]
 fn time_stamps_of_others_are_judged() {
-    use TimestampKind::{Content, Document, Signature};
+    use TimestampKind::{Archive, Content, Document, Signature};
     const ROOT: (Sub, &str) = (Sub::NoCertificateChainFound, "ROOT_NOT_TRUSTED");
     const ISSUER: (Sub, &str) = (Sub::NoCertificateChainFound, "ISSUER_MISSING");
     const IMPRINT: (Sub, &str) = (Sub::HashFailure, "IMPRINT_DIFFERS");
     let cades = "dss/dss-cades/validation";
     let pades = "dss/dss-pades/validation";
     for (path, expected) in [
-        (format!("{cades}/Signature-C-CZ_SIX-1.p7m"), &[(Signature, ROOT)][..]),
+        (format!("{cades}/Signature-C-CZ_SIX-1.p7m"), &[(Signature, ROOT), (Archive, ROOT)][..]),
         (format!("{cades}/Signature-C-DE_CRY-4.p7m"), &[(Signature, ROOT)]),
         (format!("{cades}/cades-b-copied-cnttst.p7m"), &[(Content, ROOT), (Content, ROOT)]),
         (format!("{cades}/cades-t-duplicated-sigtst.p7m"), &[(Signature, ROOT), (Signature, ROOT)]),
@@ -475,8 +475,14 @@ fn imprints_and_values_of_others_fit() {
         }
     }
     let expected = [
+        "cades-ats-v3-rev-val-ocsp.p7s",
+        "cades-ats-v3-wrong-cert.p7m",
+        "cades-ats-v3-wrong-ocsp.p7s",
+        "cades-dss1997.p7m",
         "cms-wrong-sign-cert-ref.p7m",
+        "CAdES-BpLTA_removed_ocsp.p7m",
         "CAdES-BpT_modified_ts_hash.p7m",
+        "CAdES-XL-T1-Double-AV2.png.p7m",
         "pades-lta-copied-doctst.pdf",
         "pades-t-duplicated-doctst.pdf",
     ];

@@ -40,13 +40,16 @@ struct ArchiveStamp<'a> {
     index: Option<Index<'a>>,
 }
 
+/// What an index or a message has of one kind.
+type Hashes = HashSet<Vec<u8>>;
+
 /// ATSHashIndex in its versions: hashes of what is covered.
 struct Index<'a> {
     raw: &'a [u8],
     hash: Hash,
-    certificates: HashSet<Vec<u8>>,
-    revocations: HashSet<Vec<u8>>,
-    attributes: HashSet<Vec<u8>>,
+    certificates: Hashes,
+    revocations: Hashes,
+    attributes: Hashes,
     /// Attributes are hashed value by value (version 3) or whole (before).
     by_value: bool,
 }
@@ -264,7 +267,7 @@ impl<'a> ArchiveStamp<'a> {
         let certificates = data.all_certificates.iter().map(|raw| hash(raw)).collect();
         let revocations = data.revocations.iter().map(|value| hash(value.raw)).collect();
         let attributes = index.hashes_of_attributes(info).into_iter().collect();
-        let known: [(&HashSet<Vec<u8>>, HashSet<Vec<u8>>, &str); 3] = [
+        let known: [(&Hashes, Hashes, &str); 3] = [
             (&index.certificates, certificates, "a certificate"),
             (&index.revocations, revocations, "a piece of revocation data"),
             (&index.attributes, attributes, "an attribute"),
@@ -360,7 +363,7 @@ fn typed(kind: &[u8], value: &[u8]) -> Vec<u8> {
     [&asn1::encode(tag::OBJECT_IDENTIFIER, &[kind])[..], value].concat()
 }
 
-fn hashes(list: Value<'_>) -> Result<HashSet<Vec<u8>>, Malformed> {
+fn hashes(list: Value<'_>) -> Result<Hashes, Malformed> {
     let mut found = HashSet::new();
     let mut list = list.children();
     while !list.is_empty() {

@@ -141,21 +141,10 @@ impl<'a> SignedData<'a> {
         if info.indefinite {
             quirks.push("the CMS structure is BER, not DER".to_owned());
         }
-        let mut certificates = Vec::new();
-        let mut all_certificates = Vec::new();
+        let (mut certificates, mut all_certificates) = (Vec::new(), Vec::new());
         if let Some(set) = fields.optional(tag::CONTEXT_0)? {
             *raw_certificates = set.raw;
-            let mut set = set.children();
-            while !set.is_empty() {
-                let certificate = set.read()?;
-                // Attribute certificates and other kinds have context tags.
-                if certificate.tag == tag::SEQUENCE && certificates.len() < CERTIFICATES_MAX {
-                    certificates.push(certificate.raw);
-                }
-                if all_certificates.len() < 4 * CERTIFICATES_MAX {
-                    all_certificates.push(certificate.raw);
-                }
-            }
+            (certificates, all_certificates) = choices(set)?;
         }
         let mut revocations = Vec::new();
         if let Some(set) = fields.optional(tag::CONTEXT_1)? {
@@ -236,6 +225,25 @@ impl<'a> SignerInfo<'a> {
             stamped,
         })
     }
+}
+
+/// The X.509 certificates of a CertificateSet, and all of its members.
+type Choices<'a> = (Vec<&'a [u8]>, Vec<&'a [u8]>);
+
+fn choices(set: Value<'_>) -> Result<Choices<'_>, Malformed> {
+    let (mut certificates, mut all) = (Vec::new(), Vec::new());
+    let mut set = set.children();
+    while !set.is_empty() {
+        let choice = set.read()?;
+        // Attribute certificates and other kinds have context tags.
+        if choice.tag == tag::SEQUENCE && certificates.len() < CERTIFICATES_MAX {
+            certificates.push(choice.raw);
+        }
+        if all.len() < 4 * CERTIFICATES_MAX {
+            all.push(choice.raw);
+        }
+    }
+    Ok((certificates, all))
 }
 
 /// The unsigned attributes. Real files have ones whose value is no ASN.1; nothing in them is

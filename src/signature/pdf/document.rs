@@ -11,7 +11,7 @@ use super::file::{Fault, File};
 use super::inflate::{InflateBudget, decode};
 use super::object::{Dictionary, Lexer, Object, SyntaxError};
 use super::xref::{self, Entry, Section};
-use crate::limits::{PDF_OBJECTS_MAX, PDF_STEPS_MAX};
+use crate::limits::{PDF_INFLATED_MAX, PDF_OBJECTS_MAX, PDF_STEPS_MAX};
 
 /// The whole file: its cross-reference sections and the objects read so far.
 pub(super) struct Document<'a> {
@@ -217,6 +217,9 @@ impl<'a> Document<'a> {
         let (start, end) = self.stream_range(view, loaded)?;
         let bytes = self.file.bytes(start, end)?;
         let Some(encryption) = &self.encryption else { return Ok(bytes) };
+        if bytes.len() > PDF_INFLATED_MAX {
+            return Err(Fault::OverBudget);
+        }
         let named = loaded.id.zip(loaded.dictionary());
         let plain = named.and_then(|(id, dictionary)| encryption.stream(id, dictionary, &bytes));
         plain.map(Cow::Owned).ok_or(Fault::Undeciphered(loaded.place.0))

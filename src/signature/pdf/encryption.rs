@@ -11,6 +11,9 @@ use super::object::{Dictionary, Object};
 use super::password::Lock;
 use super::xref::Entry;
 
+/// Characters of an unknown name that a report repeats; real ones have up to 20.
+const NAME_SHOWN_MAX: usize = 64;
+
 /// How to decrypt the strings and streams of a file.
 #[derive(Debug)]
 pub(super) struct Encryption {
@@ -180,7 +183,7 @@ fn indirectly(document: &Document<'_>, number: u32) -> Result<Dictionary, Closed
     let mut found: Option<Dictionary> = None;
     for place in entries {
         let offset = place.ok_or(Closed::Differs)?;
-        let read = document.file.parse(offset, u64::MAX, |lexer| indirect(lexer));
+        let read = document.file.parse(offset, u64::MAX, indirect);
         let dictionary = match read {
             Ok((at, Object::Dictionary(dictionary), None)) if at == u64::from(number) => dictionary,
             _ => return Err(Closed::Unreadable),
@@ -239,6 +242,6 @@ fn key_size(dictionary: &Dictionary, version: i64) -> Result<usize, Closed> {
 
 fn named(what: &str, name: &[u8]) -> Closed {
     // A name may hold any bytes; a report is text.
-    let name: String = name.escape_ascii().take(64).map(char::from).collect();
+    let name: String = name.escape_ascii().take(NAME_SHOWN_MAX).map(char::from).collect();
     Closed::NotJudged(format!("{what} {name}"))
 }

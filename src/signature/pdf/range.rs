@@ -144,10 +144,6 @@ pub(super) fn read(
     if contents.bytes.len() > CMS_SIZE_MAX {
         return Err(Fault::OverBudget);
     }
-    let claimed = match dictionary.get("M") {
-        Some(Object::String(text)) => Some(text.bytes.clone()),
-        _ => None,
-    };
     let (certification, locks) = permissions(document, view, dictionary)?;
     Ok(Some(SignatureValue {
         format: format(dictionary),
@@ -158,10 +154,18 @@ pub(super) fn read(
         cms: contents.bytes.clone(),
         certificates: certificates(document, view, dictionary)?,
         sub_filter: dictionary.name("SubFilter").map(text),
-        claimed,
+        claimed: claimed(dictionary),
         certification,
         locks,
     }))
+}
+
+/// `/M`, as it is written.
+fn claimed(dictionary: &Dictionary) -> Option<Vec<u8>> {
+    match dictionary.get("M") {
+        Some(Object::String(text)) => Some(text.bytes.clone()),
+        _ => None,
+    }
 }
 
 /// `/Cert` holds a string, or an array of them.
