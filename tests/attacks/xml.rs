@@ -171,6 +171,7 @@ fn ambiguous(people: &People) -> Vec<Case> {
             &gone,
             doubted("REFERENCE_TARGET_MISSING", None).at(&gone, "<ds:Reference"),
         ),
+        case("D1", "letters-only.xml", &letters(people), doubted("CONTENT_NOT_COVERED", 0)),
         case("D1", "style-sheet-added.xml", &styled, doubted("CONTENT_NOT_COVERED", 0)),
         case(
             "D1",
@@ -198,6 +199,16 @@ fn ambiguous(people: &People) -> Vec<Case> {
             failed("SIGNATURE_VALUE_UNREADABLE", None).at(&empty, "<ds:SignatureValue"),
         ),
     ]
+}
+
+/// Signed as base64: the letters are signed, but not in which element they stand.
+fn letters(people: &People) -> String {
+    let base64 = "http://www.w3.org/2000/09/xmldsig#base64";
+    let reference = reference("", "", &[ENVELOPED, base64], b"i\xb7\x1d");
+    let mut draft = Draft::new(&people.officer, people.now, vec![reference]);
+    draft.is_xades = false;
+    // Nothing in the signature may add letters of its own.
+    order("o1", "<Approved>abcd</Approved>", &draft.sign())
 }
 
 /// The properties of XAdES, forged.

@@ -158,7 +158,8 @@ fn step<'a, 't>(
     Ok(state)
 }
 
-/// The characters of what is there, for base64; the node-set that they are of is kept.
+/// The characters of what is there, for base64. Tags and attributes are not signed then: only an
+/// Object that holds nothing but characters counts as covered.
 fn characters<'a, 't>(
     tree: &'a Tree<'t>,
     data: Data<'a, 't>,
@@ -167,7 +168,8 @@ fn characters<'a, 't>(
     let octets = match data {
         Data::Nodes(set) => {
             let text = set.string(tree)?;
-            *nodes = Some(set);
+            let is_object = set.apex.has_tag_name((names::DSIG, "Object"));
+            *nodes = (is_object && elements(set.apex).next().is_none()).then_some(set);
             return Ok(text);
         }
         Data::Octets(octets) => octets,
