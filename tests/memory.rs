@@ -91,16 +91,16 @@ fn pdf(bodies: impl Iterator<Item = Vec<u8>>, root: &str) -> Vec<u8> {
     ];
     for (number, body) in (1..).zip(fixed.into_iter().chain(bodies)) {
         places.push(out.len());
-        write!(out, "{number} 0 obj\n").unwrap();
+        writeln!(out, "{number} 0 obj").unwrap();
         out.extend(body);
         out.extend(b"\nendobj\n");
     }
     let (start, size) = (out.len(), places.len() + 1);
-    write!(out, "xref\n0 {size}\n0000000000 65535 f \n").unwrap();
+    writeln!(out, "xref\n0 {size}\n0000000000 65535 f ").unwrap();
     for place in places {
-        write!(out, "{place:010} 00000 n \n").unwrap();
+        writeln!(out, "{place:010} 00000 n ").unwrap();
     }
-    write!(out, "trailer\n<</Size {size}/Root 1 0 R>>\nstartxref\n{start}\n%%EOF\n").unwrap();
+    writeln!(out, "trailer\n<</Size {size}/Root 1 0 R>>\nstartxref\n{start}\n%%EOF").unwrap();
     out
 }
 
@@ -172,12 +172,12 @@ fn packed() -> Vec<u8> {
     let mut out = b"%PDF-1.7\n".to_vec();
     let mut rows: Vec<(u8, usize, usize)> = vec![(0, 0, 0), (1, out.len(), 0)];
     let wanted: String = (0..CONTAINERS).map(|n| format!(" {} 0 R", 2 + CONTAINERS + n)).collect();
-    write!(out, "1 0 obj\n<</Type/Catalog/A[{wanted}]>>\nendobj\n").unwrap();
+    writeln!(out, "1 0 obj\n<</Type/Catalog/A[{wanted}]>>\nendobj").unwrap();
     for number in 2..2 + CONTAINERS {
         rows.push((1, out.len(), 0));
         let head = format!("{:<10}0 ", number + CONTAINERS);
         let content = head + "[1]" + &" ".repeat(8 * MIB);
-        write!(out, "{number} 0 obj\n").unwrap();
+        writeln!(out, "{number} 0 obj").unwrap();
         out.extend(stream("/Type/ObjStm/N 1/First 12", content.as_bytes()));
         out.extend(b"\nendobj\n");
     }
@@ -190,9 +190,9 @@ fn packed() -> Vec<u8> {
     };
     let table: Vec<u8> = rows.into_iter().flat_map(row).collect();
     let dictionary = format!("/Type/XRef/W[1 4 2]/Size {}/Root 1 0 R", number + 1);
-    write!(out, "{number} 0 obj\n").unwrap();
+    writeln!(out, "{number} 0 obj").unwrap();
     out.extend(stream(&dictionary, &table));
-    write!(out, "\nendobj\nstartxref\n{start}\n%%EOF\n").unwrap();
+    writeln!(out, "\nendobj\nstartxref\n{start}\n%%EOF").unwrap();
     out.extend(b"%/ByteRange\n");
     out
 }

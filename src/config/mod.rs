@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+pub use directory::read as read_directory;
 pub use material::{Material, TlsMaterial, log_key, read_trust};
 
 /// Why the configuration cannot be used; the text says where and what to do.
