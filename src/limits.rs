@@ -130,8 +130,8 @@ pub const UPLOAD_AGE_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// Signatures judged in one document.
 pub const SIGNATURES_MAX: usize = 64;
-/// A CMS signature inside a document, DER; real ones with long CRLs inside reach 1 MiB.
-pub const CMS_SIZE_MAX: usize = 16 * 1024 * 1024;
+/// A CMS signature inside a document, DER; real ones with long CRLs inside reach 2 MiB.
+pub const CMS_SIZE_MAX: usize = 8 * 1024 * 1024;
 /// Nesting of ASN.1 values.
 pub const ASN1_DEPTH_MAX: usize = 32;
 /// Certificates on one path, anchor included (RFC 5280 sets none; real ones have 2–4).
@@ -147,12 +147,27 @@ pub const PDF_OBJECTS_MAX: usize = 1_000_000;
 pub const PDF_STEPS_MAX: usize = 10 * PDF_OBJECTS_MAX;
 /// Nesting of PDF arrays and dictionaries.
 pub const PDF_DEPTH_MAX: usize = 64;
-/// Bytes that all inflated streams of one PDF may have together.
-pub const PDF_INFLATED_MAX: usize = 64 * 1024 * 1024;
-/// Values (numbers, names, keys, strings, …) read from one PDF: an array of small numbers costs
-/// twenty times its size in memory, so bytes alone do not bound it. Real files of 100 MB stay below
-/// 1 M values and as many keys; 3 M in a bomb took 114 MiB.
-pub const PDF_VALUES_MAX: usize = 3_000_000;
+/// All CMS signatures of one PDF together: 64 of 128 KiB.
+pub const PDF_SIGNATURES_SIZE_MAX: usize = CMS_SIZE_MAX;
+/// Bytes that are inflated in one PDF, some of them again: half a second.
+pub const PDF_INFLATED_MAX: usize = 128 * 1024 * 1024;
+/// One inflated stream of structure: a cross-reference stream of a million rows has 8 MiB.
+pub const PDF_INFLATED_STREAM_MAX: usize = 12 * 1024 * 1024;
+/// Object streams that are kept inflated; beyond it they are inflated again.
+pub const PDF_CACHED_SIZE_MAX: usize = 12 * 1024 * 1024;
+/// Values of objects that are kept; beyond it they are read again. One takes up to 60 bytes.
+pub const PDF_CACHED_VALUES_MAX: usize = 200_000;
+/// References that wait to be followed, 8 bytes each.
+pub const PDF_WAITING_MAX: usize = 2 * PDF_OBJECTS_MAX;
+/// Sections of a PDF that are looked through one by one; what is older is put together.
+pub const PDF_VIEW_LAYERS_MAX: usize = 8;
+/// Values (numbers, names, keys, strings, …) read from one PDF, some of them again: real files of
+/// 100 MB have up to 1 M values and as many keys.
+pub const PDF_VALUES_MAX: usize = 10_000_000;
+/// Values of one object: an array of small numbers costs twenty times its size in memory, so bytes
+/// alone do not bound it. The largest real ones are lists of 100,000 pages; a CMS of 8 MiB counts
+/// 131,072.
+pub const PDF_OBJECT_VALUES_MAX: usize = 400_000;
 /// Bytes of a string or name that count like another value.
 pub const PDF_STRING_STEP: usize = 64;
 /// One object of a PDF without its stream; a signature's hexadecimal /Contents is the largest.
@@ -198,6 +213,8 @@ pub const CERTIFICATES_KEPT_MAX: usize = 4_096;
 pub const TIMESTAMPS_MAX: usize = 16;
 /// CRLs and OCSP responses taken from one document; real ones carry up to 30.
 pub const EMBEDDED_REVOCATIONS_MAX: usize = 256;
+/// All of them together. A list takes five times its size once it is read; real ones have up to 1 MiB.
+pub const EMBEDDED_REVOCATIONS_SIZE_MAX: usize = 6 * 1024 * 1024;
 /// Answers read from one OCSP response; real ones have 1 (RFC 5019 §2.2.1).
 pub const OCSP_ANSWERS_MAX: usize = 64;
 /// Certificates tried as the signer of one OCSP response; there is one, or two while keys change.

@@ -1,4 +1,5 @@
-//! Third-party documents: nothing panics or hangs, and what their makers say of them holds.
+//! Third-party documents: nothing panics or hangs, and what their makers say of them holds. Damaged
+//! ones are read in `robustness.rs`.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot read its files has failed")]
 
@@ -113,44 +114,6 @@ fn no_file_of_any_corpus_panics_or_hangs() {
         slowest = slowest.max(start.elapsed());
     }
     println!("{count} files, the slowest took {slowest:?}");
-}
-
-/// Numbers that look random and are the same in every run (Steele, Lea and Flood 2014).
-fn split_mix(seed: &mut u64) -> u64 {
-    *seed = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let mut mixed = *seed;
-    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    mixed ^ (mixed >> 31)
-}
-
-/// Files that are cut off, and files with a few other bytes. `VANTHU_DAMAGES` sets how many there
-/// are of each, `VANTHU_SEED` where they are damaged.
-#[test]
-fn no_damaged_file_of_any_corpus_panics_or_hangs() {
-    let set =
-        |name, default| std::env::var(name).map_or(default, |text| text.parse().expect("a number"));
-    let (count, mut seed): (u64, u64) = (set("VANTHU_DAMAGES", 5_000), set("VANTHU_SEED", 1));
-    println!("{count} damages, seed {seed}");
-    let trust = Trust::new(vec![], vec![], vec![]).unwrap();
-    let now = Time::from_seconds(NOW);
-    let paths: Vec<PathBuf> = CORPORA.into_iter().filter_map(files).flatten().collect();
-    let mut below = |limit: usize| {
-        let limit = u64::try_from(limit.max(1)).unwrap();
-        usize::try_from(split_mix(&mut seed) % limit).unwrap()
-    };
-    // Every file in turn; where it is damaged is random.
-    for (path, _) in paths.iter().cycle().zip(0..count) {
-        let mut bytes = std::fs::read(path).unwrap();
-        withstand(path, &bytes[..below(bytes.len() + 1)], &trust, now);
-        for _ in 0..=below(8) {
-            let at = below(bytes.len());
-            if let Some(byte) = bytes.get_mut(at) {
-                *byte = u8::try_from(below(256)).unwrap();
-            }
-        }
-        withstand(path, &bytes, &trust, now);
-    }
 }
 
 /// Reasons that say only that the maker is not trusted here, or not known.

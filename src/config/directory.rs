@@ -46,7 +46,10 @@ struct AgencyRow {
 }
 
 /// Reads a directory file.
-pub(super) fn read(path: &Path) -> Result<Directory, Error> {
+///
+/// # Errors
+/// What in the file is wrong.
+pub fn read(path: &Path) -> Result<Directory, Error> {
     let text = std::fs::read_to_string(path).map_err(|error| Error::new(path, error))?;
     let file: File = toml::from_str(&text).map_err(|error| Error::new(path, error))?;
     let wrong = |problem: String| Error::new(path, problem);

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+pub use directory::read as read_directory;
 pub use material::{Material, TlsMaterial, log_key};
 pub use official::{Official, OfficialDomain};
 pub use trust::{

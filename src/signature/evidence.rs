@@ -17,7 +17,10 @@ use super::ocsp::Response;
 use super::timestamp::Existed;
 use super::trust::Trust;
 use crate::digest::Sha256;
-use crate::limits::{CERTIFICATES_MAX, EMBEDDED_REVOCATIONS_MAX, REVOCATION_CHECKS_MAX};
+use crate::limits::{
+    CERTIFICATES_MAX, EMBEDDED_REVOCATIONS_MAX, EMBEDDED_REVOCATIONS_SIZE_MAX,
+    REVOCATION_CHECKS_MAX,
+};
 
 /// How a piece of revocation data is packed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -119,7 +122,10 @@ const OTHER_OCSP: &[u8] = &[0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x10, 0x02];
 
 impl Material {
     pub fn add(&mut self, packing: Packing, der: &[u8], end: Option<u64>) {
-        if self.pieces.len() < EMBEDDED_REVOCATIONS_MAX {
+        let size: usize = self.pieces.iter().map(|piece| piece.der.len()).sum();
+        if self.pieces.len() < EMBEDDED_REVOCATIONS_MAX
+            && size.saturating_add(der.len()) <= EMBEDDED_REVOCATIONS_SIZE_MAX
+        {
             let (read, verified) = (OnceCell::new(), RefCell::default());
             let piece = Piece { packing, der: der.to_vec(), end, read, verified };
             self.pieces.push(Rc::new(piece));

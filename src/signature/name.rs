@@ -147,7 +147,12 @@ fn label(oid: &[u8]) -> String {
 /// One attribute; `raw` is its value as it stands, for values that are no text.
 fn canonical_part(oid: &[u8], text: Option<&str>, raw: &[u8]) -> Vec<u8> {
     let folded = text.map(|text| {
-        let folded: String = text.nfkc().flat_map(char::to_lowercase).nfkc().collect();
+        // ASCII is its own normal form, and nearly all names are ASCII.
+        let folded: String = if text.is_ascii() {
+            text.to_ascii_lowercase()
+        } else {
+            text.nfkc().flat_map(char::to_lowercase).nfkc().collect()
+        };
         folded.split_whitespace().collect::<Vec<_>>().join(" ")
     });
     let value = folded.as_deref().map_or(raw, str::as_bytes);

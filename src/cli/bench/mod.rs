@@ -9,6 +9,7 @@ mod empty;
 mod limits;
 mod load;
 mod process;
+mod verify;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -28,6 +29,7 @@ pub(super) use process::peak_memory;
 /// Examples:
 ///   vanthu bench --clients 64 --size 102400 --seconds 60
 ///   vanthu bench --append 1000000
+///   vanthu bench --verify papers/ --trust certs/dev/trust
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Options {
     /// Clients, each with a connection of its own and one call at a time
@@ -45,6 +47,12 @@ pub(in crate::cli) struct Options {
     /// With --append, the cache of the store in MiB instead of the default
     #[arg(long, requires = "append")]
     cache_mib: Option<u64>,
+    /// Instead, measure how fast signed PDFs are judged: files, or folders with all PDFs below
+    #[arg(long, num_args = 1.., value_name = "FILE", requires = "trust")]
+    verify: Vec<PathBuf>,
+    /// With --verify, a folder of trust domains
+    #[arg(long, requires = "verify")]
+    trust: Option<PathBuf>,
     /// Folder to work in; on the disk that is to be measured
     #[arg(long)]
     folder: Option<PathBuf>,
@@ -66,6 +74,9 @@ const EDGE: Duration = Duration::from_secs(10);
 pub(in crate::cli) async fn run(options: Options, output: Output) -> Result<Exit, Failure> {
     if let Some(config) = &options.serve_empty {
         return empty::serve(config).await;
+    }
+    if let Some(trust) = &options.trust {
+        return verify::run(&options.verify, trust, output);
     }
     let base = options.folder.clone().unwrap_or_else(std::env::temp_dir);
     let folder = base.join(format!("vanthu-bench-{}", uuid::Uuid::new_v4()));

@@ -12,6 +12,7 @@ use super::file::Fault;
 use super::object::{Dictionary, Object};
 use super::range::Lock;
 use super::rules;
+use crate::limits::{PDF_OBJECT_SIZE_MAX, PDF_WAITING_MAX};
 
 /// From where an object is referred to in the signed version.
 pub(super) mod role {
@@ -83,7 +84,7 @@ pub(super) fn judge<'a>(
     }
     let sections = document.sections.iter().take(newer);
     let mut changed: BTreeSet<u32> =
-        sections.flat_map(|section| section.entries.keys().copied()).collect();
+        sections.flat_map(|section| section.entries.iter().map(|(number, _)| number)).collect();
     // A replaced object stream changes every object that the signed version has in it.
     changed.extend(signed.packed_in(&changed));
     if let (Some(offset), false) = (broken, changed.is_empty()) {
@@ -226,17 +227,28 @@ impl Diff<'_> {
         }
         let (start, end) = self.document.stream_range(self.versions.signed, before)?;
         let (new_start, new_end) = self.document.stream_range(self.versions.last, after)?;
-        let size = usize::try_from(end - start).unwrap_or(usize::MAX);
+        let size = end - start;
         if self.document.is_encrypted() {
             // What the bytes say depends on the object that they stand in.
-            return Ok(size <= crate::limits::PDF_OBJECT_SIZE_MAX
-                && self.document.stream_data(self.versions.signed, before)?
-                    == self.document.stream_data(self.versions.last, after)?);
+            return Ok(self.document.stream_data(self.versions.signed, before)?
+                == self.document.stream_data(self.versions.last, after)?);
         }
-        Ok(end - start == new_end - new_start
-            && size <= crate::limits::PDF_OBJECT_SIZE_MAX
-            && self.document.file.bytes(start, end)?
-                == self.document.file.bytes(new_start, new_end)?)
+        if size != new_end - new_start
+            || usize::try_from(size).map_or(true, |size| size > PDF_OBJECT_SIZE_MAX)
+        {
+            return Ok(false);
+        }
+        const WINDOW: u64 = 256 * 1024;
+        let file = &self.document.file;
+        let mut at = 0;
+        while at < size {
+            let to = size.min(at + WINDOW);
+            if file.bytes(start + at, start + to)? != file.bytes(new_start + at, new_start + to)? {
+                return Ok(false);
+            }
+            at = to;
+        }
+        Ok(true)
     }
 }
 
@@ -312,6 +324,13 @@ pub(super) fn graph(document: &Document<'_>, view: &View) -> Result<Graph, Fault
                 let is_drawing = role == role::APPEARANCE && loaded.stream.is_some();
                 let inherited = if is_drawing { 0 } else { role & INHERITED };
                 collect(&loaded.object, role, inherited, &mut waiting);
+                if waiting.len() > PDF_WAITING_MAX {
+                    waiting.sort_unstable();
+                    waiting.dedup();
+                    if waiting.len() > PDF_WAITING_MAX / 2 {
+                        return Err(Fault::OverBudget);
+                    }
+                }
             }
             Ok(None) => {
                 missing.insert(number);

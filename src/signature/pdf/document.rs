@@ -10,8 +10,11 @@ use super::encryption::Encryption;
 use super::file::{Fault, File};
 use super::inflate::{InflateBudget, decode};
 use super::object::{Dictionary, Lexer, Object, SyntaxError};
+use super::table::Table;
 use super::xref::{self, Entry, Section};
-use crate::limits::{PDF_INFLATED_MAX, PDF_OBJECTS_MAX, PDF_STEPS_MAX};
+use crate::limits::{
+    PDF_CACHED_SIZE_MAX, PDF_CACHED_VALUES_MAX, PDF_OBJECTS_MAX, PDF_STEPS_MAX, PDF_VIEW_LAYERS_MAX,
+};
 
 /// The whole file: its cross-reference sections and the objects read so far.
 pub(super) struct Document<'a> {
@@ -22,6 +25,8 @@ pub(super) struct Document<'a> {
     /// Objects that may still be visited: every signature walks its own revision.
     steps: Cell<usize>,
     loaded: RefCell<HashMap<Place, Rc<Loaded>>>,
+    /// What the budget for values was when `loaded` was empty.
+    values_before: Cell<usize>,
     containers: RefCell<HashMap<u64, Rc<Container>>>,
     /// Object streams that are being read: the length of one may not stand inside it.
     opening: RefCell<BTreeSet<u64>>,
@@ -65,13 +70,25 @@ impl View {
             Entry::Packed { container, .. } => containers.contains(container),
             _ => false,
         };
-        self.entries.iter().filter(|(_, entry)| in_one(entry)).map(|(number, _)| *number).collect()
+        let mut found = Vec::new();
+        for (depth, layer) in self.layers.iter().enumerate() {
+            let newer = self.layers.get(..depth).unwrap_or_default();
+            let is_shown = |number| newer.iter().all(|layer| layer.get(number).is_none());
+            let packed = layer.iter().filter(|(_, entry)| in_one(entry)).map(|(number, _)| number);
+            found.extend(packed.filter(|number| is_shown(*number)));
+        }
+        found
+    }
+
+    fn entry(&self, number: u32) -> Option<&Entry> {
+        self.layers.iter().find_map(|layer| layer.get(number))
     }
 }
 
 /// The file as it was after one revision.
 pub(super) struct View {
-    entries: HashMap<u32, Entry>,
+    /// What the sections say, newest first; the old ones of a long chain are one.
+    layers: Vec<Rc<Table>>,
     pub trailer: Dictionary,
     /// Nothing at or after this offset belongs to the revision.
     pub limit: u64,
@@ -88,6 +105,7 @@ impl<'a> Document<'a> {
                 sections,
                 inflated,
                 steps: Cell::new(PDF_STEPS_MAX),
+                values_before: Cell::new(usize::MAX),
                 loaded: RefCell::default(),
                 containers: RefCell::default(),
                 opening: RefCell::default(),
@@ -115,21 +133,25 @@ impl<'a> Document<'a> {
 
     /// The file without its `newer` newest sections.
     pub fn view(&self, newer: usize, limit: u64) -> Result<View, Fault> {
-        let mut entries = HashMap::new();
-        for section in self.sections.iter().skip(newer).rev() {
+        let mut sections = self.sections.iter().skip(newer);
+        let newest = sections.by_ref().take(PDF_VIEW_LAYERS_MAX);
+        let mut layers: Vec<Rc<Table>> = newest.map(|section| section.entries.clone()).collect();
+        let mut old = Table::default();
+        for section in sections.rev() {
             self.spend_steps(section.entries.len())?;
-            entries.extend(section.entries.iter().map(|(number, entry)| (*number, *entry)));
+            old = old.overlaid(&section.entries);
         }
+        layers.push(Rc::new(old));
         let trailer = self.sections.get(newer).map(|s| s.trailer.clone()).unwrap_or_default();
-        Ok(View { entries, trailer, limit })
+        Ok(View { layers, trailer, limit })
     }
 
     /// The object with this number; `None` if the view has none.
     pub fn load(&self, view: &View, number: u32) -> Result<Option<Rc<Loaded>>, Fault> {
-        let place = match view.entries.get(&number) {
+        let place = match view.entry(number) {
             None | Some(Entry::Free) => return Ok(None),
             Some(Entry::At { offset }) => (*offset, None),
-            Some(Entry::Packed { container, index }) => match view.entries.get(container) {
+            Some(Entry::Packed { container, index }) => match view.entry(*container) {
                 Some(Entry::At { offset }) => (*offset, Some(*index)),
                 _ => return Err(Fault::Broken(0)),
             },
@@ -142,8 +164,11 @@ impl<'a> Document<'a> {
             (offset, Some(index)) => self.unpack(view, number, offset, index)?,
         });
         let mut cache = self.loaded.borrow_mut();
-        if cache.len() >= PDF_OBJECTS_MAX {
-            return Err(Fault::OverBudget);
+        // What was forgotten is read again, as long as the budget for values lasts.
+        let left = self.file.values.left();
+        if self.values_before.get().saturating_sub(left) > PDF_CACHED_VALUES_MAX {
+            cache.clear();
+            self.values_before.set(left);
         }
         cache.insert(place, loaded.clone());
         Ok(Some(loaded))
@@ -215,11 +240,8 @@ impl<'a> Document<'a> {
     /// The data of a stream, decrypted and still packed.
     pub fn stream_data(&self, view: &View, loaded: &Loaded) -> Result<Cow<'_, [u8]>, Fault> {
         let (start, end) = self.stream_range(view, loaded)?;
-        let bytes = self.file.bytes(start, end)?;
+        let bytes = self.file.stored(start, end)?;
         let Some(encryption) = &self.encryption else { return Ok(bytes) };
-        if bytes.len() > PDF_INFLATED_MAX {
-            return Err(Fault::OverBudget);
-        }
         let named = loaded.id.zip(loaded.dictionary());
         let plain = named.and_then(|(id, dictionary)| encryption.stream(id, dictionary, &bytes));
         plain.map(Cow::Owned).ok_or(Fault::Undeciphered(loaded.place.0))
@@ -276,7 +298,13 @@ impl<'a> Document<'a> {
         let container = self.open_container(view, offset);
         self.opening.borrow_mut().remove(&offset);
         let container = Rc::new(container?);
-        self.containers.borrow_mut().insert(offset, container.clone());
+        let mut containers = self.containers.borrow_mut();
+        let size = |container: &Container| container.bytes.len() + 16 * container.objects.len();
+        let kept: usize = containers.values().map(|container| size(container)).sum();
+        if kept + size(&container) > PDF_CACHED_SIZE_MAX {
+            containers.clear();
+        }
+        containers.insert(offset, container.clone());
         Ok(container)
     }
 

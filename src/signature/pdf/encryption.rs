@@ -173,7 +173,7 @@ impl Encryption {
 
 /// The dictionary in an object of its own, which must be the same in every revision.
 fn indirectly(document: &Document<'_>, number: u32) -> Result<Dictionary, Closed> {
-    let entries = document.sections.iter().filter_map(|section| section.entries.get(&number));
+    let entries = document.sections.iter().filter_map(|section| section.entries.get(number));
     let entries: BTreeSet<Option<u64>> = entries
         .map(|entry| match entry {
             Entry::At { offset } => Some(*offset),

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::object::{Lexer, SyntaxError, ValueBudget};
 use crate::digest::Hasher;
-use crate::limits::{PDF_MEMORY_MAX, PDF_OBJECT_SIZE_MAX};
+use crate::limits::{PDF_INFLATED_STREAM_MAX, PDF_MEMORY_MAX, PDF_OBJECT_SIZE_MAX};
 use crate::source::{Source, Unreadable};
 
 /// Why a piece of the file is not what it should be.
@@ -64,6 +64,12 @@ impl<'a> File<'a> {
             self.source.read_at(start, &mut bytes)?;
         }
         Ok(Cow::Owned(bytes))
+    }
+
+    /// The bytes of a stream that holds structure: in memory at once, so of limited size.
+    pub fn stored(&self, start: u64, end: u64) -> Result<Cow<'_, [u8]>, Fault> {
+        let size = usize::try_from(end.saturating_sub(start)).map_err(|_| Fault::OverBudget)?;
+        if size > PDF_INFLATED_STREAM_MAX { Err(Fault::OverBudget) } else { self.bytes(start, end) }
     }
 
     /// Parses at `offset`, reading more as long as the parser asks for more. Nothing at or after

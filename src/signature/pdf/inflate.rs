@@ -6,7 +6,7 @@ use flate2::{Decompress, FlushDecompress, Status};
 
 use super::file::Fault;
 use super::object::{Dictionary, Object};
-use crate::limits::PDF_INFLATED_MAX;
+use crate::limits::{PDF_INFLATED_MAX, PDF_INFLATED_STREAM_MAX};
 
 /// How many inflated bytes one file may still have.
 #[derive(Debug)]
@@ -79,6 +79,9 @@ fn inflate(data: &[u8], budget: &InflateBudget) -> Result<Vec<u8>, Fault> {
             .map_err(|_| Fault::Broken(0))?;
         let gained = inflated.len() - before;
         spend(budget, gained)?;
+        if inflated.len() > PDF_INFLATED_STREAM_MAX {
+            return Err(Fault::OverBudget);
+        }
         let advanced = u64::try_from(consumed).is_ok_and(|consumed| stream.total_in() > consumed);
         match status {
             Status::StreamEnd => return Ok(inflated),
@@ -154,9 +157,14 @@ mod tests {
 
     #[test]
     fn a_bomb_ends_at_the_budget() {
-        let bomb = deflated(&vec![0; PDF_INFLATED_MAX + 1]);
+        let bomb = deflated(&vec![0; PDF_INFLATED_STREAM_MAX + 1]);
         let budget = InflateBudget::default();
         assert_eq!(decode(&flate(), &bomb, &budget), Err(Fault::OverBudget));
+        let large = deflated(&vec![0; PDF_INFLATED_STREAM_MAX]);
+        let mut outcomes =
+            (0..20).map(|_| decode(&flate(), &large, &budget).map(|bytes| bytes.len()));
+        assert_eq!(outcomes.next(), Some(Ok(PDF_INFLATED_STREAM_MAX)));
+        assert_eq!(outcomes.last(), Some(Err(Fault::OverBudget)));
     }
 
     #[test]

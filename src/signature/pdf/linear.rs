@@ -35,7 +35,7 @@ impl<'a> Linear<'a> {
         let mut listed = Vec::new();
         for section in &document.sections {
             listed.extend(section.entries.iter().filter_map(|(number, entry)| match entry {
-                Entry::At { offset } => Some((*offset, *number)),
+                Entry::At { offset } => Some((*offset, number)),
                 _ => None,
             }));
         }

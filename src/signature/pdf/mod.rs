@@ -20,6 +20,7 @@ mod range;
 mod rules;
 mod store;
 mod subfilter;
+mod table;
 mod updates;
 mod views;
 mod written;
@@ -41,7 +42,7 @@ use super::message::bare;
 use super::report::{Findings, Format, Kind, Report, Signature, SubIndication as Sub};
 use super::trust::Trust;
 use crate::clock::Time;
-use crate::limits::SIGNATURES_MAX;
+use crate::limits::{PDF_SIGNATURES_SIZE_MAX, SIGNATURES_MAX};
 use crate::source::Source;
 
 /// `%PDF-` stands within this many bytes (ISO 32000-1 annex H.3.4.1).
@@ -81,8 +82,14 @@ fn judge_document(document: &Document<'_>, trust: &Trust, now: Time) -> Result<R
         report.signatures = one(findings).signatures;
     }
     let mut candidates = Vec::new();
+    let mut size = 0_usize;
     for field in form.signed.into_iter().take(SIGNATURES_MAX) {
-        candidates.push(candidate(document, &last, field)?);
+        let candidate = candidate(document, &last, field)?;
+        size = size.saturating_add(candidate.value.as_ref().map_or(0, |value| value.cms.len()));
+        if size > PDF_SIGNATURES_SIZE_MAX {
+            return Err(Fault::OverBudget);
+        }
+        candidates.push(candidate);
     }
     refuse_shared(&mut candidates);
     // In the order of signing: each later signature covers more of the file.

@@ -6,7 +6,7 @@
 use std::cell::Cell;
 
 use super::entries::Entries;
-use crate::limits::{PDF_DEPTH_MAX, PDF_STRING_STEP, PDF_VALUES_MAX};
+use crate::limits::{PDF_DEPTH_MAX, PDF_OBJECT_VALUES_MAX, PDF_STRING_STEP, PDF_VALUES_MAX};
 
 /// The bytes are not the expected PDF syntax.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,7 +27,7 @@ pub(super) enum Object {
     /// As it is written.
     Real(Vec<u8>),
     Name(Vec<u8>),
-    String(Text),
+    String(Box<Text>),
     Array(Vec<Object>),
     Dictionary(Dictionary),
     Reference(u32, u16),
@@ -97,11 +97,15 @@ impl Default for ValueBudget {
 }
 
 impl ValueBudget {
+    pub fn left(&self) -> usize {
+        self.0.get()
+    }
+
     /// A value counts as one, a string as one for each step of its length.
-    fn spend(&self, size: usize) -> Result<(), SyntaxError> {
+    fn spend(&self, size: usize, floor: usize) -> Result<(), SyntaxError> {
         let cost = 1 + size / PDF_STRING_STEP;
-        let left = self.0.get().checked_sub(cost).ok_or(SyntaxError::TooMany)?;
-        self.0.set(left);
+        let left = self.0.get().checked_sub(cost).filter(|left| *left >= floor);
+        self.0.set(left.ok_or(SyntaxError::TooMany)?);
         Ok(())
     }
 }
@@ -113,6 +117,8 @@ pub(super) struct Lexer<'a> {
     /// Where the piece begins in the file.
     base: u64,
     budget: &'a ValueBudget,
+    /// How much of the budget must be left when this piece has been read.
+    floor: usize,
 }
 
 pub(super) fn is_space(byte: u8) -> bool {
@@ -125,7 +131,8 @@ fn is_delimiter(byte: u8) -> bool {
 
 impl<'a> Lexer<'a> {
     pub fn new(bytes: &'a [u8], base: u64, budget: &'a ValueBudget) -> Self {
-        Self { bytes, position: 0, base, budget }
+        let floor = budget.left().saturating_sub(PDF_OBJECT_VALUES_MAX);
+        Self { bytes, position: 0, base, budget, floor }
     }
 
     /// Offset in the file.
@@ -227,16 +234,16 @@ impl<'a> Lexer<'a> {
         if depth > PDF_DEPTH_MAX {
             return Err(SyntaxError::Malformed);
         }
-        self.budget.spend(0)?;
+        self.budget.spend(0, self.floor)?;
         self.skip_space();
         match self.peek().ok_or(SyntaxError::Truncated)? {
             b'/' => self.name().map(Object::Name),
-            b'(' => self.literal_string().map(Object::String),
+            b'(' => self.literal_string().map(|text| Object::String(Box::new(text))),
             b'<' if self.rest().get(1) == Some(&b'<') => {
                 self.dictionary(depth).map(Object::Dictionary)
             }
             b'<' if self.rest().len() == 1 => Err(SyntaxError::Truncated),
-            b'<' => self.hexadecimal_string().map(Object::String),
+            b'<' => self.hexadecimal_string().map(|text| Object::String(Box::new(text))),
             b'[' => self.array(depth).map(Object::Array),
             b'0'..=b'9' | b'+' | b'-' | b'.' => self.number(),
             _ => self.word(),
@@ -310,7 +317,7 @@ impl<'a> Lexer<'a> {
         if self.is_at_end() {
             return Err(SyntaxError::Truncated);
         }
-        self.budget.spend(size)?;
+        self.budget.spend(size, self.floor)?;
         if !written.contains(&b'#') {
             return Ok(written.to_vec());
         }
@@ -350,7 +357,7 @@ impl<'a> Lexer<'a> {
             }
             bytes.push(byte);
         }
-        self.budget.spend(bytes.len())?;
+        self.budget.spend(bytes.len(), self.floor)?;
         Ok(Text { bytes, is_hexadecimal: false, start, end: self.offset() })
     }
 
@@ -389,7 +396,7 @@ impl<'a> Lexer<'a> {
             Some(bytes) => bytes,
             None => sparse_hexadecimal(digits)?,
         };
-        self.budget.spend(bytes.len())?;
+        self.budget.spend(bytes.len(), self.floor)?;
         Ok(Text { bytes, is_hexadecimal: true, start, end: self.offset() })
     }
 
@@ -400,6 +407,7 @@ impl<'a> Lexer<'a> {
             self.skip_space();
             if self.peek().ok_or(SyntaxError::Truncated)? == b']' {
                 self.position += 1;
+                items.shrink_to_fit();
                 return Ok(items);
             }
             items.push(self.object_at(depth + 1)?);

@@ -165,7 +165,8 @@ impl<'a> Outline<'a> {
     /// The number after the highest that any section names.
     pub fn size(&self) -> Result<u32, Closed> {
         let sections = self.document.sections.iter();
-        let highest = sections.flat_map(|section| section.entries.keys()).max().copied();
+        let numbers = sections.flat_map(|section| section.entries.iter().map(|(number, _)| number));
+        let highest = numbers.max();
         let stated = self.view.trailer.unsigned("Size").and_then(|size| u32::try_from(size).ok());
         let past = highest.and_then(|number| number.checked_add(1)).ok_or(Closed::Broken)?;
         Ok(past.max(stated.unwrap_or(0)))

@@ -7,7 +7,7 @@ use super::document::{Document, Loaded, View};
 use super::file::Fault;
 use super::inflate::decode;
 use super::object::Object;
-use crate::limits::{CERTIFICATES_MAX, CMS_SIZE_MAX, EMBEDDED_REVOCATIONS_MAX};
+use crate::limits::{CERTIFICATES_MAX, EMBEDDED_REVOCATIONS_MAX};
 
 /// Everything in `/DSS`. What cannot be read is left out: it is no candidate.
 pub(super) fn material(
@@ -41,11 +41,7 @@ pub(super) fn material(
 /// The bytes of a stream and where it ends in the file.
 fn stream(document: &Document<'_>, view: &View, item: &Object) -> Option<(Vec<u8>, u64)> {
     let loaded = document.resolve(view, item).ok()??;
-    let (start, end) = document.stream_range(view, &loaded).ok()?;
-    let size = usize::try_from(end.checked_sub(start)?).ok()?;
-    if size > CMS_SIZE_MAX {
-        return None;
-    }
+    let (_, end) = document.stream_range(view, &loaded).ok()?;
     let dictionary = Loaded::dictionary(&loaded)?;
     let data = document.stream_data(view, &loaded).ok()?;
     Some((decode(dictionary, &data, document.inflated()).ok()?, end))

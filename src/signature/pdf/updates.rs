@@ -32,7 +32,7 @@ pub(super) fn check(
     findings: &mut Findings,
 ) -> Result<(), Fault> {
     let sections: Vec<&Section> = document.sections.iter().take(newer).collect();
-    let mut listed: HashMap<u64, u32> = HashMap::new();
+    let mut listed: Vec<(u64, u32)> = Vec::new();
     for section in &sections {
         if section.offset < end {
             findings.failed_at(
@@ -43,14 +43,23 @@ pub(super) fn check(
             );
             return Ok(());
         }
-        for (number, entry) in &section.entries {
+        for (number, entry) in section.entries.iter() {
             if let Entry::At { offset } = entry
                 && *offset >= end
             {
-                listed.insert(*offset, *number);
+                listed.push((*offset, number));
             }
         }
     }
+    // Of two numbers at one place, that of the oldest section counts.
+    listed.sort_by_key(|(offset, _)| *offset);
+    listed.dedup_by(|(offset, number), (kept_offset, kept)| {
+        let is_same = offset == kept_offset;
+        if is_same {
+            *kept = *number;
+        }
+        is_same
+    });
     let places = sections.iter().enumerate().map(|(index, section)| (section.offset, index));
     let places = places.collect();
     let mut walk = Walk { document, last, sections, places, listed, seen: HashSet::new() };
@@ -71,7 +80,7 @@ pub(super) fn check(
             Err(fault) => return Err(fault),
         }
     }
-    if let Some(hidden) = walk.listed.keys().find(|offset| !walk.seen.contains(offset)) {
+    if let Some((hidden, _)) = walk.listed.iter().find(|(offset, _)| !walk.seen.contains(offset)) {
         findings.failed_at(
             Sub::FormatFailure,
             "HIDDEN_OBJECT",
@@ -89,7 +98,7 @@ struct Walk<'a> {
     /// Offset of each section to its index.
     places: HashMap<u64, usize>,
     /// Offset to number of every object that the newer sections list.
-    listed: HashMap<u64, u32>,
+    listed: Vec<(u64, u32)>,
     seen: HashSet<u64>,
 }
 
@@ -172,7 +181,9 @@ impl Walk<'_> {
     /// The offset under which the sections list the object at `begin`.
     fn listed_at(&self, begin: u64, number: u64) -> Result<Option<u64>, Fault> {
         for offset in (begin.saturating_sub(BLANKS_COUNTED_IN)..=begin).rev() {
-            if self.listed.get(&offset).is_some_and(|&listed| u64::from(listed) == number) {
+            let at = self.listed.binary_search_by_key(&offset, |(listed, _)| *listed).ok();
+            let listed = at.and_then(|at| self.listed.get(at));
+            if listed.is_some_and(|(_, listed)| u64::from(*listed) == number) {
                 return Ok(self.names(offset, begin)?.then_some(offset));
             }
         }

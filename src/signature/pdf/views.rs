@@ -77,7 +77,7 @@ fn newest(document: &Document<'_>, unlisted: &[(u64, u32)]) -> HashMap<u32, u64>
     let numbers: BTreeSet<u32> = unlisted.iter().map(|(_, number)| *number).collect();
     for number in numbers {
         for section in &document.sections {
-            let place = match section.entries.get(&number) {
+            let place = match section.entries.get(number) {
                 Some(Entry::At { offset }) => *offset,
                 Some(_) => section.offset,
                 None => continue,

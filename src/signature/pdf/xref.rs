@@ -1,10 +1,12 @@
 //! Cross-reference tables and streams, chained through `/Prev`.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
+use std::rc::Rc;
 
 use super::file::{Fault, File};
 use super::inflate::{InflateBudget, decode};
 use super::object::{Dictionary, Lexer, Object, SyntaxError};
+use super::table::Table;
 use crate::limits::{PDF_OBJECTS_MAX, PDF_REVISIONS_MAX};
 
 /// Where an object is.
@@ -21,7 +23,7 @@ pub(super) struct Section {
     pub offset: u64,
     /// After the trailer dictionary or the stream.
     pub end: u64,
-    pub entries: HashMap<u32, Entry>,
+    pub entries: Rc<Table>,
     pub trailer: Dictionary,
     /// The stream of a hybrid file that belongs to a table.
     pub hybrid: Option<u64>,
@@ -62,20 +64,20 @@ pub(super) fn chain(
         let mut section = section(file, budget, offset)?;
         if let (Some(hybrid), false) = (section.trailer.unsigned("XRefStm"), section.is_stream) {
             let hidden = stream(file, budget, hybrid)?;
-            for (number, entry) in hidden.entries {
+            // Some writers copy the key from an older trailer: an older stream says nothing about
+            // this revision.
+            let is_own = section.trailer.unsigned("Prev").is_none_or(|p| p < hybrid);
+            let mut shown = Vec::new();
+            for (number, entry) in hidden.entries.iter() {
                 // ISO 32000-1 §7.5.8.4: the table hides these objects as free.
-                match section.entries.get(&number) {
-                    None | Some(Entry::Free) => {
-                        section.entries.insert(number, entry);
-                    }
+                match section.entries.get(number) {
+                    None | Some(Entry::Free) => shown.push((number, *entry)),
                     Some(known) => {
-                        // Some writers copy the key from an older trailer: an older stream says
-                        // nothing about this revision.
-                        let is_own = section.trailer.unsigned("Prev").is_none_or(|p| p < hybrid);
-                        section.is_ambiguous |= is_own && *known != entry && entry != Entry::Free;
+                        section.is_ambiguous |= is_own && known != entry && *entry != Entry::Free;
                     }
                 }
             }
+            section.entries = Rc::new(section.entries.overlaid(&Table::of(shown).0));
             section.hybrid = Some(hybrid);
         }
         objects = objects.saturating_add(section.entries.len());
@@ -106,29 +108,27 @@ fn section(file: &File<'_>, budget: &InflateBudget, offset: u64) -> Result<Secti
 }
 
 fn table(file: &File<'_>, offset: u64) -> Result<Section, Fault> {
-    let (entries, is_ambiguous, trailer, end) = file.parse(offset, u64::MAX, |lexer| {
+    let ((entries, is_ambiguous), trailer, end) = file.parse(offset, u64::MAX, |lexer| {
         lexer.keyword(b"xref")?;
-        let mut entries = HashMap::new();
-        let mut is_ambiguous = false;
+        let mut rows = Vec::new();
         while !lexer.has_keyword(b"trailer") {
             let first = lexer.unsigned()?;
             let count = lexer.unsigned()?;
             for step in 0..count {
                 let number = first.checked_add(step).and_then(|n| u32::try_from(n).ok());
                 let number = number.ok_or(SyntaxError::Malformed)?;
-                if entries.len() >= PDF_OBJECTS_MAX {
+                if rows.len() >= PDF_OBJECTS_MAX {
                     return Err(SyntaxError::TooMany);
                 }
-                let entry = table_entry(lexer)?;
-                let known = entries.insert(number, entry);
-                is_ambiguous |= known.is_some_and(|known| known != entry);
+                rows.push((number, table_entry(lexer)?));
             }
         }
         match lexer.object()? {
-            Object::Dictionary(trailer) => Ok((entries, is_ambiguous, trailer, lexer.offset())),
+            Object::Dictionary(trailer) => Ok((Table::of(rows), trailer, lexer.offset())),
             _ => Err(SyntaxError::Malformed),
         }
     })?;
+    let entries = Rc::new(entries);
     Ok(Section { offset, end, entries, trailer, hybrid: None, is_stream: false, is_ambiguous })
 }
 
@@ -163,11 +163,12 @@ fn stream(file: &File<'_>, budget: &InflateBudget, offset: u64) -> Result<Sectio
     let length = trailer.unsigned("Length").ok_or_else(broken)?;
     let data_end = data.checked_add(length).filter(|&end| end <= file.size).ok_or_else(broken)?;
     let end = end_of_stream(file, data_end)?;
-    let bytes = decode(&trailer, &file.bytes(data, data_end)?, budget)?;
+    let bytes = decode(&trailer, &file.stored(data, data_end)?, budget)?;
     if bytes.len() / row_size(&trailer).unwrap_or(1).max(1) > PDF_OBJECTS_MAX {
         return Err(Fault::OverBudget);
     }
     let (entries, is_ambiguous) = stream_entries(&trailer, &bytes).ok_or_else(broken)?;
+    let entries = Rc::new(entries);
     Ok(Section { offset, end, entries, trailer, hybrid: None, is_stream: true, is_ambiguous })
 }
 
@@ -198,7 +199,7 @@ fn row_size(dictionary: &Dictionary) -> Option<usize> {
 }
 
 /// The entries, and whether one object has two different ones.
-fn stream_entries(dictionary: &Dictionary, bytes: &[u8]) -> Option<(HashMap<u32, Entry>, bool)> {
+fn stream_entries(dictionary: &Dictionary, bytes: &[u8]) -> Option<(Table, bool)> {
     let [kind_width, second_width, third_width] = widths(dictionary)?;
     let size = dictionary.integer("Size")?;
     let index = match dictionary.get("Index") {
@@ -214,8 +215,7 @@ fn stream_entries(dictionary: &Dictionary, bytes: &[u8]) -> Option<(HashMap<u32,
         return None;
     }
     let mut rows = bytes.chunks_exact(row);
-    let mut entries = HashMap::new();
-    let mut is_ambiguous = false;
+    let mut entries = Vec::new();
     for pair in index.chunks(2) {
         let &[first, count] = pair else { return None };
         let (first, count) = (u32::try_from(first).ok()?, u32::try_from(count).ok()?);
@@ -234,11 +234,10 @@ fn stream_entries(dictionary: &Dictionary, bytes: &[u8]) -> Option<(HashMap<u32,
                 // ISO 32000-1 §7.5.8.3: other types are references to null.
                 _ => Entry::Free,
             };
-            let known = entries.insert(first.checked_add(step)?, entry);
-            is_ambiguous |= known.is_some_and(|known| known != entry);
+            entries.push((first.checked_add(step)?, entry));
         }
     }
-    Some((entries, is_ambiguous))
+    Some(Table::of(entries))
 }
 
 fn number(digits: &[u8]) -> u64 {
@@ -265,8 +264,8 @@ mod tests {
         );
         let sections = read(&text).unwrap();
         assert_eq!(sections.len(), 2);
-        assert_eq!(sections[0].entries[&1], Entry::At { offset: 200 });
-        assert_eq!(sections[1].entries[&1], Entry::At { offset: 100 });
+        assert_eq!(sections[0].entries.get(1), Some(&Entry::At { offset: 200 }));
+        assert_eq!(sections[1].entries.get(1), Some(&Entry::At { offset: 100 }));
     }
 
     #[test]
@@ -287,8 +286,8 @@ mod tests {
         dictionary.entries.insert(b"Size".to_vec(), Object::Integer(9));
         dictionary.entries.insert(b"Index".to_vec(), numbers(&[3, 1, 7, 1]));
         let (entries, _) = stream_entries(&dictionary, &[1, 1, 0, 0, 2, 0, 5, 2]).unwrap();
-        assert_eq!(entries[&3], Entry::At { offset: 256 });
-        assert_eq!(entries[&7], Entry::Packed { container: 5, index: 2 });
+        assert_eq!(entries.get(3), Some(&Entry::At { offset: 256 }));
+        assert_eq!(entries.get(7), Some(&Entry::Packed { container: 5, index: 2 }));
         assert!(stream_entries(&dictionary, &[1, 1, 0]).is_none());
     }
 }
