@@ -6,7 +6,7 @@
 use roxmltree::Node;
 
 use super::algorithm;
-use super::c14n::NodeSet;
+use super::c14n::{Method, NodeSet};
 use super::element::{self, elements, offset, only};
 use super::names;
 use super::transform::{self, Data, Refusal, Transformed};
@@ -85,7 +85,7 @@ fn check<'a, 't>(
     let mut referred = Referred { covered, kind, hash: None, nodes: None, element: reference };
     let at = offset(reference);
     let Some((hash, claimed)) = digest(reference, findings) else { return referred };
-    let done = match resolve(scene, reference) {
+    let done = match resolve(scene, reference, &Method::standard()) {
         Ok((target, done)) => {
             referred.covered.target = target;
             done
@@ -114,15 +114,20 @@ fn check<'a, 't>(
 fn resolve<'a, 't>(
     scene: Scene<'a, 't>,
     reference: Node<'a, 't>,
+    last: &Method,
 ) -> Result<(Target, Transformed<'a, 't>), Refusal> {
     let (target, data) = locate(scene, reference.attribute("URI"))?;
     let list = only(reference, names::DSIG, "Transforms");
-    Ok((target, transform::run(scene.tree, list, scene.signature, data)?))
+    Ok((target, transform::run(scene.tree, list, scene.signature, data, last)?))
 }
 
-/// The bytes that a reference is about, as they are hashed.
-pub fn octets(scene: Scene<'_, '_>, reference: Node<'_, '_>) -> Result<Vec<u8>, Refusal> {
-    match resolve(scene, reference)?.1.data {
+/// The bytes that a reference is about; nodes are written in the form `last`.
+pub fn octets(
+    scene: Scene<'_, '_>,
+    reference: Node<'_, '_>,
+    last: &Method,
+) -> Result<Vec<u8>, Refusal> {
+    match resolve(scene, reference, last)?.1.data {
         Data::Octets(octets) => Ok(octets),
         Data::File(file) => transform::read(&*file),
         Data::Nodes(_) => Err(Refusal::budget()),

@@ -124,7 +124,7 @@ fn octets<'a, 't>(
             };
             let mut joined = Vec::new();
             for one in references.iter().filter(is_meant) {
-                joined.extend(reference::octets(scene, one.element)?);
+                joined.extend(reference::octets(scene, one.element, &method)?);
                 if u64::try_from(joined.len()).unwrap_or(u64::MAX) > PLAIN_MESSAGE_SIZE_MAX {
                     return Err(Refusal::budget());
                 }

@@ -70,12 +70,14 @@ pub struct Transformed<'a, 't> {
     pub relationships: Option<Vec<String>>,
 }
 
-/// Runs the transforms inside `list` over `data`; `own` is the signature that refers.
+/// Runs the transforms inside `list` over `data`; `own` is the signature that refers. Nodes that are
+/// left at the end are written in the form `last`.
 pub fn run<'a, 't>(
     tree: &'a Tree<'t>,
     list: Option<Node<'a, 't>>,
     own: Node<'a, 't>,
     data: Data<'a, 't>,
+    last: &Method,
 ) -> Result<Transformed<'a, 't>, Refusal> {
     let mut state = Transformed { data, nodes: None, relationships: None };
     for (count, transform) in list.into_iter().flat_map(elements).enumerate() {
@@ -89,7 +91,7 @@ pub fn run<'a, 't>(
     }
     if let Data::Nodes(set) = &state.data {
         state.nodes = Some(set.clone());
-        state.data = Data::Octets(c14n::canonicalize(tree, set, &Method::standard())?);
+        state.data = Data::Octets(c14n::canonicalize(tree, set, last)?);
     }
     Ok(state)
 }
