@@ -86,7 +86,7 @@ def describe(status):
     return {"value": "holds" if status.valid and status.intact else "broken",
             "chain": "trusted" if status.validation_path is not None and problem is None
             else "untrusted",
-            "problem": str(problem) if problem else None}
+            "problem": problem.name if problem else None}
 
 
 def main():

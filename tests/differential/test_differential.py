@@ -36,6 +36,8 @@ class Comparison:
             if our == their or (our, their) in SAME:
                 self.agreed[peer, subject] += 1
             else:
+                problem = theirs.get("problem") if subject == "chain" else theirs.get("error")
+                their += f" ({problem.split(':')[0]})" if problem else ""
                 self.differ(file, field, peer, subject, our, their)
             if subject == "value" and (our, their) != ("holds", "holds"):
                 return
