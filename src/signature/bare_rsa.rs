@@ -45,7 +45,7 @@ pub(super) fn judge(
     judged.signer = Some(maker.to_signer());
     let candidates = [certificates, &occasion.material.certificates].concat();
     judged.path = path::judge(occasion.trust, occasion.now, Purpose::Document, maker, &candidates);
-    judged.settle(occasion, Purpose::Document, made);
+    judged.settle(occasion, Purpose::Document, made, &[]);
     judged
 }
 

@@ -150,20 +150,10 @@ impl<'a> SignedData<'a> {
         if let Some(set) = fields.optional(tag::CONTEXT_1)? {
             *raw_revocations = set.raw;
             let mut set = set.children();
-            while let Ok(value) = set.read() {
-                if revocations.len() < EMBEDDED_REVOCATIONS_MAX {
-                    revocations.push(value);
-                }
-            }
+            revocations
+                .extend(std::iter::from_fn(|| set.read().ok()).take(EMBEDDED_REVOCATIONS_MAX));
         }
-        let mut set = fields.expect(tag::SET)?.children();
-        let mut signers = Vec::new();
-        while !set.is_empty() {
-            if signers.len() >= SIGNATURES_MAX {
-                return Err(Malformed);
-            }
-            signers.push(SignerInfo::parse(set.expect(tag::SEQUENCE)?)?);
-        }
+        let signers = signers(fields.expect(tag::SET)?)?;
         Ok(Self {
             content_type,
             content,
@@ -176,6 +166,18 @@ impl<'a> SignedData<'a> {
             rest,
         })
     }
+}
+
+fn signers(set: Value<'_>) -> Result<Vec<SignerInfo<'_>>, Malformed> {
+    let mut set = set.children();
+    let mut signers = Vec::new();
+    while !set.is_empty() {
+        if signers.len() >= SIGNATURES_MAX {
+            return Err(Malformed);
+        }
+        signers.push(SignerInfo::parse(set.expect(tag::SEQUENCE)?)?);
+    }
+    Ok(signers)
 }
 
 impl<'a> SignerInfo<'a> {

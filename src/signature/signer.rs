@@ -97,13 +97,22 @@ impl Judged {
     }
 
     /// Asks what depends on the time at which the signature was made, once the path is judged: of the
-    /// path, and of the value.
-    pub fn settle(&mut self, occasion: Occasion<'_>, purpose: Purpose, made: Made) {
+    /// path, of the hashes of the content, and of the value.
+    pub fn settle(
+        &mut self,
+        occasion: Occasion<'_>,
+        purpose: Purpose,
+        made: Made,
+        hashes: &[Hash],
+    ) {
         past::settle(occasion, purpose, made, &mut self.path);
         let domain = occasion.trust.domain(&self.path.chain, purpose.domain_use());
         self.domain = domain.map(|domain| domain.name.clone()).filter(|name| !name.is_empty());
         self.quirks.append(&mut self.path.quirks);
         (self.made, self.purpose) = (made, purpose.made_by());
+        for hash in hashes {
+            self.weigh_hash(occasion, Hashed::Content, hash);
+        }
         self.weigh_value(occasion);
     }
 
@@ -206,10 +215,8 @@ pub(super) fn judge(
     };
     let candidates = [context.certificates, &material.certificates].concat();
     judged.path = path::judge(occasion.trust, occasion.now, purpose, &signer, &candidates);
-    judged.settle(occasion, purpose, made);
-    if info.signed_attributes.is_some() {
-        judged.weigh_hash(occasion, Hashed::Content, &Hash::from_oid(info.digest_algorithm));
-    }
+    let hash = info.signed_attributes.is_some().then(|| Hash::from_oid(info.digest_algorithm));
+    judged.settle(occasion, purpose, made, hash.as_slice());
     judged
 }
 

@@ -141,23 +141,36 @@ pub(super) fn read(
             return Ok(None);
         }
     };
-    if contents.bytes.len() > CMS_SIZE_MAX {
+    let place = [offset, gap_start, gap_end, end];
+    let bytes = contents.bytes.clone();
+    value(document, view, dictionary, place, bytes).map(Some)
+}
+
+/// What the dictionary says beside its range, which is in order.
+fn value(
+    document: &Document<'_>,
+    view: &View,
+    dictionary: &Dictionary,
+    [offset, gap_start, gap_end, end]: [u64; 4],
+    cms: Vec<u8>,
+) -> Result<SignatureValue, Fault> {
+    if cms.len() > CMS_SIZE_MAX {
         return Err(Fault::OverBudget);
     }
     let (certification, locks) = permissions(document, view, dictionary)?;
-    Ok(Some(SignatureValue {
+    Ok(SignatureValue {
         format: format(dictionary),
         offset,
         gap_start,
         gap_end,
         end,
-        cms: contents.bytes.clone(),
+        cms,
         certificates: certificates(document, view, dictionary)?,
         sub_filter: dictionary.name("SubFilter").map(text),
         claimed: claimed(dictionary),
         certification,
         locks,
-    }))
+    })
 }
 
 /// `/M`, as it is written.

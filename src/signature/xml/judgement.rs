@@ -1,6 +1,5 @@
 //! One XML signature: its references, its value, its signer, its times and what it leaves out.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::Judged;
@@ -16,7 +15,7 @@ use super::stamp;
 use super::transform::Refusal;
 use super::xades::Properties;
 use crate::limits::{CERTIFICATES_MAX, XML_MANIFESTS_MAX, XML_SIGNERS_MAX};
-use crate::signature::algorithm::{Algorithm, Key, Outcome, verify};
+use crate::signature::algorithm::{Algorithm, Hash, Key, Outcome, verify};
 use crate::signature::certificate::Certificate;
 use crate::signature::message;
 use crate::signature::past::Occasion;
@@ -39,8 +38,9 @@ pub fn judge(scene: Scene<'_, '_>, occasion: Occasion<'_>, index: usize) -> Judg
     let every: Vec<_> = references.iter().chain(&listed).collect();
     let coverage = coverage::check(scene.tree, &parts, &every, &mut document);
     let mut judged = signer(scene, occasion, &parts, &properties, &references);
-    let hashes: HashSet<_> = every.iter().filter_map(|one| one.hash.as_ref()).collect();
-    hashes.into_iter().for_each(|hash| judged.weigh_hash(occasion, Hashed::Content, hash));
+    for hash in hashes(&listed) {
+        judged.weigh_hash(occasion, Hashed::Content, &hash);
+    }
     let verdict = judged.conclude(document);
     let is_xades = properties.is_present;
     let format = if is_xades { Format::Xades } else { Format::XmlDsig };
@@ -49,6 +49,17 @@ pub fn judge(scene: Scene<'_, '_>, occasion: Occasion<'_>, index: usize) -> Judg
     message::fill(&mut signature, judged);
     let covered = references.into_iter().chain(listed).map(|one| one.covered);
     Judged { signature, references: covered.collect() }
+}
+
+/// What references are hashed with, each once.
+fn hashes(references: &[Referred<'_, '_>]) -> Vec<Hash> {
+    let mut hashes = Vec::new();
+    for hash in references.iter().filter_map(|one| one.hash.as_ref()) {
+        if !hashes.contains(hash) {
+            hashes.push(hash.clone());
+        }
+    }
+    hashes
 }
 
 /// Manifests in what is signed: their references count like those of the signature.
@@ -112,7 +123,7 @@ fn signer<'a, 't>(
     judged.signer = Some(maker.to_signer());
     let brought = [&info.certificates[..], &material.certificates].concat();
     judged.path = path::judge(trust, occasion.now, Purpose::Document, &maker, &brought);
-    judged.settle(occasion, Purpose::Document, made);
+    judged.settle(occasion, Purpose::Document, made, &hashes(references));
     judged
 }
 
