@@ -157,6 +157,8 @@ pub const CERTIFICATES_MAX: usize = 64;
 pub const ATTRIBUTES_MAX: usize = 64;
 /// RSA keys below this are not accepted (ETSI TS 119 312, BSI TR-02102).
 pub const RSA_BITS_MIN: usize = 2_048;
+/// RSA keys below this are not verified: ring cannot, and no value would prove anything.
+pub const RSA_BITS_FLOOR: usize = 1_024;
 /// RSA keys above this are not verified (ring's bound; time grows with the square).
 pub const RSA_BITS_MAX: usize = 8_192;
 /// Remembered checks between certificates; an entry costs about 100 bytes.
@@ -247,3 +249,9 @@ pub const XML_WORK_MAX: usize = 10_000_000;
 pub const XML_REFERENCES_MAX: usize = 4_096;
 /// Transforms of one reference; real ones have up to three.
 pub const XML_TRANSFORMS_MAX: usize = 8;
+/// Certificates tried as the one whose key made a value; KeyInfo need not say which it is.
+pub const XML_SIGNERS_MAX: usize = 8;
+/// Manifests of one signature; OOXML has one.
+pub const XML_MANIFESTS_MAX: usize = 4;
+/// Objects of one signature; real ones have up to five.
+pub const XML_OBJECTS_MAX: usize = 64;

@@ -281,6 +281,7 @@ pub fn describe(signature: &signature::Signature) -> Value {
         "best_time": signature.best_time.map(|time| time.to_string()),
         "timestamps": signature.timestamps.iter().map(describe_timestamp).collect::<Vec<_>>(),
         "coverage": signature.coverage.to_string(),
+        "signed": signature.signed,
         "quirks": signature.quirks,
         "field": signature.field,
     })

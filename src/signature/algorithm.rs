@@ -6,7 +6,7 @@ use ring::{digest, signature as ring_signature};
 
 use super::asn1::{self, Malformed, Reader, dotted, tag};
 use super::dsa_key::DsaKey;
-use crate::limits::{RSA_BITS_MAX, RSA_BITS_MIN};
+use crate::limits::{RSA_BITS_FLOOR, RSA_BITS_MAX, RSA_BITS_MIN};
 
 /// A digest algorithm.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -355,7 +355,7 @@ fn primitive(key: &Key, algorithm: &Algorithm, hash: Option<&Hash>) -> Result<Pr
     let primitive: Primitive = match (algorithm, key, hash) {
         (Algorithm::Other(name), _, _) => return Err(name.clone()),
         (_, Key::Other(name), _) => return Err(name.clone()),
-        (_, Key::Rsa { bits, .. }, _) if *bits > RSA_BITS_MAX => {
+        (_, Key::Rsa { bits, .. }, _) if !(RSA_BITS_FLOOR..=RSA_BITS_MAX).contains(bits) => {
             return Err(format!("RSA with {bits} bits"));
         }
         (Algorithm::RsaPkcs1(_), Key::Rsa { bits, .. }, Some(hash)) => {

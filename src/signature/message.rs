@@ -64,7 +64,7 @@ pub fn judge(content: &dyn Source, trust: &Trust, now: Time) -> Report {
 /// Judges a detached CMS (DER, BER or PEM) or XML signature over `content`.
 pub fn judge_detached(signature: &[u8], content: &dyn Source, trust: &Trust, now: Time) -> Report {
     if xml::starts_like_xml(signature) {
-        return xml::report(&signature, &xml::OneFile(content), trust, now);
+        return xml::report(&signature, &xml::OneFile::new(content), trust, now);
     }
     match unarmoured(signature) {
         Some(bytes) => judge_cms(&bytes, Some(content), trust, now),

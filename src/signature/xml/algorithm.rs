@@ -193,11 +193,12 @@ mod tests {
     #[test]
     fn halves_become_a_pair_of_numbers() {
         let ecdsa = Algorithm::Ecdsa(Some(Hash::Sha256));
-        let mut raw = vec![0; 64];
-        (raw[31], raw[32]) = (5, 0x80);
+        let mut raw = vec![0x7f; 64];
+        (raw[0], raw[32]) = (0, 0x80);
         let (der, was_der) = value(&ecdsa, &raw);
         assert!(!was_der && is_pair(&der));
-        assert_eq!(&der[..6], [0x30, 38, 2, 1, 5, 2]);
+        assert_eq!(&der[..4], [0x30, 68, 2, 31]);
+        assert_eq!(&der[35..39], [2, 33, 0, 0x80]);
         assert_eq!(value(&ecdsa, &der), (der.clone(), true));
         assert_eq!(value(&Algorithm::Ed25519, &[1, 2]), (vec![1, 2], false));
     }

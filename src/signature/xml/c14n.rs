@@ -215,6 +215,7 @@ impl<'a, 't: 'a> Writer<'_, 'a, 't> {
         let mut needed: Vec<(&'a str, &'a str)> = Vec::new();
         let looks_at_all = matches!(self.method.form, Form::Canonical10 | Form::Canonical11);
         if looks_at_all {
+            self.spend(tree::start_tag(&node).len() / 64)?;
             if is_apex || tree::declares(&node) {
                 let scope = node.namespaces().filter(|namespace| namespace.uri() != names::XML);
                 needed.extend(scope.map(|one| (one.name().unwrap_or_default(), one.uri())));
@@ -320,7 +321,7 @@ impl<'a, 't: 'a> Writer<'_, 'a, 't> {
             Form::Canonical11 => true,
         };
         for above in node.ancestors().skip(1) {
-            self.spend(1 + above.attributes().len())?;
+            self.spend(1 + above.attributes().len() + tree::start_tag(&above).len() / 64)?;
             for attribute in above.attributes() {
                 let (name, value) = (attribute.name(), attribute.value());
                 let is_taken = match is_new {
@@ -374,3 +375,7 @@ fn escape(text: &str, is_attribute: bool, out: &mut Vec<u8>) {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "c14n_tests.rs"]
+mod tests;

@@ -22,8 +22,8 @@ pub fn check<'a, 't>(
     references: &[&Referred<'a, 't>],
     findings: &mut Findings,
 ) -> Coverage {
-    let held = references.iter().filter(|one| one.covered.holds);
-    let sets: Vec<&NodeSet<'a, 't>> = held.filter_map(|one| one.nodes.as_ref()).collect();
+    // A digest that differs was said already; here it counts what the signature is about.
+    let sets: Vec<_> = references.iter().filter_map(|one| one.nodes.as_ref()).collect();
     let survey = Survey { sets };
     // Within another signature, that one answers for what stands around.
     let around = parts.element.ancestors().skip(1);
@@ -52,7 +52,11 @@ pub fn check<'a, 't>(
             offset(node),
         );
     }
-    if let Some(node) = survey.uncovered_object(parts) {
+    let beside = survey.uncovered_object(tree, parts).unwrap_or_else(|Exhausted| {
+        Refusal::budget().note(findings, None);
+        None
+    });
+    if let Some(node) = beside {
         findings.doubt_at(
             Sub::SigConstraintsFailure,
             "OBJECT_NOT_COVERED",
@@ -61,7 +65,9 @@ pub fn check<'a, 't>(
         );
         return Coverage::Partial;
     }
-    if uncovered.is_some() || object.is_some() { Coverage::Partial } else { Coverage::WholeFile }
+    let holds = references.iter().all(|one| one.covered.holds);
+    let is_whole = holds && uncovered.is_none() && object.is_none();
+    if is_whole { Coverage::WholeFile } else { Coverage::Partial }
 }
 
 struct Survey<'a, 't> {
@@ -111,19 +117,27 @@ impl<'a, 't> Survey<'a, 't> {
     }
 
     /// What an Object of this signature holds and nothing covers.
-    fn uncovered_object(&self, parts: &Parts<'a, 't>) -> Option<Node<'a, 't>> {
-        let objects = parts.objects.iter().filter(|object| !self.is_covered(object));
-        objects.copied().find(|object| {
-            let has_text = object.children().any(|node| {
-                node.is_text() && node.text().is_some_and(|text| !text.trim().is_empty())
-            });
-            has_text
-                || elements(*object).any(|child| {
+    fn uncovered_object(
+        &self,
+        tree: &Tree<'t>,
+        parts: &Parts<'a, 't>,
+    ) -> Result<Option<Node<'a, 't>>, Exhausted> {
+        for object in parts.objects.iter().copied().filter(|object| !self.is_covered(object)) {
+            for child in object.children() {
+                tree.spend(1 + self.sets.len())?;
+                let is_open = if child.is_element() {
                     !xades::is_named(&child, "QualifyingProperties")
                         && !self.is_covered(&child)
                         && !is_signature(&child)
-                })
-        })
+                } else {
+                    child.is_text() && child.text().is_some_and(|text| !text.trim().is_empty())
+                };
+                if is_open {
+                    return Ok(Some(object));
+                }
+            }
+        }
+        Ok(None)
     }
 }
 

@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use roxmltree::Node;
-
 use super::Judged;
 use super::algorithm::{self, Method};
 use super::c14n::{self, NodeSet};
@@ -16,14 +14,14 @@ use super::reference::{self, List, Referred, Scene};
 use super::stamp;
 use super::transform::Refusal;
 use super::xades::Properties;
-use crate::limits::CERTIFICATES_MAX;
-use crate::signature::algorithm::{Key, Outcome, verify};
+use crate::limits::{CERTIFICATES_MAX, XML_MANIFESTS_MAX, XML_SIGNERS_MAX};
+use crate::signature::algorithm::{Algorithm, Key, Outcome, verify};
 use crate::signature::certificate::Certificate;
 use crate::signature::message;
 use crate::signature::past::{self, Occasion};
 use crate::signature::path::{self, Purpose};
 use crate::signature::report::{Coverage, Findings, Format, SubIndication as Sub};
-use crate::signature::signer::{self, ValueHolds, claimed_time_quirk};
+use crate::signature::signer::{self, claimed_time_quirk};
 
 /// Judges the signature of `scene`, the `index`th of its document.
 pub fn judge(scene: Scene<'_, '_>, occasion: Occasion<'_>, index: usize) -> Judged {
@@ -35,7 +33,7 @@ pub fn judge(scene: Scene<'_, '_>, occasion: Occasion<'_>, index: usize) -> Judg
     };
     let references =
         reference::check_all(scene, parts.signed_info, List::SignedInfo, &mut document);
-    let listed = manifests(scene, &references, &mut document);
+    let listed = manifests(scene, &parts, &references, &mut document);
     let properties = Properties::read(&parts, &references, &mut document);
     let every: Vec<_> = references.iter().chain(&listed).collect();
     let coverage = coverage::check(scene.tree, &parts, &every, &mut document);
@@ -53,27 +51,22 @@ pub fn judge(scene: Scene<'_, '_>, occasion: Occasion<'_>, index: usize) -> Judg
 /// Manifests in what is signed: their references count like those of the signature.
 fn manifests<'a, 't>(
     scene: Scene<'a, 't>,
+    parts: &Parts<'a, 't>,
     references: &[Referred<'a, 't>],
     findings: &mut Findings,
 ) -> Vec<Referred<'a, 't>> {
     let held = references.iter().filter(|one| one.covered.holds);
-    let mut found: Vec<Node<'a, 't>> = Vec::new();
-    for apex in held.filter_map(|one| one.nodes.as_ref()).map(|set| set.apex) {
-        let is_own = apex.ancestors().any(|above| above.id() == scene.signature.id());
-        if !is_own {
-            continue;
-        }
-        let inside = std::iter::once(apex).chain(elements(apex));
-        let manifests = inside.filter(|node| node.has_tag_name((names::DSIG, "Manifest")));
-        for manifest in manifests {
-            if !found.iter().any(|known| known.id() == manifest.id()) {
-                found.push(manifest);
-            }
-        }
-    }
+    let sets: Vec<_> = held.filter_map(|one| one.nodes.as_ref()).collect();
+    let inside = parts.objects.iter().flat_map(|object| elements(*object));
+    let mut manifests = inside
+        .filter(|node| node.has_tag_name((names::DSIG, "Manifest")))
+        .filter(|node| sets.iter().any(|set| set.covers(node)));
     let mut listed = Vec::new();
-    for manifest in found {
+    for manifest in manifests.by_ref().take(XML_MANIFESTS_MAX) {
         listed.extend(reference::check_all(scene, manifest, List::Manifest, findings));
+    }
+    if manifests.next().is_some() {
+        findings.unjudged("MANIFESTS_TOO_MANY", "The signature has too many manifests.");
     }
     listed
 }
@@ -92,35 +85,21 @@ fn signer<'a, 't>(
     let findings = &mut judged.findings;
     let info = KeyInfo::read(scene, trust, parts.key_info, &mut material, findings);
     properties.add_to(trust, &mut material);
-    judged.quirks.extend(info.quirks.iter().cloned());
-    judged.quirks.extend(properties.quirks.iter().cloned());
+    judged.quirks.extend(info.quirks.iter().chain(&properties.quirks).cloned());
     judged.signing_time = properties.signing_time;
-    let message = signed_bytes(scene, parts, &mut judged.findings);
     let mut candidates = info.candidates(trust, &material);
     if let Some(digests) = &properties.signing_certificates {
         candidates = pinned(digests, candidates, occasion, &material.certificates, &mut judged);
     } else {
         unprotected(parts, properties, references, &mut judged);
     }
-    let attempt = |key: &Key| message.as_ref().map(|message| value(parts, key, message));
-    let is_maker = |certificate: &&Arc<Certificate>| {
-        matches!(attempt(&certificate.key), Some(Attempt { outcome: Outcome::Valid { .. }, .. }))
-    };
-    let maker = candidates.iter().find(is_maker).or(candidates.first()).cloned();
-    let key = maker.as_ref().map(|maker| &maker.key).or(info.key.as_ref());
-    let holds = key.and_then(attempt).and_then(|tried| tried.note(parts, &mut judged));
-    let Some(maker) = maker else {
-        missing(info.key.is_some(), &mut judged);
+    let Some(maker) = maker(scene, parts, &info, candidates, &mut judged) else {
+        // A shared secret has no certificate.
+        if algorithm::method(parts.method) != Method::Hmac {
+            missing(info.key.is_some(), &mut judged);
+        }
         return judged;
     };
-    judged.value = holds;
-    if info.key.as_ref().is_some_and(|key| *key != maker.key) {
-        judged.findings.doubt(
-            Sub::SigConstraintsFailure,
-            "KEY_VALUE_DIFFERS",
-            "The key that the signature shows is not the one in its certificate.",
-        );
-    }
     let occasion = Occasion { material: &material, ..occasion };
     let made = stamp::judge(scene, occasion, parts, properties, references, &mut judged);
     judged.best_time = made.by;
@@ -133,6 +112,41 @@ fn signer<'a, 't>(
     past::settle(occasion, made, &mut judged.path);
     judged.quirks.append(&mut judged.path.quirks);
     judged
+}
+
+/// The certificate whose key made the value, or the likeliest if none did.
+fn maker(
+    scene: Scene<'_, '_>,
+    parts: &Parts<'_, '_>,
+    info: &KeyInfo,
+    candidates: Vec<Arc<Certificate>>,
+    judged: &mut signer::Judged,
+) -> Option<Arc<Certificate>> {
+    let message = signed_bytes(scene, parts, &mut judged.findings);
+    let method = method(parts, &mut judged.findings);
+    let attempt = |key: &Key| Some(value(parts, method.as_ref()?, key, message.as_ref()?));
+    let is_maker = |certificate: &&Arc<Certificate>| {
+        matches!(attempt(&certificate.key), Some((Outcome::Valid { .. }, _)))
+    };
+    let mut tried = candidates.iter().take(XML_SIGNERS_MAX);
+    let maker = tried.find(is_maker).or(candidates.first()).cloned();
+    let key = maker.as_ref().map(|maker| &maker.key).or(info.key.as_ref())?;
+    let holds = attempt(key).and_then(|(outcome, was_der)| {
+        if was_der {
+            judged.quirks.push("the signature value is written in ASN.1".to_owned());
+        }
+        signer::value_holds(outcome, &mut judged.findings)
+    });
+    let maker = maker?;
+    judged.value = holds;
+    if info.key.as_ref().is_some_and(|key| *key != maker.key) {
+        judged.findings.doubt(
+            Sub::SigConstraintsFailure,
+            "KEY_VALUE_DIFFERS",
+            "The key that the signature shows is not the one in its certificate.",
+        );
+    }
+    Some(maker)
 }
 
 /// The canonical form of what is signed: SignedInfo.
@@ -171,8 +185,10 @@ fn pinned(
     let fits = |certificate: &&Arc<Certificate>| {
         digests.iter().any(|digest| digest.fits(certificate) == Some(true))
     };
-    let every = candidates.iter().chain(brought).chain(occasion.trust.all());
-    let fitting: Vec<_> = every.filter(fits).take(CERTIFICATES_MAX).cloned().collect();
+    let mut fitting: Vec<_> = candidates.iter().chain(brought).filter(fits).cloned().collect();
+    if fitting.is_empty() {
+        fitting.extend(occasion.trust.all().filter(fits).take(CERTIFICATES_MAX).cloned());
+    }
     if !fitting.is_empty() {
         return fitting;
     }
@@ -233,51 +249,32 @@ fn missing(has_key: bool, judged: &mut signer::Judged) {
     judged.findings.doubt(Sub::NoSigningCertificateFound, code, message);
 }
 
-/// What came of checking the value with a key.
-struct Attempt {
-    outcome: Outcome,
-    code: Option<(&'static str, String)>,
-    was_der: bool,
-}
-
-fn value(parts: &Parts<'_, '_>, key: &Key, message: &[u8]) -> Attempt {
-    let refused = |code, message: String| Attempt {
-        outcome: Outcome::Unsupported(parts.method.to_owned()),
-        code: Some((code, message)),
-        was_der: false,
-    };
-    match algorithm::method(parts.method) {
-        Method::Hmac => refused(
+/// The signature method, if it is one that can be judged.
+fn method(parts: &Parts<'_, '_>, findings: &mut Findings) -> Option<Algorithm> {
+    let at = element::offset(parts.signed_info);
+    let (code, message) = match algorithm::method(parts.method) {
+        Method::Known(Algorithm::Other(name)) => (
+            "ALGORITHM_NOT_JUDGED",
+            format!("The signature uses {name}, which this version does not judge."),
+        ),
+        Method::Known(algorithm) => return Some(algorithm),
+        Method::Hmac => (
             "HMAC_FORBIDDEN",
             "The signature rests on a shared secret (HMAC) and proves nothing to others.".into(),
         ),
-        Method::Unknown => {
-            let uri = parts.method;
-            let message = format!("The signature uses “{uri}”, which this version does not judge.");
-            refused("ALGORITHM_NOT_JUDGED", message)
-        }
-        Method::Known(method) => {
-            let (value, was_der) = algorithm::value(&method, &parts.value);
-            let outcome = verify(key, &method, None, message, &value);
-            Attempt { outcome, code: None, was_der }
-        }
-    }
+        Method::Unknown => (
+            "ALGORITHM_NOT_JUDGED",
+            format!("The signature uses “{}”, which this version does not judge.", parts.method),
+        ),
+    };
+    findings.doubt_at(Sub::CryptoConstraintsFailure, code, message, at);
+    None
 }
 
-impl Attempt {
-    fn note(self, parts: &Parts<'_, '_>, judged: &mut signer::Judged) -> Option<ValueHolds> {
-        if self.was_der {
-            judged.quirks.push("the signature value is written in ASN.1".to_owned());
-        }
-        match self.code {
-            Some((code, message)) => {
-                let at = element::offset(parts.value_element);
-                judged.findings.doubt_at(Sub::CryptoConstraintsFailure, code, message, at);
-                None
-            }
-            None => signer::value_holds(self.outcome, &mut judged.findings),
-        }
-    }
+/// Checks the value with a key; and whether it was written in ASN.1.
+fn value(parts: &Parts<'_, '_>, method: &Algorithm, key: &Key, message: &[u8]) -> (Outcome, bool) {
+    let (value, was_der) = algorithm::value(method, &parts.value);
+    (verify(key, method, None, message, &value), was_der)
 }
 
 /// A document of which no signature can be told apart.

@@ -17,6 +17,9 @@ use crate::signature::evidence::{Material, Packing};
 use crate::signature::report::{Findings, SubIndication as Sub};
 use crate::signature::trust::Trust;
 
+/// A coordinate on P-521 has 157; 72 bytes hold 173.
+const DECIMAL_DIGITS_MAX: usize = 160;
+
 /// What a KeyInfo says.
 #[derive(Default)]
 pub struct KeyInfo {
@@ -60,7 +63,7 @@ impl KeyInfo {
         findings: &mut Findings,
     ) -> Self {
         let mut info = Self::default();
-        for child in node.into_iter().flat_map(elements) {
+        for child in node.into_iter().flat_map(elements).take(CERTIFICATES_MAX) {
             let name = child.tag_name();
             match (name.namespace(), name.name()) {
                 (Some(names::DSIG), "X509Data") => info.x509(trust, child, material, findings),
@@ -72,7 +75,11 @@ impl KeyInfo {
                 | (Some(names::DSIG11), "KeyInfoReference") => {
                     info.retrieve(scene, trust, child, material, findings);
                 }
-                (Some(names::DSIG), "KeyName" | "MgmtData") => {}
+                (Some(names::DSIG), "KeyName") => {
+                    let name = element::text(child).map(|text| text.trim().to_owned());
+                    info.hints.extend(name.map(Hint::Subject));
+                }
+                (Some(names::DSIG), "MgmtData") => {}
                 (_, other) => {
                     info.quirks.push(format!("“{other}” in KeyInfo was not looked at"));
                 }
@@ -88,7 +95,7 @@ impl KeyInfo {
         material: &mut Material,
         findings: &mut Findings,
     ) {
-        for child in elements(data) {
+        for child in elements(data).take(CERTIFICATES_MAX) {
             if child.children().any(|inner| inner.is_comment() || inner.is_pi()) {
                 findings.failed_at(
                     Sub::FormatFailure,
@@ -173,7 +180,11 @@ impl KeyInfo {
         let fits = |hint: &Hint| match hint {
             Hint::Serial(serial) => certificate.serial == *serial,
             Hint::KeyIdentifier(id) => certificate.constraints.subject_key.as_ref() == Some(id),
-            Hint::Subject(subject) => certificate.subject.text == *subject,
+            Hint::Subject(subject) => {
+                let name = &certificate.subject;
+                let is_text = squeezed(&name.text) == squeezed(subject);
+                is_text || name.common_name.as_ref() == Some(subject)
+            }
             Hint::Digest(algorithm, value) => {
                 let (algorithm, value) = (algorithm.clone(), value.clone());
                 CertificateDigest { algorithm, value }.fits(certificate) == Some(true)
@@ -208,13 +219,18 @@ impl KeyInfo {
     }
 }
 
+/// A name as it is compared for a hint: blanks and case set aside.
+fn squeezed(name: &str) -> String {
+    name.chars().filter(|c| !c.is_whitespace()).flat_map(char::to_lowercase).collect()
+}
+
 /// The bytes of a decimal number, as serial numbers are written.
 pub fn decimal(text: &str) -> Option<Vec<u8>> {
     let digits = text.trim().as_bytes();
-    if digits.is_empty() || digits.len() > 64 {
+    if digits.is_empty() || digits.len() > DECIMAL_DIGITS_MAX {
         return None;
     }
-    let mut number = vec![0_u8; 32];
+    let mut number = vec![0_u8; 72];
     for digit in digits {
         let mut carry = u16::from(digit.checked_sub(b'0').filter(|&digit| digit < 10)?);
         for byte in number.iter_mut().rev() {
@@ -246,17 +262,40 @@ fn public_key(value: Node<'_, '_>) -> Option<Vec<u8>> {
         (Some(names::DSIG11), "ECKeyValue") => {
             let curve = only(value, names::DSIG11, "NamedCurve")?.attribute("URI")?;
             let point = element::bytes(only(value, names::DSIG11, "PublicKey")?)?;
-            let curve: &[u8] = match curve.strip_prefix("urn:oid:")? {
-                "1.2.840.10045.3.1.7" => &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07],
-                "1.3.132.0.34" => &[0x2b, 0x81, 0x04, 0x00, 0x22],
-                "1.3.132.0.35" => &[0x2b, 0x81, 0x04, 0x00, 0x23],
-                _ => return None,
-            };
-            let oid = [0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01];
-            Some(info(&oid, &encode(tag::OBJECT_IDENTIFIER, &[curve]), &point))
+            curve_key(curve, &point)
+        }
+        // RFC 4050, which came before XML-DSig 1.1 and writes numbers in decimal.
+        (Some(names::MORE), "ECDSAKeyValue") => {
+            let domain = only(value, names::MORE, "DomainParameters")?;
+            let curve = only(domain, names::MORE, "NamedCurve")?.attribute("URN")?;
+            let key = only(value, names::MORE, "PublicKey")?;
+            let number = |name| only(key, names::MORE, name)?.attribute("Value").and_then(decimal);
+            let (_, size) = curve_of(curve)?;
+            let mut point = vec![4];
+            for number in [number("X")?, number("Y")?] {
+                point.extend(std::iter::repeat_n(0, size.checked_sub(number.len())?));
+                point.extend(number);
+            }
+            curve_key(curve, &point)
         }
         _ => None,
     }
+}
+
+/// The object identifier of a curve, and the size of a coordinate on it.
+fn curve_of(urn: &str) -> Option<(&'static [u8], usize)> {
+    match urn.strip_prefix("urn:oid:")? {
+        "1.2.840.10045.3.1.7" => Some((&[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07], 32)),
+        "1.3.132.0.34" => Some((&[0x2b, 0x81, 0x04, 0x00, 0x22], 48)),
+        "1.3.132.0.35" => Some((&[0x2b, 0x81, 0x04, 0x00, 0x23], 66)),
+        _ => None,
+    }
+}
+
+fn curve_key(urn: &str, point: &[u8]) -> Option<Vec<u8>> {
+    let (curve, _) = curve_of(urn)?;
+    let oid = [0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01];
+    Some(info(&oid, &encode(tag::OBJECT_IDENTIFIER, &[curve]), point))
 }
 
 fn info(oid: &[u8], parameters: &[u8], key: &[u8]) -> Vec<u8> {
@@ -274,7 +313,7 @@ mod tests {
         assert_eq!(decimal("0"), Some(vec![]));
         assert_eq!(decimal(" 256 "), Some(vec![1, 0]));
         assert_eq!(decimal("340282366920938463463374607431768211455"), Some(vec![0xff; 16]));
-        for wrong in ["", "-1", "1e3", &"9".repeat(65)] {
+        for wrong in ["", "-1", "1e3", &"9".repeat(161)] {
             assert_eq!(decimal(wrong), None, "{wrong}");
         }
     }

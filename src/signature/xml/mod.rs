@@ -20,6 +20,8 @@ mod tree;
 mod xades;
 mod xml_base;
 
+use std::cell::RefCell;
+
 use reference::Scene;
 use tree::{Refused, Tree};
 
@@ -48,12 +50,25 @@ impl Files for NoFiles {
     }
 }
 
-/// One file, which a detached signature is about, whatever it calls it.
-pub(super) struct OneFile<'a>(pub &'a dyn Source);
+/// One file, which a detached signature is about, whatever it calls it. What it gives another name
+/// is another file, and not at hand.
+pub(super) struct OneFile<'a> {
+    file: &'a dyn Source,
+    name: RefCell<Option<Option<String>>>,
+}
+
+impl<'a> OneFile<'a> {
+    pub fn new(file: &'a dyn Source) -> Self {
+        Self { file, name: RefCell::new(None) }
+    }
+}
 
 impl Files for OneFile<'_> {
-    fn open<'a>(&'a self, _: Option<&str>) -> Option<Box<dyn Source + 'a>> {
-        Some(Box::new(Borrowed(self.0)))
+    fn open<'a>(&'a self, uri: Option<&str>) -> Option<Box<dyn Source + 'a>> {
+        let asked = uri.map(str::to_owned);
+        let mut name = self.name.borrow_mut();
+        let is_it = *name.get_or_insert_with(|| asked.clone()) == asked;
+        is_it.then(|| Box::new(Borrowed(self.file)) as Box<dyn Source + 'a>)
     }
 }
 
@@ -227,8 +242,7 @@ fn judge_tree(
     trust: &Trust,
     now: Time,
 ) -> (Vec<Judged>, Vec<String>) {
-    let every = tree.root().descendants().filter(element::is_signature);
-    let every: Vec<_> = every.take(SIGNATURES_MAX + 1).collect();
+    let every = tree.signatures();
     if every.len() > SIGNATURES_MAX {
         let mut findings = Findings::default();
         findings.unjudged("SIGNATURES_TOO_MANY", "The document has too many signatures.");
@@ -241,7 +255,7 @@ fn judge_tree(
     let (material, proofs) = (Material::default(), Proofs::default());
     let occasion = Occasion { trust, now, material: &material, proofs: &proofs };
     // Signatures upon signatures are properties of these.
-    let own = every.into_iter().filter(|node| {
+    let own = every.iter().filter_map(|id| tree.node(*id)).filter(|node| {
         !node.ancestors().any(|above| xades::is_named(&above, "UnsignedProperties"))
     });
     let judged = own.enumerate().map(|(index, signature)| {

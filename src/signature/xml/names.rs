@@ -4,6 +4,8 @@
 pub const DSIG: &str = "http://www.w3.org/2000/09/xmldsig#";
 /// XML-DSig 1.1.
 pub const DSIG11: &str = "http://www.w3.org/2009/xmldsig11#";
+/// What RFC 9231 and RFC 4050 added.
+pub const MORE: &str = "http://www.w3.org/2001/04/xmldsig-more#";
 /// XAdES 1.3.2 (ETSI TS 101 903, EN 319 132-1).
 pub const XADES: &str = "http://uri.etsi.org/01903/v1.3.2#";
 /// What XAdES 1.4.1 added.

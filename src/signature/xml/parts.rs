@@ -5,6 +5,7 @@ use roxmltree::Node;
 use super::c14n;
 use super::element::{self, algorithm, elements, offset, only};
 use super::names;
+use crate::limits::XML_OBJECTS_MAX;
 use crate::signature::report::{Findings, SubIndication as Sub};
 
 /// A signature taken apart.
@@ -47,6 +48,10 @@ impl<'a, 't> Parts<'a, 't> {
             let message = "The signature value is empty or not base64.";
             return fail("SIGNATURE_VALUE_UNREADABLE", message, value_element);
         };
+        let objects: Vec<_> = element::all(signature, names::DSIG, "Object").collect();
+        if objects.len() > XML_OBJECTS_MAX {
+            return fail("OBJECTS_TOO_MANY", "The signature has too many objects.", signature);
+        }
         let canonicalization = only(signed_info, names::DSIG, "CanonicalizationMethod");
         let method = only(signed_info, names::DSIG, "SignatureMethod");
         let (Some(canonicalization), Some(method)) = (canonicalization, method) else {
@@ -68,7 +73,7 @@ impl<'a, 't> Parts<'a, 't> {
             value,
             value_element,
             key_info: only(signature, names::DSIG, "KeyInfo"),
-            objects: element::all(signature, names::DSIG, "Object").collect(),
+            objects,
         })
     }
 

@@ -35,6 +35,14 @@ pub fn select(octets: &[u8], transform: Node<'_, '_>) -> Result<Selected, Refusa
     if !root.has_tag_name((SPACE, "Relationships")) {
         return Err(unreadable());
     }
+    if elements(root).any(|node| node.tag_name().namespace() != Some(SPACE)) {
+        return Err(Refusal::new(
+            Sub::SigConstraintsFailure,
+            "RELATIONSHIPS_FOREIGN",
+            "The relationships of the package hold elements that are none, and whether those are \
+             signed is read in two ways.",
+        ));
+    }
     let mut wanted = Vec::new();
     for reference in elements(transform) {
         match (reference.tag_name().namespace(), reference.tag_name().name()) {

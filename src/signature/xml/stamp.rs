@@ -9,7 +9,7 @@ use super::parts::Parts;
 use super::reference::{self, Referred, Scene};
 use super::transform::Refusal;
 use super::xades::{Properties, is_named};
-use crate::limits::{PLAIN_MESSAGE_SIZE_MAX, TIMESTAMPS_MAX};
+use crate::limits::{PLAIN_MESSAGE_SIZE_MAX, TIMESTAMPS_MAX, XML_REFERENCES_MAX};
 use crate::signature::content::Content;
 use crate::signature::past::{Made, Occasion};
 use crate::signature::report::TimestampKind;
@@ -114,6 +114,7 @@ fn octets<'a, 't>(
             let included: Vec<&str> = elements(stamp)
                 .filter(|node| is_named(node, "Include"))
                 .filter_map(|node| node.attribute("URI")?.strip_prefix('#'))
+                .take(XML_REFERENCES_MAX)
                 .collect();
             let is_meant = |one: &&Referred<'_, '_>| match stamped {
                 Stamped::SomeObjects => {

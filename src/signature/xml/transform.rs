@@ -4,7 +4,7 @@
 use roxmltree::{Node, NodeId};
 
 use super::c14n::{self, Method, NodeSet};
-use super::element::{self, algorithm, elements, is_signature};
+use super::element::{self, algorithm, elements};
 use super::encoding;
 use super::names;
 use super::relationship;
@@ -115,26 +115,18 @@ fn step<'a, 't>(
     }
     match uri {
         "http://www.w3.org/2000/09/xmldsig#enveloped-signature" => {
-            exclude(&mut state, vec![own.id()], own)?;
+            exclude(&mut state, vec![own.id()])?;
         }
         "http://www.w3.org/TR/1999/REC-xpath-19991116" => {
             let excluded = xpath(tree, transform, own)?;
-            exclude(&mut state, excluded, own)?;
+            exclude(&mut state, excluded)?;
         }
         names::FILTER2 => {
             let excluded = filter(tree, transform, own)?;
-            exclude(&mut state, excluded, own)?;
+            exclude(&mut state, excluded)?;
         }
         "http://www.w3.org/2000/09/xmldsig#base64" => {
-            let text = match state.data {
-                Data::Nodes(set) => {
-                    let text = set.string(tree)?;
-                    state.nodes = Some(set);
-                    text
-                }
-                Data::Octets(octets) => String::from_utf8_lossy(&octets).into_owned(),
-                Data::File(file) => String::from_utf8_lossy(&read(&*file)?).into_owned(),
-            };
+            let text = characters(tree, state.data, &mut state.nodes)?;
             let decoded = element::base64(&text);
             state.data = Data::Octets(decoded.ok_or_else(|| {
                 forbidden("BASE64_UNREADABLE", "What is signed as base64 is not base64.")
@@ -166,24 +158,40 @@ fn step<'a, 't>(
     Ok(state)
 }
 
+/// The characters of what is there, for base64. Tags and attributes are not signed then: only an
+/// Object that holds nothing but characters counts as covered.
+fn characters<'a, 't>(
+    tree: &'a Tree<'t>,
+    data: Data<'a, 't>,
+    nodes: &mut Option<NodeSet<'a, 't>>,
+) -> Result<String, Refusal> {
+    let octets = match data {
+        Data::Nodes(set) => {
+            let text = set.string(tree)?;
+            let is_object = set.apex.has_tag_name((names::DSIG, "Object"));
+            *nodes = (is_object && elements(set.apex).next().is_none()).then_some(set);
+            return Ok(text);
+        }
+        Data::Octets(octets) => octets,
+        Data::File(file) => read(&*file)?,
+    };
+    Ok(String::from_utf8_lossy(&octets).into_owned())
+}
+
 fn out_of_place(uri: &str) -> Refusal {
     forbidden("TRANSFORM_OUT_OF_PLACE", format!("The transform “{uri}” has nothing to work on."))
 }
 
 /// Takes subtrees out of a node-set.
-fn exclude(
-    state: &mut Transformed<'_, '_>,
-    excluded: Vec<NodeId>,
-    own: Node<'_, '_>,
-) -> Result<(), Refusal> {
+fn exclude(state: &mut Transformed<'_, '_>, excluded: Vec<NodeId>) -> Result<(), Refusal> {
     match &mut state.data {
-        Data::Nodes(set) if own.ancestors().any(|above| above.id() == set.apex.id()) => {
+        Data::Nodes(set) => {
             set.excluded.extend(excluded);
             Ok(())
         }
         _ => Err(forbidden(
             "TRANSFORM_OUT_OF_PLACE",
-            "The signature is to be left out of something that it does not stand in.",
+            "The signature is to be left out of bytes that are no document any more.",
         )),
     }
 }
@@ -220,8 +228,7 @@ fn filter(
 }
 
 fn every_signature(tree: &Tree<'_>) -> Result<Vec<NodeId>, Refusal> {
-    let every = tree.root().descendants().filter(is_signature).map(|node| node.id());
-    Ok(every.collect())
+    Ok(tree.signatures().to_vec())
 }
 
 fn the_one(text: &str, one: &str, own: Node<'_, '_>) -> Result<Vec<NodeId>, Refusal> {

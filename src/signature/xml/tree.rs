@@ -8,10 +8,10 @@ use std::collections::HashMap;
 
 use roxmltree::{Document, Node, NodeId, ParsingOptions};
 
-use super::names;
+use super::{element, names};
 use crate::limits::{
-    XML_ATTRIBUTES_MAX, XML_CANONICAL_MAX, XML_DEPTH_MAX, XML_MARKS_MAX, XML_NAMESPACES_MAX,
-    XML_SCOPES_MAX, XML_WORK_MAX,
+    SIGNATURES_MAX, XML_ATTRIBUTES_MAX, XML_CANONICAL_MAX, XML_DEPTH_MAX, XML_MARKS_MAX,
+    XML_NAMESPACES_MAX, XML_SCOPES_MAX, XML_WORK_MAX,
 };
 
 /// Why a text is no tree.
@@ -34,6 +34,7 @@ pub struct Tree<'t> {
     document: Document<'t>,
     /// The elements with an identifier, in document order.
     ids: HashMap<String, Vec<NodeId>>,
+    signatures: Vec<NodeId>,
     work: Cell<usize>,
 }
 
@@ -43,9 +44,12 @@ impl<'t> Tree<'t> {
         let options = ParsingOptions { allow_dtd: false, ..ParsingOptions::default() };
         let document = Document::parse_with_options(text, options)
             .map_err(|error| Refused::Malformed(offset(text, error.pos())))?;
-        let mut tree = Self { document, ids: HashMap::new(), work: Cell::new(0) };
+        let mut tree =
+            Self { document, ids: HashMap::new(), signatures: Vec::new(), work: Cell::new(0) };
         tree.check_namespaces()?;
         tree.ids = tree.collect_ids();
+        let signatures = tree.document.descendants().filter(element::is_signature);
+        tree.signatures = signatures.take(SIGNATURES_MAX + 1).map(|node| node.id()).collect();
         Ok(tree)
     }
 
@@ -61,10 +65,19 @@ impl<'t> Tree<'t> {
         self.document.input_text()
     }
 
-    /// The elements with this identifier; more than one is an ambiguity.
+    /// The elements with this identifier: two, if there are more than one, which is an ambiguity.
     pub fn with_id(&self, id: &str) -> Vec<Node<'_, 't>> {
         let ids = self.ids.get(id).map_or(&[][..], Vec::as_slice);
-        ids.iter().filter_map(|&id| self.document.get_node(id)).collect()
+        ids.iter().take(2).filter_map(|&id| self.document.get_node(id)).collect()
+    }
+
+    /// Every Signature element, up to one more than are judged.
+    pub fn signatures(&self) -> &[NodeId] {
+        &self.signatures
+    }
+
+    pub fn node(&self, id: NodeId) -> Option<Node<'_, 't>> {
+        self.document.get_node(id)
     }
 
     /// Identifiers that stand on several elements.
@@ -266,4 +279,68 @@ fn scan(rest: &[u8]) -> (Tag, usize) {
         at += 1;
     }
     (tag, rest.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(text: &str) -> Option<Refused> {
+        Tree::parse(text).err()
+    }
+
+    #[test]
+    fn a_document_type_is_found_before_anything_is_built() {
+        assert_eq!(
+            refused("<?xml version='1.0'?>\n<!DOCTYPE a [<!ENTITY b 'c'>]><a>&b;</a>"),
+            Some(Refused::Dtd(22))
+        );
+        assert_eq!(refused("<a><!-- <!DOCTYPE a> --><![CDATA[<!DOCTYPE a>]]></a>"), None);
+    }
+
+    #[test]
+    fn what_parsers_read_in_two_ways_is_malformed() {
+        for text in [
+            "<a xmlns='b' xmlns='c'/>",
+            "<a xmlns:b='c' xmlns:b='d'/>",
+            "<a xmlns:b=''/>",
+            "<a b='1' b='2'/>",
+            "<a xmlns:b='x' xmlns:c='x' b:d='' c:d=''/>",
+            "<b:a/>",
+            "<a></b>",
+            "<a>&b;</a>",
+            "<a/><b/>",
+            "<a",
+            "",
+        ] {
+            assert!(matches!(refused(text), Some(Refused::Malformed(_))), "{text}");
+        }
+    }
+
+    #[test]
+    fn prefixes_are_those_that_are_written() {
+        let tree =
+            Tree::parse("<p:a xmlns:p='x' xmlns:q='x'><q:b p:c = '' d=''/><e/></p:a>").unwrap();
+        let nodes: Vec<_> = tree.root().descendants().filter(Node::is_element).collect();
+        let prefixes: Vec<_> = nodes.iter().map(prefix).collect();
+        assert_eq!(prefixes, ["p", "q", ""]);
+        let attributes: Vec<_> = nodes[1]
+            .attributes()
+            .map(|one| attribute_prefix(tree.text(), &one).to_owned())
+            .collect();
+        assert_eq!(attributes, ["p", ""]);
+    }
+
+    #[test]
+    fn every_kind_of_identifier_is_of_one_space() {
+        let wsu = names::WSU;
+        let text = format!(
+            "<a xmlns:w='{wsu}'><b Id='1'/><c ID='2'/><d xml:id='1'/><e w:Id='2'/><f ref='1'/></a>"
+        );
+        let tree = Tree::parse(&text).unwrap();
+        let names =
+            |id| tree.with_id(id).iter().map(|node| node.tag_name().name()).collect::<Vec<_>>();
+        assert_eq!((names("1"), names("2"), names("3")), (vec!["b", "d"], vec!["c", "e"], vec![]));
+        assert!(tree.has_doubled_ids());
+    }
 }
