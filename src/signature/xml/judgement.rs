@@ -112,6 +112,9 @@ fn signer<'a, 't>(
         if algorithm::method(parts.method) != Method::Hmac {
             missing(info.key.is_some(), &mut judged);
         }
+        for hash in hashes(references) {
+            judged.weigh_hash(occasion, Hashed::Content, &hash);
+        }
         return judged;
     };
     let occasion = Occasion { material: &material, ..occasion };
