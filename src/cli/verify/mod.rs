@@ -23,7 +23,7 @@ use crate::limits::HASH_WINDOW_SIZE;
 use crate::signature::{self, Indication, Report, Role, Trust, note_in_vietnamese};
 use crate::source::{Source, Unreadable};
 
-/// Verifies PDF and CMS signatures in files, folders and patterns.
+/// Verifies the signatures in files, folders and patterns: PDF, CMS, XML, ASiC, Office.
 ///
 /// Exit code 7 if a signature is wrong, else 1 if a file cannot be read, else 8 if one is undecided.
 ///
