@@ -236,8 +236,8 @@ impl Index {
         after: EntryId,
         max: usize,
     ) -> Result<Vec<EntryId>, StoreError> {
-        let Record { hash, place } = record_of(term, after);
-        let first = Record { hash, place: place + 1 };
+        let Some(place) = place_of(after).checked_add(1) else { return Ok(Vec::new()) };
+        let first = Record { hash: hash_of(term), place };
         let last = Record { place: u64::MAX, ..first };
         let mut found: Vec<_> = self.recent.range(first..=last).take(max).copied().collect();
         let frozen = self.frozen.iter().skip(self.frozen.partition_point(|record| *record < first));
@@ -272,6 +272,22 @@ impl Index {
 }
 
 fn record_of(term: &Term, entry: EntryId) -> Record {
+    let record = Record { hash: hash_of(term), place: place_of(entry) };
+    assert_eq!(entry_of(record), entry, "an entry that the log can have");
+    record
+}
+
+/// Epoch and index in the order of the log. Whoever asks may name an entry that no log can have: it
+/// counts as the last of its epoch, or of all.
+fn place_of(entry: EntryId) -> u64 {
+    let epoch = u64::from(entry.epoch);
+    if epoch >> (u64::BITS - INDEX_BITS) > 0 {
+        return u64::MAX;
+    }
+    (epoch << INDEX_BITS) | entry.index.min((1 << INDEX_BITS) - 1)
+}
+
+fn hash_of(term: &Term) -> u64 {
     let digest = match term {
         Term::Consignment(id) => Sha256::of_parts(&[b"consignment", id.0.as_bytes()]),
         Term::Document(text) => Sha256::of_parts(&[b"document", text.as_bytes()]),
@@ -285,12 +301,7 @@ fn record_of(term: &Term, entry: EntryId) -> Record {
         Term::Request(key) => Sha256::of_parts(&[b"request", &key.0]),
     };
     let [h0, h1, h2, h3, h4, h5, h6, h7, ..] = digest.0;
-    let epochs = 1 << (u64::BITS - INDEX_BITS);
-    assert!(u64::from(entry.epoch) < epochs && entry.index < 1 << INDEX_BITS, "{entry}");
-    Record {
-        hash: u64::from_be_bytes([h0, h1, h2, h3, h4, h5, h6, h7]),
-        place: (u64::from(entry.epoch) << INDEX_BITS) | entry.index,
-    }
+    u64::from_be_bytes([h0, h1, h2, h3, h4, h5, h6, h7])
 }
 
 fn entry_of(record: Record) -> EntryId {
@@ -379,6 +390,22 @@ mod tests {
                 Ok(())
             });
             prop_assert_eq!((counted, records), (Ok(()), log.len()));
+        }
+    }
+
+    #[test]
+    fn behind_an_entry_that_no_log_can_have_stands_what_stands_behind_its_place() {
+        let medium = std::sync::Arc::new(MemoryMedium::default());
+        let files = medium.files();
+        let mut index = Index::empty(files, 2).expect("begins");
+        let entries = [(1, 0), (1, 7), (2, 3)].map(|(epoch, index)| EntryId { epoch, index });
+        for entry in entries {
+            index.take(files, [(&term(1), entry)], entry).expect("takes");
+        }
+        for (epoch, at, behind) in [(1, u64::MAX, 1), (2, u64::MAX, 0), (u32::MAX, u64::MAX, 0)] {
+            let after = EntryId { epoch, index: at };
+            let found = index.find(files, &term(1), after, 9).expect("reads");
+            assert_eq!(found, entries[entries.len() - behind..], "after {after}");
         }
     }
 
