@@ -1,6 +1,6 @@
 //! A one-page PDF 1.7, small enough to be read in an editor.
 //!
-//! No font is embedded: see [`super::composed`] for how Vietnamese is shown all the same.
+//! No font is embedded: see `composed.rs` for how Vietnamese is shown all the same.
 
 use super::composed::{Standard, TIMES, TIMES_BOLD};
 use super::revision::{Object, hex_string};
