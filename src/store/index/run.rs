@@ -91,7 +91,7 @@ impl Run {
         read().ok_or_else(|| damage(number))
     }
 
-    /// Adds to `found` up to `max` records of `hash` with a place of at least `from`, in order.
+    /// Adds to `found` up to `max` records with the hash of `first`, from `first` on, in order.
     pub fn find(
         &self,
         files: &dyn Files,
@@ -146,7 +146,7 @@ impl Run {
         Ok(all)
     }
 
-    /// All records in order, read some pages at a time.
+    /// The records of the next pages, of which `next` is the first; none at the end.
     pub fn next_pages(
         &self,
         files: &dyn Files,
