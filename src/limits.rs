@@ -74,6 +74,9 @@ pub const SCAN_PAGE: usize = 256;
 pub const LOCK_ATTEMPTS_MAX: usize = 50;
 /// Findings an audit keeps; what lies beyond is counted. More than a person reads, and little memory.
 pub const AUDIT_FINDINGS_MAX: usize = 1_000;
+/// Checkpoints that an audit remembers, to hold time-stamps against them: a token comes seconds after
+/// its checkpoint, and a thousand checkpoints a second are many.
+pub const AUDIT_HEADS_KEPT_MAX: usize = 65_536;
 
 // ── evidence ───────────────────────────────────────────────────────────────────────────────────
 

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use super::frontier::Frontier;
 use super::history::History;
-use super::leaf::{Kind, Leaf};
+use super::leaf::{Field, Kind, Leaf};
 use super::report::{Counts, Findings, Head, Report, Rule};
+use super::services::Services;
 use crate::digest::Sha256;
 use crate::log::{EntryId, LogPublicKey, NoteError};
 
@@ -29,6 +30,7 @@ pub struct Auditor {
     diverged: bool,
     heads: Vec<Head>,
     history: History,
+    services: Services,
     counts: Counts,
     findings: Findings,
 }
@@ -47,6 +49,7 @@ impl Auditor {
             diverged: false,
             heads: Vec::new(),
             history: History::default(),
+            services: Services::default(),
             counts: Counts::default(),
             findings: Findings::default(),
         }
@@ -151,10 +154,22 @@ impl Auditor {
             Kind::Handover => Some(&mut self.counts.handovers),
             Kind::Refusal => Some(&mut self.counts.refusals),
             Kind::Report => Some(&mut self.counts.reports),
-            Kind::Opening => None,
+            Kind::NotificationFailure | Kind::HandoverFailure => Some(&mut self.counts.failures),
+            Kind::Stamp => Some(&mut self.counts.stamps),
+            Kind::Notification
+            | Kind::Access
+            | Kind::Opening
+            | Kind::Outage
+            | Kind::Repair
+            | Kind::Clock
+            | Kind::Erasure
+            | Kind::Hold
+            | Kind::Release
+            | Kind::Read => None,
         };
         count.into_iter().for_each(|count| *count += 1);
         self.history.take(id, leaf, &mut self.findings);
+        self.services.take(id, leaf, &mut self.findings);
     }
 
     fn opens_an_epoch(&self, id: EntryId) -> bool {
@@ -168,7 +183,7 @@ impl Auditor {
 
     /// Holds an opening against the end of the epoch before.
     fn chain(&mut self, id: EntryId, leaf: &Leaf<'_>) {
-        let Some((epoch, size, root)) = leaf.previous() else { return };
+        let Some((epoch, size, root)) = leaf.head(Field::Previous) else { return };
         let before = self.heads.iter().find(|head| head.epoch == self.epoch - 1);
         let Some(before) = before else {
             let message = "the epoch before has no checkpoint that it could commit to";
@@ -220,6 +235,7 @@ impl Auditor {
         let Some(root) = same.or_else(|| signed.first()).copied() else { return };
         if same.is_some() {
             self.counts.checkpoints += 1;
+            self.services.signed(Head { epoch: self.epoch, size, root });
         } else if !self.diverged {
             let sound = self.last.map_or(0, |last| last.size);
             let message = format!(

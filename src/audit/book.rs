@@ -6,7 +6,7 @@ use crate::digest::Sha256;
 use crate::directory::{Code, SystemId};
 use crate::document::{ConsignmentId, Urgency};
 use crate::log::{
-    Actor, Checkpoint, Entry, EntryId, Event, LogKey, Origin, PreviousEpoch, RecipientSet, Status,
+    Actor, Checkpoint, Entry, EntryId, Event, LogKey, Origin, SignedHead, RecipientSet, Status,
     Tree, VerdictMark, leaf_hash,
 };
 
@@ -93,7 +93,7 @@ impl Desk {
         let mut entry = self.entry(Event::EpochOpening, "gateway", 0);
         (entry.consignment, entry.from, entry.envelope) = (None, None, None);
         entry.previous_epoch =
-            Some(PreviousEpoch { epoch: 1, size: 1, root: Sha256::of(b"chained later") });
+            Some(SignedHead { epoch: 1, size: 1, root: Sha256::of(b"chained later") });
         entry
     }
 }
@@ -180,7 +180,7 @@ impl Book {
         let size = self.0[0].leaves.len();
         let mut opening = Entry::from_leaf(&self.0[1].leaves[0]).expect("an opening");
         let root = self.root(0, size);
-        opening.previous_epoch = Some(PreviousEpoch { epoch: 1, size: size as u64, root });
+        opening.previous_epoch = Some(SignedHead { epoch: 1, size: size as u64, root });
         self.0[1].leaves[0] = opening.to_leaf();
     }
 

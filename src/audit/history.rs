@@ -1,7 +1,7 @@
 //! What the entries say together: who was promised what, and who answered (`log/FORMAT.md` §7,
-//! rules 2–6).
+//! rules 2–6 and 9).
 //!
-//! Agencies and consignments are numbered as they appear, so that a delivery costs 9 bytes and no
+//! Agencies and consignments are numbered as they appear, so that a delivery costs 20 bytes and no
 //! identifier has to be shortened to a hash.
 
 use std::collections::hash_map::Entry as Slot;
@@ -19,6 +19,57 @@ enum Answer {
     Refused,
 }
 
+/// One consignment at one recipient. Times are milliseconds since the acceptance: [`UNKNOWN`] if
+/// there is none yet, or if they are too long for the field.
+#[derive(Debug, Clone, Copy)]
+struct Delivery {
+    /// The first sign that the recipient knew of it.
+    noticed: u32,
+    answered: u32,
+    answer: Answer,
+    /// Which of [`ONCE`] stood there.
+    seen: u8,
+}
+
+/// Later than any time in a [`Delivery`].
+const UNKNOWN: u32 = u32::MAX;
+
+impl Default for Delivery {
+    fn default() -> Self {
+        Self { noticed: UNKNOWN, answered: UNKNOWN, answer: Answer::None, seen: 0 }
+    }
+}
+
+/// Events that a recipient has at most once.
+const ONCE: [Kind; 4] =
+    [Kind::Notification, Kind::NotificationFailure, Kind::Access, Kind::HandoverFailure];
+
+impl Delivery {
+    fn answer(&mut self, id: EntryId, to: &str, answer: Answer, now: u32, findings: &mut Findings) {
+        let message = match self.answer {
+            Answer::None => {
+                self.answer = answer;
+                self.answered = now;
+                self.noticed = self.noticed.min(now);
+                return;
+            }
+            Answer::HandedOver => format!("{to} had acknowledged already"),
+            Answer::Refused => format!("{to} had refused already"),
+        };
+        findings.add(Some(id), Rule::AnswerTwice, message);
+    }
+
+    /// What before a failure denies that nothing had come until `since`.
+    fn denies(&self, failure: Kind, since: u32) -> Option<&'static str> {
+        let (answered, noticed) = (self.answered <= since, self.noticed <= since);
+        match failure {
+            _ if answered => Some("the recipient had answered in time"),
+            Kind::NotificationFailure if noticed => Some("the recipient had its notice in time"),
+            _ => None,
+        }
+    }
+}
+
 /// A number given to an agency or a consignment.
 type Number = u32;
 
@@ -27,6 +78,8 @@ type Number = u32;
 struct Parties {
     from: Number,
     envelope: [u8; 32],
+    /// When, in milliseconds.
+    accepted: u64,
 }
 
 /// An acceptance whose consignments are still coming.
@@ -48,7 +101,7 @@ pub(super) struct History {
     agencies: HashMap<Box<str>, Number>,
     consignments: HashMap<[u8; 16], Number>,
     parties: Vec<Parties>,
-    deliveries: HashMap<(Number, Number), Answer>,
+    deliveries: HashMap<(Number, Number), Delivery>,
     requests: HashSet<[u8; 32]>,
     promise: Option<Promise>,
 }
@@ -70,10 +123,21 @@ impl History {
         match leaf.kind {
             Kind::Acceptance => self.acceptance(id, leaf, findings),
             Kind::Consignment => self.consignment(id, leaf, findings),
-            Kind::Handover => self.answer(id, leaf, Answer::HandedOver, findings),
-            Kind::Refusal => self.answer(id, leaf, Answer::Refused, findings),
-            Kind::Report => self.answer(id, leaf, Answer::None, findings),
-            Kind::Rejection | Kind::Opening => {}
+            Kind::Handover
+            | Kind::Refusal
+            | Kind::Report
+            | Kind::Notification
+            | Kind::NotificationFailure
+            | Kind::Access
+            | Kind::HandoverFailure => self.later(id, leaf, findings),
+            Kind::Erasure | Kind::Hold | Kind::Release => self.keeping(id, leaf, findings),
+            Kind::Rejection
+            | Kind::Opening
+            | Kind::Stamp
+            | Kind::Outage
+            | Kind::Repair
+            | Kind::Clock
+            | Kind::Read => {}
         }
     }
 
@@ -109,7 +173,8 @@ impl History {
         ) else {
             return;
         };
-        let parties = Parties { from: self.agency(from), envelope };
+        let accepted = millis(leaf.moment);
+        let parties = Parties { from: self.agency(from), envelope, accepted };
         let next = Number::try_from(self.parties.len()).unwrap_or(Number::MAX);
         let consignment = match self.consignments.entry(consignment) {
             Slot::Vacant(slot) => {
@@ -167,12 +232,12 @@ impl History {
     fn deliver(&mut self, consignment: Option<Number>, leaf: &Leaf<'_>) {
         if let (Some(consignment), Some(to)) = (consignment, leaf.value(Field::To)) {
             let to = self.agency(to);
-            self.deliveries.entry((consignment, to)).or_insert(Answer::None);
+            self.deliveries.entry((consignment, to)).or_default();
         }
     }
 
-    /// A handover, a refusal, or ([`Answer::None`]) a report.
-    fn answer(&mut self, id: EntryId, leaf: &Leaf<'_>, answer: Answer, findings: &mut Findings) {
+    /// An entry about a delivery after its consignment.
+    fn later(&mut self, id: EntryId, leaf: &Leaf<'_>, findings: &mut Findings) {
         if !leaf.names_a_delivery() {
             return; // Its missing fields were named already.
         }
@@ -186,19 +251,48 @@ impl History {
             findings.add(Some(id), Rule::AnswerOrphaned, message);
             return;
         };
-        match (*state, answer) {
-            (_, Answer::None) => {}
-            (Answer::None, _) => *state = answer,
-            (Answer::HandedOver, _) => {
-                let message = format!("{to} had acknowledged already");
-                findings.add(Some(id), Rule::AnswerTwice, message);
+        let parties = usize::try_from(consignment).ok().and_then(|place| self.parties.get(place));
+        let accepted = parties.map_or(0, |parties| parties.accepted);
+        let after = |moment: u64| u32::try_from(millis(moment).saturating_sub(accepted)).ok();
+        let now = after(leaf.moment).unwrap_or(UNKNOWN);
+        if let Some(place) = ONCE.iter().position(|kind| *kind == leaf.kind) {
+            if state.seen & (1 << place) != 0 {
+                let message = format!("{to} had one already");
+                findings.add(Some(id), Rule::EventTwice, message);
             }
-            (Answer::Refused, _) => {
-                let message = format!("{to} had refused already");
-                findings.add(Some(id), Rule::AnswerTwice, message);
+            state.seen |= 1 << place;
+        }
+        match leaf.kind {
+            Kind::Handover => state.answer(id, to, Answer::HandedOver, now, findings),
+            Kind::Refusal => state.answer(id, to, Answer::Refused, now, findings),
+            Kind::Notification | Kind::Access => state.noticed = state.noticed.min(now),
+            Kind::NotificationFailure | Kind::HandoverFailure => {
+                let early = leaf.since().is_some_and(|since| millis(since) < accepted);
+                let untrue = match leaf.since().and_then(after) {
+                    _ if early => Some("its time ended before the acceptance"),
+                    _ if leaf.since() == Some(leaf.moment) => Some("its time had not ended"),
+                    Some(since) => state.denies(leaf.kind, since),
+                    None => None,
+                };
+                if let Some(message) = untrue {
+                    findings.add(Some(id), Rule::FailureUntrue, message);
+                }
             }
+            _ => {}
         }
         self.hold_parties(id, consignment, leaf, false, findings);
+    }
+
+    /// An erasure, a hold or a release.
+    fn keeping(&mut self, id: EntryId, leaf: &Leaf<'_>, findings: &mut Findings) {
+        let Some(consignment) = leaf.consignment() else { return };
+        match self.consignments.get(&consignment).copied() {
+            Some(consignment) => self.hold_parties(id, consignment, leaf, false, findings),
+            None => {
+                let message = "its consignment was not accepted before";
+                findings.add(Some(id), Rule::KeepingOrphaned, message);
+            }
+        }
     }
 
     /// Holds sender and envelope against the acceptance.
@@ -233,5 +327,34 @@ impl History {
         let number = Number::try_from(self.agencies.len()).unwrap_or(Number::MAX);
         self.agencies.insert(code.into(), number);
         number
+    }
+}
+
+/// The milliseconds between a moment, as the digits of its text, and year 0 of the calendar.
+fn millis(moment: u64) -> u64 {
+    let (millisecond, second, minute) =
+        (moment % 1_000, moment / 1_000 % 100, moment / 100_000 % 100);
+    let (hour, day) = (moment / 10_000_000 % 100, moment / 1_000_000_000 % 100);
+    let (month, year) = (moment / 100_000_000_000 % 100, moment / 10_000_000_000_000);
+    // Years that begin in March: the leap day is their last.
+    let (year, month) = if month < 3 { (year - 1, month + 9) } else { (year, month - 3) };
+    let days = year * 365 + year / 4 - year / 100 + year / 400 + (month * 153 + 2) / 5 + day;
+    (((days * 24 + hour) * 60 + minute) * 60 + second) * 1_000 + millisecond
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn milliseconds_between_moments_are_those_of_the_calendar() {
+        let between = |from, to| millis(to) - millis(from);
+        const DAY: u64 = 86_400_000;
+        assert_eq!(between(2026_11_22_03_45_18_123, 2026_11_22_03_45_18_124), 1);
+        assert_eq!(between(2026_11_22_03_45_18_123, 2026_11_23_03_45_18_123), DAY);
+        assert_eq!(between(2024_02_28_23_59_59_999, 2024_03_01_00_00_00_000), DAY + 1);
+        assert_eq!(between(2026_02_28_00_00_00_000, 2026_03_01_00_00_00_000), DAY);
+        assert_eq!(between(1970_01_01_00_00_00_000, 2026_11_22_00_00_00_000), 20_779 * DAY);
+        assert_eq!(between(2100_02_28_00_00_00_000, 2100_03_01_00_00_00_000), DAY);
     }
 }

@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+pub(super) use super::shape::Kind;
+#[cfg(test)]
+use super::shape::{SHAPES, Shape};
 use crate::limits::{ENTRY_SIZE_MAX, RECIPIENTS_MAX};
 
 /// The first line of an entry, with its line feed.
@@ -28,6 +31,12 @@ pub(super) enum Field {
     Reason,
     Note,
     Previous,
+    Covers,
+    Content,
+    Service,
+    Since,
+    Offset,
+    Bodies,
 }
 
 use Field as F;
@@ -35,7 +44,7 @@ use Field as F;
 type Check = fn(&str) -> bool;
 
 /// §1: every field with its name and the rule for its value, in order.
-const FIELDS: [(Field, &str, Check); 18] = [
+const FIELDS: [(Field, &str, Check); 24] = [
     (F::Event, "event", |value| Kind::of(value).is_some()),
     (F::Time, "time", |value| moment(value).is_some()),
     (F::Actor, "actor", |value| pair(value, is_system, is_digest)),
@@ -53,120 +62,14 @@ const FIELDS: [(Field, &str, Check); 18] = [
     (F::Status, "status", |value| ["01", "02", "03", "04", "05", "06"].contains(&value)),
     (F::Reason, "reason", is_word),
     (F::Note, "note", is_digest),
-    (F::Previous, "previous", |value| previous(value).is_some()),
+    (F::Previous, "previous", |value| head(value).is_some()),
+    (F::Covers, "covers", |value| head(value).is_some()),
+    (F::Content, "content", is_digest),
+    (F::Service, "service", is_service),
+    (F::Since, "since", |value| moment(value).is_some()),
+    (F::Offset, "offset", is_offset),
+    (F::Bodies, "bodies", is_bodies),
 ];
-
-/// What happened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
-    Acceptance,
-    Rejection,
-    Consignment,
-    Handover,
-    Refusal,
-    Report,
-    Opening,
-}
-
-/// §2: what an event asks of its fields.
-struct Shape {
-    kind: Kind,
-    word: &'static str,
-    must: &'static [Field],
-    may: &'static [Field],
-    statuses: &'static [&'static str],
-    by_gateway: bool,
-}
-
-const DELIVERY: &[Field] = &[F::Consignment, F::From, F::To, F::Envelope];
-
-const SHAPES: [Shape; 7] = [
-    Shape {
-        kind: Kind::Acceptance,
-        word: "SubmissionAcceptance",
-        must: &[
-            F::Consignment,
-            F::From,
-            F::Envelope,
-            F::Document,
-            F::Urgency,
-            F::Request,
-            F::Recipients,
-            F::Verdict,
-        ],
-        may: &[F::Number, F::Dossier],
-        statuses: &[],
-        by_gateway: false,
-    },
-    Shape {
-        kind: Kind::Rejection,
-        word: "SubmissionRejection",
-        must: &[F::From, F::Envelope, F::Document, F::Request, F::Reason],
-        may: &[F::Dossier, F::Verdict],
-        statuses: &[],
-        by_gateway: false,
-    },
-    Shape {
-        kind: Kind::Consignment,
-        word: "ContentConsignment",
-        must: &[F::Consignment, F::From, F::To, F::Envelope, F::Urgency],
-        may: &[],
-        statuses: &[],
-        by_gateway: true,
-    },
-    Shape {
-        kind: Kind::Handover,
-        word: "ContentHandover",
-        must: &[F::Consignment, F::From, F::To, F::Envelope, F::Status],
-        may: &[],
-        statuses: &["03"],
-        by_gateway: false,
-    },
-    Shape {
-        kind: Kind::Refusal,
-        word: "ConsignmentRejection",
-        must: &[F::Consignment, F::From, F::To, F::Envelope, F::Status, F::Reason, F::Note],
-        may: &[],
-        statuses: &["02"],
-        by_gateway: false,
-    },
-    Shape {
-        kind: Kind::Report,
-        word: "status",
-        must: &[F::Consignment, F::From, F::To, F::Envelope, F::Status],
-        may: &[F::Note],
-        statuses: &["01", "04", "05", "06"],
-        by_gateway: false,
-    },
-    Shape {
-        kind: Kind::Opening,
-        word: "epoch",
-        must: &[F::Previous],
-        may: &[],
-        statuses: &[],
-        by_gateway: true,
-    },
-];
-
-impl Kind {
-    fn of(word: &str) -> Option<Self> {
-        SHAPES.iter().find(|shape| shape.word == word).map(|shape| shape.kind)
-    }
-
-    fn shape(self) -> &'static Shape {
-        &SHAPES[self as usize]
-    }
-
-    /// The event's name.
-    pub(super) fn word(self) -> &'static str {
-        self.shape().word
-    }
-
-    /// Whether the gateway itself acts.
-    pub(super) fn by_gateway(self) -> bool {
-        self.shape().by_gateway
-    }
-}
 
 /// The bytes are not an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -249,16 +152,20 @@ impl<'a> Leaf<'a> {
                 return Some(format!("{} has a {name}, which it must not", shape.word));
             }
         }
-        if let Some(status) = self.value(F::Status)
-            && !shape.statuses.contains(&status)
-        {
-            return Some(format!("{} cannot have the status {status}", shape.word));
+        for field in [F::Status, F::Reason] {
+            if let Some(value) = self.value(field)
+                && !shape.allows(field, value)
+            {
+                return Some(format!("{} cannot have {value}", shape.word));
+            }
         }
-        let reason = self.value(F::Reason);
-        if reason.is_some_and(|reason| (reason == "RECIPIENT") != (self.kind == Kind::Refusal)) {
-            return Some(format!("{} cannot have this reason", shape.word));
-        }
-        None
+        let kind = match self.kind {
+            Kind::Stamp => "tsa ",
+            Kind::Clock => "clock ",
+            _ => return None,
+        };
+        let service = self.value(F::Service).unwrap_or_default();
+        (!service.starts_with(kind)).then(|| format!("{} cannot be of {service}", shape.word))
     }
 
     /// The text of a field.
@@ -286,14 +193,19 @@ impl<'a> Leaf<'a> {
         recipients(self.value(F::Recipients)?)
     }
 
-    /// The epoch before: number, size, root.
-    pub(super) fn previous(&self) -> Option<(u64, u64, [u8; 32])> {
-        previous(self.value(F::Previous)?)
+    /// A field that is a head: epoch, size, root.
+    pub(super) fn head(&self, field: Field) -> Option<(u64, u64, [u8; 32])> {
+        head(self.value(field)?)
     }
 
-    /// Whether the parts of `DELIVERY` are all there, so that the entry can be followed.
+    /// Since when, as a number that orders like it.
+    pub(super) fn since(&self) -> Option<u64> {
+        moment(self.value(F::Since)?)
+    }
+
+    /// Whether it names a delivery in full, so that it can be followed.
     pub(super) fn names_a_delivery(&self) -> bool {
-        DELIVERY.iter().all(|field| self.value(*field).is_some())
+        [F::Consignment, F::From, F::To, F::Envelope].iter().all(|field| self.value(*field).is_some())
     }
 }
 
@@ -433,7 +345,27 @@ fn recipients(text: &str) -> Option<(u64, [u8; 32])> {
     Some((count, digest(codes)?))
 }
 
-fn previous(text: &str) -> Option<(u64, u64, [u8; 32])> {
+fn is_service(text: &str) -> bool {
+    let Some((kind, name)) = text.split_once(' ') else { return false };
+    let allowed = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'z' | b'.' | b'-');
+    ["tsa", "witness", "ocsp", "crl", "clock"].contains(&kind)
+        && (1..=64).contains(&name.len())
+        && name.bytes().all(allowed)
+}
+
+fn is_offset(text: &str) -> bool {
+    match text.strip_prefix('-') {
+        Some(rest) => number(rest).is_some_and(|number| number > 0),
+        None => number(text).is_some(),
+    }
+}
+
+fn is_bodies(text: &str) -> bool {
+    let Some((count, digest)) = text.split_once(' ') else { return false };
+    number(count).is_some_and(|count| count > 0 && count <= u64::from(u32::MAX)) && is_digest(digest)
+}
+
+fn head(text: &str) -> Option<(u64, u64, [u8; 32])> {
     let (epoch, rest) = text.split_once(' ')?;
     let (size, root) = rest.split_once(' ')?;
     let (epoch, size) = (number(epoch)?, number(size)?);
@@ -462,7 +394,7 @@ mod tests {
             let leaf = Leaf::read(text.as_bytes()).expect("an entry");
             assert_eq!(leaf.misfit(), None, "{text}");
         }
-        assert_eq!(documented().len(), 7);
+        assert_eq!(documented().len(), 21);
         for (place, (field, ..)) in FIELDS.iter().enumerate() {
             assert_eq!(*field as usize, place, "FIELDS stand in order");
         }
@@ -474,27 +406,38 @@ mod tests {
     #[test]
     fn the_table_of_the_page_is_the_table_of_the_auditor() {
         let page = include_str!("../log/FORMAT.md");
-        let (_, table) = page.split_once("\n| event | consignment |").expect("the table of §2");
         let cells = |row: &str| -> Vec<String> {
             row.trim_matches('|').split('|').map(|cell| cell.trim().replace('`', "")).collect()
         };
-        let mut rows = table.lines();
-        let names = cells(rows.next().expect("the names"));
-        let rows: Vec<&str> = rows.skip(1).take_while(|row| row.starts_with('|')).collect();
-        assert_eq!(rows.len(), SHAPES.len());
-        for (row, shape) in rows.into_iter().zip(&SHAPES) {
-            let row = cells(row);
-            assert_eq!(row[0], shape.word);
-            for (name, cell) in ["consignment".to_owned()].iter().chain(&names).zip(&row[1..]) {
-                let (field, ..) =
-                    FIELDS.iter().find(|(_, known, _)| known == name).expect("a field");
-                let (must, may) = (shape.must.contains(field), shape.may.contains(field));
-                let expected = (!matches!(cell.as_str(), "" | "○"), cell == "○");
-                assert_eq!((must, may), expected, "{} {name}", shape.word);
-                if *field == F::Status && must {
-                    assert_eq!(cell.split(' ').collect::<Vec<_>>(), shape.statuses);
-                }
+        let mut shapes = SHAPES.iter();
+        for table in page.split("\n| event |").skip(1) {
+            let mut rows = table.lines();
+            let names = cells(rows.next().expect("the names"));
+            for row in rows.skip(1).take_while(|row| row.starts_with('|')) {
+                let shape = shapes.next().expect("a shape for every row");
+                hold(shape, &names, &cells(row));
             }
+        }
+        assert!(shapes.next().is_none(), "a row for every shape");
+    }
+
+    /// Holds a shape against its row of the page; fields that the table has no column for are none
+    /// of the event's.
+    fn hold(shape: &Shape, names: &[String], row: &[String]) {
+        assert_eq!(row[0], shape.word);
+        for (field, name, _) in FIELDS.iter().skip(F::Consignment as usize) {
+            let column = names.iter().position(|known| known == name);
+            let cell = column.map_or("", |column| row[column + 1].as_str());
+            let (must, may) = (shape.must.contains(field), shape.may.contains(field));
+            let expected = (!matches!(cell, "" | "○"), cell == "○");
+            assert_eq!((must, may), expected, "{} {name}", shape.word);
+            let words = match field {
+                F::Status => shape.statuses,
+                F::Reason => shape.reasons,
+                _ => &[],
+            };
+            let listed = cell.split(' ').filter(|word| !matches!(*word, "" | "●" | "○"));
+            assert_eq!(listed.collect::<Vec<_>>(), words, "{} {name}", shape.word);
         }
     }
 

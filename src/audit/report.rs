@@ -49,10 +49,22 @@ rules! {
     ConsignmentUnpromised "consignment-unpromised";
     /// Sender, envelope or urgency are not those of the acceptance (§2).
     PartiesDiffer "parties-differ";
-    /// An answer or report of somebody who was sent nothing (§7.5).
+    /// An entry about a recipient who was sent nothing (§7.5).
     AnswerOrphaned "answer-orphaned";
+    /// An erasure, hold or release of a consignment that was not accepted (§7.5).
+    KeepingOrphaned "keeping-orphaned";
     /// A second answer (§7.6).
     AnswerTwice "answer-twice";
+    /// A second notice, access or failure of a recipient (§7.6).
+    EventTwice "event-twice";
+    /// A failure that what stands before it denies, or whose time had not ended (§7.9).
+    FailureUntrue "failure-untrue";
+    /// A time-stamp over what is not a checkpoint before it (§7.10).
+    StampCovers "stamp-covers";
+    /// An outage within an outage, or a repair of none (§7.11).
+    OutageOrder "outage-order";
+    /// A time since when that lies after the entry's (§7.11).
+    SinceLater "since-later";
     /// An epoch does not begin with its opening, or an opening stands elsewhere (§6).
     EpochOpening "epoch-opening";
     /// The opening does not commit to the end of the epoch before (§6).
@@ -129,6 +141,10 @@ pub struct Counts {
     pub refusals: u64,
     /// `status` entries.
     pub reports: u64,
+    /// `ConsignmentNotificationFailure` and `ContentHandoverFailure` entries.
+    pub failures: u64,
+    /// `timestamp` entries.
+    pub stamps: u64,
     /// Checkpoints whose signature, size and root were checked and right.
     pub checkpoints: u64,
 }

@@ -91,10 +91,26 @@ impl Term {
                 terms.extend(Self::issued(entry));
                 terms.extend(entry.dossier.clone().map(Self::Dossier));
             }
-            Event::ContentHandover | Event::ConsignmentRejection | Event::StatusReport => {
+            Event::ContentHandover
+            | Event::ConsignmentRejection
+            | Event::StatusReport
+            | Event::ConsignmentNotification
+            | Event::ConsignmentNotificationFailure
+            | Event::ContentAccessTracking
+            | Event::ContentHandoverFailure
+            | Event::Erasure
+            | Event::Hold
+            | Event::Release => {
                 terms.extend(entry.consignment.map(Self::Consignment));
             }
-            Event::SubmissionRejection | Event::ContentConsignment | Event::EpochOpening => {}
+            Event::SubmissionRejection
+            | Event::ContentConsignment
+            | Event::EpochOpening
+            | Event::TimeStamp
+            | Event::Outage
+            | Event::Repair
+            | Event::ClockCheck
+            | Event::AuditorsRead => {}
         }
         if matches!(entry.event, Event::SubmissionAcceptance | Event::SubmissionRejection) {
             terms.extend(entry.document.clone().map(Self::Document));
@@ -166,7 +182,13 @@ pub fn project<P: Prior + ?Sized>(
             changes.extend(Consignment::begin(id, entry).map(Change::Consignment));
         }
         Event::ContentConsignment => consigned(id, entry, &mut changes),
-        Event::ContentHandover | Event::ConsignmentRejection | Event::StatusReport => {
+        Event::ContentHandover
+        | Event::ConsignmentRejection
+        | Event::StatusReport
+        | Event::ConsignmentNotification
+        | Event::ConsignmentNotificationFailure
+        | Event::ContentAccessTracking
+        | Event::ContentHandoverFailure => {
             let Some((consignment, to)) = entry.consignment.zip(entry.to.as_ref()) else {
                 return Ok(changes);
             };
@@ -174,7 +196,16 @@ pub fn project<P: Prior + ?Sized>(
                 answered(id, entry, &delivery, &mut changes);
             }
         }
-        Event::SubmissionRejection | Event::EpochOpening => {}
+        Event::SubmissionRejection
+        | Event::EpochOpening
+        | Event::TimeStamp
+        | Event::Outage
+        | Event::Repair
+        | Event::ClockCheck
+        | Event::Erasure
+        | Event::Hold
+        | Event::Release
+        | Event::AuditorsRead => {}
     }
     Ok(changes)
 }

@@ -178,8 +178,6 @@ fn follow(manifest: &Manifest, key: &LogPublicKey, entries: &[ProvenEntry]) -> R
     if accepted.event != Event::SubmissionAcceptance {
         return broken(accepted, Fault::Contradiction("the first one is not the acceptance"));
     }
-    let mut consigned: BTreeMap<&Code, EntryId> = BTreeMap::new();
-    let mut answered: BTreeSet<&Code> = BTreeSet::new();
     for entry in entries {
         if entry.consignment != Some(manifest.consignment) {
             return broken(entry, Fault::OtherConsignment);
@@ -191,49 +189,117 @@ fn follow(manifest: &Manifest, key: &LogPublicKey, entries: &[ProvenEntry]) -> R
             return broken(entry, Fault::Contradiction(what));
         }
     }
+    let mut told: BTreeMap<&Code, Vec<&ProvenEntry>> = BTreeMap::new();
     for entry in later {
+        let keeping = matches!(entry.event, Event::Erasure | Event::Hold | Event::Release);
         let Some(to) = &entry.to else {
-            return broken(entry, Fault::Contradiction("it names no recipient"));
+            match keeping {
+                true => continue,
+                false => return broken(entry, Fault::Contradiction("it names no recipient")),
+            }
         };
         if manifest.recipient.as_ref().is_some_and(|only| only != to) {
             return broken(entry, Fault::OtherRecipient);
         }
-        match entry.event {
-            Event::ContentConsignment => {
-                if consigned.insert(to, entry.id()).is_some() {
-                    return broken(entry, Fault::Contradiction("it stands twice"));
-                }
-            }
-            Event::ContentHandover | Event::ConsignmentRejection if !answered.insert(to) => {
-                return broken(entry, Fault::Contradiction("it is a second answer"));
-            }
-            Event::ContentHandover | Event::ConsignmentRejection | Event::StatusReport => {
-                if !consigned.contains_key(to) {
-                    return broken(entry, Fault::Contradiction("its recipient was sent nothing"));
-                }
-            }
-            _ => return broken(entry, Fault::Foreign),
+        if !of_a_delivery(entry.event) {
+            return broken(entry, Fault::Foreign);
         }
+        let before = told.entry(to).or_default();
+        if let Some(what) = denied(entry, before) {
+            return broken(entry, Fault::Contradiction(what));
+        }
+        before.push(entry);
     }
+    let consigned = told.iter().filter_map(|(to, told)| Some((*to, told.first()?.id()))).collect();
     recipients(manifest, accepted, &consigned)
 }
 
-/// Whether actor or status are not those of the event (`log/FORMAT.md` §2).
+/// Whether the event is one of those that tell of a consignment at a recipient.
+fn of_a_delivery(event: Event) -> bool {
+    matches!(
+        event,
+        Event::ContentConsignment
+            | Event::ContentHandover
+            | Event::ConsignmentRejection
+            | Event::StatusReport
+            | Event::ConsignmentNotification
+            | Event::ConsignmentNotificationFailure
+            | Event::ContentAccessTracking
+            | Event::ContentHandoverFailure
+    )
+}
+
+/// What the entries of a recipient before this one have against it (`log/FORMAT.md` §7, rules 5, 6
+/// and 9).
+fn denied(entry: &ProvenEntry, before: &[&ProvenEntry]) -> Option<&'static str> {
+    let is_answer = |event| matches!(event, Event::ContentHandover | Event::ConsignmentRejection);
+    let is_notice =
+        |event| matches!(event, Event::ConsignmentNotification | Event::ContentAccessTracking);
+    if before.is_empty() {
+        let first = entry.event == Event::ContentConsignment;
+        return (!first).then_some("its recipient was sent nothing");
+    }
+    let repeated = match entry.event {
+        Event::StatusReport => false,
+        event if is_answer(event) => before.iter().any(|one| is_answer(one.event)),
+        event => before.iter().any(|one| one.event == event),
+    };
+    if repeated {
+        return Some(if is_answer(entry.event) { "it is a second answer" } else { "it stands twice" });
+    }
+    let since = entry.since?;
+    if since >= entry.time {
+        return Some("its time had not ended");
+    }
+    let in_time = |event: &dyn Fn(Event) -> bool| {
+        before.iter().any(|one| event(one.event) && one.time <= since)
+    };
+    match entry.event {
+        _ if in_time(&is_answer) => Some("the recipient had answered in time"),
+        Event::ConsignmentNotificationFailure if in_time(&is_notice) => {
+            Some("the recipient had its notice in time")
+        }
+        _ => None,
+    }
+}
+
+/// Whether actor, status or reason are not those of the event (`log/FORMAT.md` §2).
 fn misfit(entry: &ProvenEntry, key: &LogPublicKey) -> Option<&'static str> {
     let by_gateway = entry.actor.system.as_str() == "gateway";
     let own = by_gateway && entry.actor.certificate == key.fingerprint();
+    let gateways = matches!(
+        entry.event,
+        Event::ContentConsignment
+            | Event::ConsignmentNotification
+            | Event::ConsignmentNotificationFailure
+            | Event::ContentHandoverFailure
+            | Event::Erasure
+            | Event::Hold
+            | Event::Release
+    );
+    if gateways && !own {
+        return Some("somebody else acted for the gateway");
+    }
+    if !gateways && by_gateway {
+        return Some("the gateway acted for somebody else");
+    }
+    let failure = matches!(
+        entry.event,
+        Event::ConsignmentNotificationFailure | Event::ContentHandoverFailure
+    );
+    if failure && (entry.reason.as_deref() != Some("EXPIRED") || entry.since.is_none()) {
+        return Some("it does not say which time ended");
+    }
     match (entry.event, entry.status) {
-        (Event::ContentConsignment, None) if own => None,
-        (Event::ContentConsignment, None) => Some("somebody else than the gateway consigned it"),
-        _ if by_gateway => Some("the gateway acted for somebody else"),
         (Event::ContentHandover, Some(Status::Accepted))
         | (Event::ConsignmentRejection, Some(Status::Refused))
-        | (Event::SubmissionAcceptance, None) => None,
-        (
+        | (
             Event::StatusReport,
             Some(Status::Arrived | Status::Assigned | Status::InProgress | Status::Finished),
         ) => None,
-        _ => Some("its status is not one of its event"),
+        (Event::ContentHandover | Event::ConsignmentRejection | Event::StatusReport, _)
+        | (_, Some(_)) => Some("its status is not one of its event"),
+        _ => None,
     }
 }
 

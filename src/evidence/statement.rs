@@ -49,6 +49,9 @@ pub(super) fn statements(
     for entry in entries {
         match entry.event {
             Event::SubmissionAcceptance => accepted(entry, parts, &mut statements),
+            Event::Erasure | Event::Hold | Event::Release => {
+                statements.push(keeping(entry, notes));
+            }
             _ => statements.push(delivery(entry, notes)),
         }
     }
@@ -140,6 +143,8 @@ fn delivery(entry: &ProvenEntry, notes: &Notes) -> Statement {
     let by = format!("by system {system} with certificate {certificate}");
     let by_vietnamese = format!("bởi hệ thống {system}, chứng thư {certificate}");
     let note = notes.get(&id).map(|text| format!(": {text}")).unwrap_or_default();
+    let since = shown(entry.since.as_ref());
+    let since_local = entry.since.map(|since| since.in_vietnam()).unwrap_or_default();
     let (english, vietnamese) = match entry.event {
         Event::ContentConsignment => (
             format!("it was put into the mailbox of {to} at {time} (entry {id})"),
@@ -153,6 +158,22 @@ fn delivery(entry: &ProvenEntry, notes: &Notes) -> Statement {
             format!("{to} refused it at {time} (entry {id}), {by}{note}"),
             format!("{to} từ chối tiếp nhận lúc {local} (mục {id}), {by_vietnamese}{note}"),
         ),
+        Event::ConsignmentNotification => (
+            format!("the system of {to} was given notice of it at {time} (entry {id})"),
+            format!("hệ thống của {to} đã nhận thông báo lúc {local} (mục {id})"),
+        ),
+        Event::ContentAccessTracking => (
+            format!("{to} read its content for the first time at {time} (entry {id}), {by}"),
+            format!("{to} mở nội dung lần đầu lúc {local} (mục {id}), {by_vietnamese}"),
+        ),
+        Event::ConsignmentNotificationFailure => (
+            format!("until {since} nobody of {to} took a notice of it (entry {id})"),
+            format!("đến {since_local} chưa có ai của {to} nhận thông báo (mục {id})"),
+        ),
+        Event::ContentHandoverFailure => (
+            format!("until {since} {to} neither took nor refused it (entry {id})"),
+            format!("đến {since_local} {to} chưa tiếp nhận cũng chưa từ chối (mục {id})"),
+        ),
         _ => {
             let status = entry.status.map(|status| status.code()).unwrap_or_default();
             (
@@ -162,6 +183,31 @@ fn delivery(entry: &ProvenEntry, notes: &Notes) -> Statement {
                 ),
             )
         }
+    };
+    Statement::new(entry, &english, &vietnamese)
+}
+
+/// What was done with the bodies.
+fn keeping(entry: &ProvenEntry, notes: &Notes) -> Statement {
+    let (id, time, local) = (entry.id(), entry.time, entry.time.in_vietnam());
+    let reason = shown(entry.reason.as_ref());
+    let note = notes.get(&id).map(|text| format!(": {text}")).unwrap_or_default();
+    let (english, vietnamese) = match entry.event {
+        Event::Erasure => {
+            let count = entry.bodies.map(|bodies| bodies.count).unwrap_or_default();
+            (
+                format!("{count} of its bodies were erased at {time}, {reason} (entry {id}){note}"),
+                format!("đã xóa {count} tệp nội dung lúc {local}, {reason} (mục {id}){note}"),
+            )
+        }
+        Event::Hold => (
+            format!("its bodies are held since {time}, {reason} (entry {id}){note}"),
+            format!("nội dung được giữ lại từ {local}, {reason} (mục {id}){note}"),
+        ),
+        _ => (
+            format!("the hold {reason} on its bodies ended at {time} (entry {id}){note}"),
+            format!("việc giữ lại nội dung {reason} kết thúc lúc {local} (mục {id}){note}"),
+        ),
     };
     Statement::new(entry, &english, &vietnamese)
 }

@@ -22,7 +22,7 @@ use crate::clock::{Clock, Time};
 use crate::evidence::Receipt;
 use crate::limits::{BATCH_ENTRIES_MAX, SEQUENCER_QUEUE_MAX};
 use crate::log::{
-    Actor, Checkpoint, Entry, EntryId, Event, Grown, LogKey, LogPublicKey, Origin, PreviousEpoch,
+    Actor, Checkpoint, Entry, EntryId, Event, Grown, LogKey, LogPublicKey, Origin, SignedHead,
     Stored, Tree, leaf_hash, root, verify_inclusion,
 };
 
@@ -321,7 +321,7 @@ impl Writer {
             return Ok(());
         }
         let previous =
-            PreviousEpoch { epoch: self.epoch, size: self.tree.size(), root: self.tree.root() };
+            SignedHead { epoch: self.epoch, size: self.tree.size(), root: self.tree.root() };
         let entry = Entry {
             previous_epoch: Some(previous),
             ..Entry::new(Event::EpochOpening, now, self.actor.clone())

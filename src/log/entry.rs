@@ -3,9 +3,13 @@
 
 use std::fmt::Write as _;
 
+use super::field::{
+    Actor, BodySet, RecipientSet, Service, SignedHead, Status, VerdictMark, actor, bodies, head,
+    number, recipients, urgency, verdict,
+};
 use crate::clock::Time;
 use crate::digest::Sha256;
-use crate::directory::{Code, SystemId};
+use crate::directory::Code;
 use crate::document::{ConsignmentId, DossierCode, Urgency};
 use crate::limits::ENTRY_SIZE_MAX;
 
@@ -52,46 +56,30 @@ events! {
     StatusReport "status";
     /// An epoch of the log began; commits to the last checkpoint of the one before.
     EpochOpening "epoch";
-}
-
-/// Who acted: the system and the certificate that it used.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Actor {
-    /// The system's name in the directory; the gateway itself is `gateway`.
-    pub system: SystemId,
-    /// SHA-256 of the client certificate (DER); of the gateway: of its public log key.
-    pub certificate: Sha256,
-}
-
-/// The recipients that an acceptance promises to reach.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RecipientSet {
-    /// How many.
-    pub count: u32,
-    /// SHA-256 of the codes, each followed by a line feed, in ascending byte order.
-    pub digest: Sha256,
-}
-
-/// What the signature room said of the document.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct VerdictMark {
-    /// TOTAL-PASSED, INDETERMINATE, TOTAL-FAILED, or UNSIGNED.
-    pub indication: String,
-    /// Legal value by the rules of `signature::legal`.
-    pub legal_value: String,
-    /// SHA-256 of the stored report.
-    pub report: Sha256,
-}
-
-/// Where the log before this epoch ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PreviousEpoch {
-    /// Its number.
-    pub epoch: u32,
-    /// Its size.
-    pub size: u64,
-    /// Its root.
-    pub root: Sha256,
+    /// D.3: a notice of the item was handed to the recipient's system for the first time.
+    ConsignmentNotification "ConsignmentNotification";
+    /// D.4: nobody of the recipient took a notice in time.
+    ConsignmentNotificationFailure "ConsignmentNotificationFailure";
+    /// The recipient's system read content for the first time.
+    ContentAccessTracking "ContentAccessTracking";
+    /// E.2: the recipient neither took nor refused it in time.
+    ContentHandoverFailure "ContentHandoverFailure";
+    /// A time-stamp over a checkpoint was obtained and verified.
+    TimeStamp "timestamp";
+    /// A service on which evidence relies does not answer.
+    Outage "outage";
+    /// It answers again.
+    Repair "repair";
+    /// Our clock was held against another.
+    ClockCheck "clock";
+    /// Bodies of a consignment were erased.
+    Erasure "erasure";
+    /// Bodies of a consignment must not be erased.
+    Hold "hold";
+    /// They may be again.
+    Release "release";
+    /// An auditor read.
+    AuditorsRead "read";
 }
 
 /// One entry. Fields that an event does not have are `None`; see `FORMAT.md` for which has which.
@@ -132,46 +120,19 @@ pub struct Entry {
     /// SHA-256 of a salted text kept outside the log.
     pub note: Option<Sha256>,
     /// The epoch before this one.
-    pub previous_epoch: Option<PreviousEpoch>,
-}
-
-/// Business status codes of the national axis (`vietnam.md` §3.1) that recipients report.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Status {
-    /// 01 đã đến.
-    Arrived,
-    /// 02 từ chối tiếp nhận.
-    Refused,
-    /// 03 đã tiếp nhận.
-    Accepted,
-    /// 04 phân công.
-    Assigned,
-    /// 05 đang xử lý.
-    InProgress,
-    /// 06 hoàn thành.
-    Finished,
-}
-
-impl Status {
-    /// Every status with its code.
-    pub const CODES: &'static [(&'static str, Status)] = &[
-        ("01", Status::Arrived),
-        ("02", Status::Refused),
-        ("03", Status::Accepted),
-        ("04", Status::Assigned),
-        ("05", Status::InProgress),
-        ("06", Status::Finished),
-    ];
-
-    /// Its two digits.
-    pub fn code(self) -> &'static str {
-        Self::CODES.iter().find(|(_, status)| *status == self).map_or("", |(code, _)| code)
-    }
-
-    /// The status with this code.
-    pub fn from_code(code: &str) -> Option<Self> {
-        Self::CODES.iter().find(|(known, _)| *known == code).map(|(_, status)| *status)
-    }
+    pub previous_epoch: Option<SignedHead>,
+    /// The checkpoint that a time-stamp covers.
+    pub covers: Option<SignedHead>,
+    /// SHA-256 of bytes kept outside the log.
+    pub content: Option<Sha256>,
+    /// The service that the entry is about.
+    pub service: Option<Service>,
+    /// Since when.
+    pub since: Option<Time>,
+    /// How far the service's clock is ahead of ours, in milliseconds.
+    pub offset: Option<i64>,
+    /// Which bodies were erased.
+    pub bodies: Option<BodySet>,
 }
 
 /// The bytes are not an entry as `FORMAT.md` defines it.
@@ -204,6 +165,12 @@ impl Entry {
             reason: None,
             note: None,
             previous_epoch: None,
+            covers: None,
+            content: None,
+            service: None,
+            since: None,
+            offset: None,
+            bodies: None,
         }
     }
 
@@ -236,8 +203,13 @@ impl Entry {
         line(&mut text, "status", self.status.map(Status::code));
         line(&mut text, "reason", self.reason.as_ref());
         line(&mut text, "note", self.note);
-        let previous = self.previous_epoch.as_ref();
-        line(&mut text, "previous", previous.map(|p| format!("{} {} {}", p.epoch, p.size, p.root)));
+        line(&mut text, "previous", self.previous_epoch);
+        line(&mut text, "covers", self.covers);
+        line(&mut text, "content", self.content);
+        line(&mut text, "service", self.service.as_ref());
+        line(&mut text, "since", self.since);
+        line(&mut text, "offset", self.offset);
+        line(&mut text, "bodies", self.bodies.map(|b| format!("{} {}", b.count, b.digest)));
         assert!(text.len() <= ENTRY_SIZE_MAX, "an entry of {} bytes", text.len());
         text.into_bytes()
     }
@@ -267,7 +239,13 @@ impl Entry {
             status: lines.optional("status", Status::from_code)?,
             reason: lines.optional("reason", |value| Some(value.to_owned()))?,
             note: lines.optional("note", |value| value.parse().ok())?,
-            previous_epoch: lines.optional("previous", previous)?,
+            previous_epoch: lines.optional("previous", head)?,
+            covers: lines.optional("covers", head)?,
+            content: lines.optional("content", |value| value.parse().ok())?,
+            service: lines.optional("service", Service::parse)?,
+            since: lines.optional("since", |value| value.parse().ok())?,
+            offset: lines.optional("offset", number)?,
+            bodies: lines.optional("bodies", bodies)?,
             ..Self::new(event, time, actor)
         };
         lines.end()?;
@@ -325,43 +303,11 @@ impl<'a> Lines<'a> {
     }
 }
 
-fn actor(value: &str) -> Option<Actor> {
-    let (system, certificate) = value.split_once(' ')?;
-    Some(Actor { system: SystemId::parse(system)?, certificate: certificate.parse().ok()? })
-}
-
-fn urgency(value: &str) -> Option<Urgency> {
-    Urgency::WORDS.iter().find(|(word, _)| *word == value).map(|(_, urgency)| *urgency)
-}
-
-/// A decimal number in its only spelling.
-fn number<T: std::str::FromStr + std::fmt::Display>(text: &str) -> Option<T> {
-    let number: T = text.parse().ok()?;
-    (number.to_string() == text).then_some(number)
-}
-
-fn recipients(value: &str) -> Option<RecipientSet> {
-    let (count, digest) = value.split_once(' ')?;
-    Some(RecipientSet { count: number(count)?, digest: digest.parse().ok()? })
-}
-
-fn verdict(value: &str) -> Option<VerdictMark> {
-    let mut words = value.split(' ');
-    let (indication, legal_value) = (words.next()?.to_owned(), words.next()?.to_owned());
-    let report = words.next()?.parse().ok()?;
-    words.next().is_none().then_some(VerdictMark { indication, legal_value, report })
-}
-
-fn previous(value: &str) -> Option<PreviousEpoch> {
-    let mut words = value.split(' ');
-    let (epoch, size) = (number(words.next()?)?, number(words.next()?)?);
-    let root = words.next()?.parse().ok()?;
-    words.next().is_none().then_some(PreviousEpoch { epoch, size, root })
-}
-
 #[cfg(test)]
 pub(crate) mod tests {
+    use super::super::field::ServiceKind;
     use super::*;
+    use crate::directory::SystemId;
 
     pub(crate) fn sample() -> Entry {
         let actor = Actor {
@@ -395,7 +341,13 @@ pub(crate) mod tests {
         full.status = Some(Status::Accepted);
         full.reason = Some("RECIPIENT".into());
         full.note = Some(Sha256::of(b"note"));
-        full.previous_epoch = Some(PreviousEpoch { epoch: 1, size: 10, root: Sha256::of(b"root") });
+        let head = SignedHead { epoch: 1, size: 10, root: Sha256::of(b"root") };
+        (full.previous_epoch, full.covers) = (Some(head), Some(head));
+        full.content = Some(Sha256::of(b"content"));
+        full.service = Service::new(ServiceKind::Tsa, "tsa.example");
+        full.since = Some(full.time);
+        full.offset = Some(-1);
+        full.bodies = Some(BodySet::of(vec![Sha256::of(b"body")]));
         for entry in [sample(), full] {
             let leaf = entry.to_leaf();
             assert_eq!(Entry::from_leaf(&leaf), Ok(entry));
@@ -414,6 +366,11 @@ pub(crate) mod tests {
             (text.trim_end().to_owned(), 14),
             (format!("{text}\n"), 15),
             (format!("{text}from H49\n"), 15),
+            (format!("{text}offset -0\n"), 15),
+            (format!("{text}offset +1\n"), 15),
+            (format!("{text}service tsa TSA\n"), 15),
+            (format!("{text}service time tsa\n"), 15),
+            (format!("{text}bodies 0 {}\n", Sha256::of(b"")), 15),
         ];
         for (wrong, line) in cases {
             assert_eq!(Entry::from_leaf(wrong.as_bytes()), Err(NotAnEntry { line }), "{wrong}");

@@ -51,8 +51,8 @@ fn at(mut entry: Entry, recipient: &str) -> Entry {
     entry
 }
 
-/// Epoch 1 of the example log, and the opening of epoch 2.
-fn example() -> (Vec<Entry>, Entry) {
+/// The two epochs of the example log.
+fn example() -> (Vec<Entry>, Vec<Entry>) {
     let mut acceptance = entry(Event::SubmissionAcceptance, "commune", 0);
     acceptance.document = Some("H49.151,2026/11/22,12/UBND-VP".into());
     acceptance.number = Some("12/UBND-VP".into());
@@ -81,11 +81,83 @@ fn example() -> (Vec<Entry>, Entry) {
     let entries =
         vec![acceptance, consigned("H49"), consigned("H49.11"), handover, refusal, report];
 
-    let mut opening = entry(Event::EpochOpening, "gateway", 86_400);
-    (opening.consignment, opening.from, opening.envelope) = (None, None, None);
-    let root = tree_of(&entries).root();
-    opening.previous_epoch = Some(PreviousEpoch { epoch: 1, size: 6, root });
-    (entries, opening)
+    let second = second_epoch(tree_of(&entries).root());
+    (entries, second)
+}
+
+/// What the second epoch tells of: a document that nobody takes, a service that fails.
+fn second_epoch(root: Sha256) -> Vec<Entry> {
+    const DAY: i64 = 86_400;
+    const HOUR: i64 = 3_600;
+    let bare = |event, system, second| Entry {
+        consignment: None,
+        from: None,
+        envelope: None,
+        ..entry(event, system, second)
+    };
+    let of = |event, system, second| Entry {
+        consignment: ConsignmentId::parse("019ab7ea-1f6b-7000-8000-000000000002"),
+        envelope: Some(Sha256::of(b"envelope 2")),
+        ..entry(event, system, second)
+    };
+    let at = |event, system, second| at(of(event, system, second), "H49.12");
+    let expired = |event, second, since| Entry {
+        reason: Some("EXPIRED".into()),
+        since: Some(entry(event, "gateway", since).time),
+        ..at(event, "gateway", second)
+    };
+    let mut acceptance = of(Event::SubmissionAcceptance, "commune", DAY);
+    acceptance.document = Some("H49.151,2026/11/23,13/UBND-VP".into());
+    acceptance.urgency = Some(Urgency::Normal);
+    acceptance.request = Some(Sha256::of(b"H49.151\n5d0f5a52-6f62-4e0f-9d7a-9b1f0f5f7a11"));
+    acceptance.recipients = Some(RecipientSet { count: 1, digest: Sha256::of(b"H49.12\n") });
+    acceptance.verdict = Some(VerdictMark {
+        indication: "TOTAL-PASSED".into(),
+        legal_value: "ORIGINAL".into(),
+        report: Sha256::of(b"report 2"),
+    });
+    let mut consigned = at(Event::ContentConsignment, "gateway", DAY);
+    consigned.urgency = Some(Urgency::Normal);
+    let mut opening = bare(Event::EpochOpening, "gateway", DAY);
+    opening.previous_epoch = Some(SignedHead { epoch: 1, size: 6, root });
+    let mut entries = vec![
+        opening,
+        acceptance,
+        consigned,
+        expired(Event::ConsignmentNotificationFailure, 2 * DAY + 60, 2 * DAY),
+        at(Event::ConsignmentNotification, "gateway", 2 * DAY + HOUR),
+        at(Event::ContentAccessTracking, "province", 2 * DAY + HOUR + 1),
+        expired(Event::ContentHandoverFailure, DAY + 36 * HOUR + 60, DAY + 36 * HOUR),
+    ];
+    let service = |event, kind, second| Entry {
+        service: Service::new(kind, "tsa.example"),
+        ..bare(event, "gateway", DAY + second)
+    };
+    let mut outage = service(Event::Outage, ServiceKind::Tsa, 36 * HOUR + 120);
+    let mut repair = service(Event::Repair, ServiceKind::Tsa, 40 * HOUR);
+    outage.since = Some(bare(Event::Outage, "gateway", DAY + 36 * HOUR + 90).time);
+    repair.since = outage.since;
+    entries.extend([outage, repair]);
+    let mut stamp = service(Event::TimeStamp, ServiceKind::Tsa, 40 * HOUR);
+    stamp.covers = Some(SignedHead { epoch: 2, size: 9, root: tree_of(&entries).root() });
+    stamp.content = Some(Sha256::of(b"token"));
+    let mut clock = service(Event::ClockCheck, ServiceKind::Clock, 40 * HOUR);
+    clock.offset = Some(-12);
+    let note = |text: &str| {
+        Some(Sha256::of(format!("000102030405060708090a0b0c0d0e0f\n{text}").as_bytes()))
+    };
+    let mut hold = of(Event::Hold, "gateway", DAY + 41 * HOUR);
+    (hold.reason, hold.note) = (Some("INSPECTION".into()), note("legal case 7"));
+    let mut release = of(Event::Release, "gateway", DAY + 42 * HOUR);
+    release.reason = Some("INSPECTION".into());
+    let mut erasure = of(Event::Erasure, "gateway", DAY + 43 * HOUR);
+    (erasure.reason, erasure.note) = (Some("ORDER".into()), note("order 8"));
+    erasure.bodies = Some(BodySet::of(vec![Sha256::of(b"body 1"), Sha256::of(b"body 2")]));
+    let mut read = of(Event::AuditorsRead, "inspector", DAY + 44 * HOUR);
+    (read.from, read.envelope, read.reason) = (None, None, Some("TRACE".into()));
+    read.note = note("consignment 019ab7ea-1f6b-7000-8000-000000000002");
+    entries.extend([stamp, clock, hold, release, erasure, read]);
+    entries
 }
 
 fn tree_of(entries: &[Entry]) -> Tree {
@@ -103,23 +175,22 @@ fn note(epoch: u32, entries: &[Entry]) -> String {
 
 #[test]
 fn every_entry_on_the_page_is_the_entry_it_claims_to_be() {
-    let (entries, opening) = example();
-    for (index, entry) in entries.iter().enumerate() {
-        let leaf = String::from_utf8(entry.to_leaf()).expect("an entry is text");
-        check(&format!("entry 1/{index}"), &leaf);
-        assert_eq!(
-            Entry::from_leaf(block(&format!("entry 1/{index}")).as_bytes()).as_ref(),
-            Ok(entry)
-        );
+    let (first, second) = example();
+    for (epoch, entries) in [(1, &first), (2, &second)] {
+        for (index, entry) in entries.iter().enumerate() {
+            let leaf = String::from_utf8(entry.to_leaf()).expect("an entry is text");
+            let info = format!("entry {epoch}/{index}");
+            check(&info, &leaf);
+            assert_eq!(Entry::from_leaf(block(&info).as_bytes()).as_ref(), Ok(entry));
+        }
     }
-    check("entry 2/0", &String::from_utf8(opening.to_leaf()).expect("an entry is text"));
     let written = PAGE.matches("\n```entry ").count();
-    assert_eq!(written, entries.len() + 1, "an entry on the page is not checked");
+    assert_eq!(written, first.len() + second.len(), "an entry on the page is not checked");
 }
 
 #[test]
 fn the_hashes_on_the_page_are_right() {
-    let (entries, opening) = example();
+    let (entries, second) = example();
     let hash = |entry: &Entry| leaf_hash(&entry.to_leaf());
     let mut lines: Vec<String> = entries
         .iter()
@@ -133,16 +204,16 @@ fn the_hashes_on_the_page_are_right() {
     lines.push(format!("node 4..6 {}", node(4)));
     lines.push(format!("node 0..4 {}", node_hash(&node(0), &node(2))));
     lines.push(format!("root 1 6 {}", tree_of(&entries).root()));
-    lines.push(format!("root 2 1 {}", hash(&opening)));
+    lines.push(format!("root 2 15 {}", tree_of(&second).root()));
     check("hashes", &(lines.join("\n") + "\n"));
 }
 
 #[test]
 fn the_key_the_checkpoints_and_the_texts_on_the_page_are_right() {
-    let (entries, opening) = example();
+    let (entries, second) = example();
     check("vkey", &format!("{}\n", key().public()));
     check("checkpoint 1", &note(1, &entries));
-    check("checkpoint 2", &note(2, &[opening]));
+    check("checkpoint 2", &note(2, &second));
     for epoch in 1..=2 {
         let note = block(&format!("checkpoint {epoch}"));
         let opened = key().public().open(note.as_bytes()).expect("signed");
@@ -154,4 +225,8 @@ fn the_key_the_checkpoints_and_the_texts_on_the_page_are_right() {
     check("note", &format!("000102030405060708090a0b0c0d0e0f\nwrong address\n{note}\n"));
     let recipients = entries[0].recipients.expect("an acceptance has them").digest;
     check("recipients", &format!("H49\nH49.11\n{recipients}\n"));
+    let bodies = vec![Sha256::of(b"body 1"), Sha256::of(b"body 2")];
+    let (set, mut sorted) = (BodySet::of(bodies.clone()), bodies);
+    sorted.sort();
+    check("bodies", &format!("{}\n{}\n{}\n", sorted[0], sorted[1], set.digest));
 }

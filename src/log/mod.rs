@@ -5,6 +5,7 @@
 
 mod checkpoint;
 mod entry;
+mod field;
 #[cfg(test)]
 mod format;
 mod growth;
@@ -13,8 +14,9 @@ mod tree;
 pub use checkpoint::{
     Checkpoint, LogKey, LogPublicKey, NotAKey, NoteError, Origin, SignedCheckpoint, is_key_name,
 };
-pub use entry::{
-    Actor, Entry, Event, HEADER, NotAnEntry, PreviousEpoch, RecipientSet, Status, VerdictMark,
+pub use entry::{Entry, Event, HEADER, NotAnEntry};
+pub use field::{
+    Actor, BodySet, RecipientSet, Service, ServiceKind, SignedHead, Status, VerdictMark,
 };
 pub use growth::{Grown, LEVEL_HEIGHT, ROW_NODES, Row, Rows, Stored, Tree};
 pub use tree::{

@@ -15,7 +15,7 @@ use vanthu::gateway::ports::{
     Batch, LeaderTerm, LogReader, Place, Registry, Settled, Store, StoreError, Which,
 };
 use vanthu::log::{
-    Actor, Checkpoint, Entry, EntryId, Event, LogKey, Origin, PreviousEpoch, RecipientSet, Rows,
+    Actor, Checkpoint, Entry, EntryId, Event, LogKey, Origin, SignedHead, RecipientSet, Rows,
     Tree, VerdictMark, leaf_hash,
 };
 
@@ -97,7 +97,7 @@ pub fn handed_over(number: u128, to: &str) -> Entry {
 
 /// The first entry of the epoch after one that ended with `size` and `root`.
 fn opening(epoch: u32, size: u64, root: Sha256) -> Entry {
-    let previous_epoch = Some(PreviousEpoch { epoch, size, root });
+    let previous_epoch = Some(SignedHead { epoch, size, root });
     let entry = entry(Event::EpochOpening, 0);
     Entry { consignment: None, from: None, previous_epoch, ..entry }
 }

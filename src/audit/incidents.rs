@@ -1,0 +1,232 @@
+//! The log of `log/FORMAT.md`, in whose second epoch much goes wrong, and ways to forge what it says
+//! of that.
+
+use super::book::{Book, Epoch};
+use super::*;
+
+/// The body of a fenced block of the page.
+fn block(info: &str) -> Option<&'static str> {
+    let page = include_str!("../log/FORMAT.md");
+    let (_, rest) = page.split_once(&format!("\n```{info}\n"))?;
+    Some(&rest[..=rest.find("\n```\n")?])
+}
+
+fn documented() -> Book {
+    let epoch = |number: u32| {
+        let leaves = (0..).map_while(|index| block(&format!("entry {number}/{index}")));
+        let note = block(&format!("checkpoint {number}")).expect("a checkpoint");
+        Epoch {
+            leaves: leaves.map(|leaf| leaf.as_bytes().to_vec()).collect(),
+            notes: vec![note.as_bytes().to_vec()],
+        }
+    };
+    Book(vec![epoch(1), epoch(2)])
+}
+
+fn found(report: &Report) -> Vec<String> {
+    let name = |finding: &Finding| {
+        let entry = finding.entry.map(|entry| entry.to_string()).unwrap_or_default();
+        format!("{} {entry}", finding.rule)
+    };
+    report.findings.iter().map(name).collect()
+}
+
+/// A forgery by an operator who signs the result, the checkpoint before the time-stamp too.
+fn check(what: &str, forge: impl FnOnce(&mut Book), expected: &[&str]) {
+    let mut book = documented();
+    forge(&mut book);
+    book.sign_ends();
+    let early = book.sign(1, 9);
+    book.0[1].notes.insert(0, early);
+    let report = book.audit();
+    assert_eq!(found(&report), expected, "{what}: {:#?}", report.findings);
+}
+
+fn copy(book: &mut Book, from: &str, to: &str) {
+    let leaf = book.leaf(from).clone();
+    book.insert(to, leaf);
+}
+
+#[test]
+fn the_documented_log_is_sound() {
+    let report = documented().audit();
+    assert_eq!(report.findings, []);
+    assert_eq!((report.entries, report.epochs), (21, 2));
+    assert_eq!((report.counts.failures, report.counts.stamps), (2, 1));
+}
+
+#[test]
+fn failures_that_did_not_happen_are_named() {
+    check(
+        "a notice in time is denied",
+        |b| b.swap("2/3", "2/4"),
+        &["time-backwards 2/4", "stamp-covers 2/9"],
+    );
+    check(
+        "a notice in time stands before the failure",
+        |b| {
+            b.swap("2/3", "2/4");
+            b.edit("2/3", "2026-11-24T04:45:18.123Z", "2026-11-24T03:45:18.123Z");
+            b.edit("2/4", "time 2026-11-24T03:46:18.123Z", "time 2026-11-24T04:45:18.123Z");
+        },
+        &["failure-untrue 2/4", "stamp-covers 2/9"],
+    );
+    check(
+        "content was read in time",
+        |b| {
+            b.swap("2/3", "2/5");
+            b.edit("2/3", "2026-11-24T04:45:19.123Z", "2026-11-24T03:45:18.122Z");
+            b.edit("2/5", "time 2026-11-24T03:46:18.123Z", "time 2026-11-24T04:45:19.123Z");
+        },
+        &["failure-untrue 2/5", "stamp-covers 2/9"],
+    );
+    check(
+        "a failure is told when its time ends",
+        |b| b.edit("2/3", "since 2026-11-24T03:45:18.123Z", "since 2026-11-24T03:46:18.123Z"),
+        &["failure-untrue 2/3", "stamp-covers 2/9"],
+    );
+    check(
+        "a failure is told before its time has ended",
+        |b| b.edit("2/3", "since 2026-11-24", "since 2026-11-25"),
+        &["since-later 2/3", "stamp-covers 2/9"],
+    );
+    check(
+        "the time ended before it began",
+        |b| b.edit("2/6", "since 2026-11-24", "since 2026-11-22"),
+        &["failure-untrue 2/6", "stamp-covers 2/9"],
+    );
+    check(
+        "a document that was taken was not handed over",
+        |b| {
+            let text = String::from_utf8(b.leaf("1/3").clone()).expect("text");
+            let failure = text
+                .replace("event ContentHandover", "event ContentHandoverFailure")
+                .replace("time 2026-11-22", "time 2026-11-24")
+                .replace("status 03", "reason EXPIRED\nsince 2026-11-23T15:45:18.123Z");
+            let (_, gateway) = block("entry 1/1").expect("one").split_once("actor ").expect("one");
+            let gateway = gateway.lines().next().expect("an actor");
+            let (_, actor) = failure.split_once("actor ").expect("an actor");
+            let actor = actor.lines().next().expect("an actor").to_owned();
+            b.insert("2/3", failure.replace(&actor, gateway).into_bytes());
+        },
+        &["failure-untrue 2/3", "time-backwards 2/4", "stamp-covers 2/10"],
+    );
+}
+
+#[test]
+fn events_that_stand_twice_or_for_nobody_are_named() {
+    for (id, next) in [("2/3", "2/4"), ("2/4", "2/5"), ("2/5", "2/6"), ("2/6", "2/7")] {
+        check(
+            "it stands twice",
+            |b| copy(b, id, next),
+            &[&format!("event-twice {next}"), "stamp-covers 2/10"],
+        );
+        check(
+            "it is about somebody who was sent nothing",
+            |b| b.edit(id, "to H49.12", "to H49.13"),
+            &[&format!("answer-orphaned {id}"), "stamp-covers 2/9"],
+        );
+    }
+    check(
+        "the gateway reads for the recipient",
+        |b| b.edit("2/5", "actor province", "actor gateway"),
+        &["entry-actor 2/5", "stamp-covers 2/9"],
+    );
+    check(
+        "a system notifies",
+        |b| b.edit("2/4", "actor gateway", "actor province"),
+        &["entry-actor 2/4", "stamp-covers 2/9"],
+    );
+    check(
+        "a failure has another reason",
+        |b| b.edit("2/3", "reason EXPIRED", "reason RECIPIENT"),
+        &["entry-fields 2/3", "stamp-covers 2/9"],
+    );
+    check(
+        "a failure does not say which time ended",
+        |b| b.drop_line("2/6", "since"),
+        &["entry-fields 2/6", "stamp-covers 2/9"],
+    );
+    check(
+        "another envelope is notified",
+        |b| {
+            let (_, digest) = block("entry 1/0").expect("one").split_once("envelope ").expect("one");
+            let (_, own) = block("entry 2/4").expect("one").split_once("envelope ").expect("one");
+            b.edit("2/4", &own[..64], &digest[..64]);
+        },
+        &["parties-differ 2/4", "stamp-covers 2/9"],
+    );
+}
+
+#[test]
+fn services_that_do_not_fit_are_named() {
+    check("an outage is left out", |b| b.remove("2/7"), &["outage-order 2/7", "stamp-covers 2/8"]);
+    check("an outage within an outage", |b| copy(b, "2/7", "2/8"), &[
+        "outage-order 2/8",
+        "stamp-covers 2/10",
+    ]);
+    check(
+        "a repair of another outage",
+        |b| b.edit("2/8", "since 2026-11-24T15:46:48", "since 2026-11-24T15:46:47"),
+        &["outage-order 2/8", "stamp-covers 2/9"],
+    );
+    check(
+        "an outage begins after it was noticed",
+        |b| b.edit("2/7", "since 2026-11-24", "since 2026-11-25"),
+        &["since-later 2/7", "outage-order 2/8", "stamp-covers 2/9"],
+    );
+    check(
+        "a time-stamp covers what comes after it",
+        |b| b.edit("2/9", "covers 2 9 ", "covers 2 10 "),
+        &["stamp-covers 2/9"],
+    );
+    check(
+        "a time-stamp covers a later epoch",
+        |b| b.edit("2/9", "covers 2 9 ", "covers 3 9 "),
+        &["stamp-covers 2/9"],
+    );
+    check(
+        "a witness stamps",
+        |b| b.edit("2/9", "service tsa", "service witness"),
+        &["entry-fields 2/9"],
+    );
+    check(
+        "the clock of a time-stamp service",
+        |b| b.edit("2/10", "service clock", "service tsa"),
+        &["entry-fields 2/10"],
+    );
+    check("an offset of minus nothing", |b| b.edit("2/10", "offset -12", "offset -0"), &[
+        "entry-form 2/10",
+    ]);
+}
+
+#[test]
+fn erasures_and_reads_that_do_not_fit_are_named() {
+    for id in ["2/11", "2/12", "2/13"] {
+        check(
+            "nobody was accepted under this consignment",
+            |b| b.edit(id, "-000000000002", "-000000000009"),
+            &[&format!("keeping-orphaned {id}")],
+        );
+        check("it names another sender", |b| b.edit(id, "from H49.151", "from H49"), &[&format!(
+            "parties-differ {id}"
+        )]);
+    }
+    check("no body is erased", |b| b.edit("2/13", "bodies 2", "bodies 0"), &["entry-form 2/13"]);
+    check("bodies are not named", |b| b.drop_line("2/13", "bodies"), &["entry-fields 2/13"]);
+    check(
+        "a body is erased without a reason",
+        |b| b.edit("2/13", "reason ORDER", "reason WISH"),
+        &["entry-fields 2/13"],
+    );
+    check(
+        "the gateway reads as an auditor",
+        |b| b.edit("2/14", "actor inspector", "actor gateway"),
+        &["entry-actor 2/14"],
+    );
+    check(
+        "a read does not say of what kind",
+        |b| b.edit("2/14", "TRACE", "LOOK"),
+        &["entry-fields 2/14"],
+    );
+}
