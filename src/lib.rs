@@ -5,6 +5,7 @@
 
 // ground: words every room uses
 pub mod clock;
+pub mod calendar;
 pub mod digest;
 pub mod limits;
 pub mod refusal;

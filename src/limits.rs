@@ -50,6 +50,13 @@ pub const ENTRY_SIZE_MAX: usize = 4_096;
 pub const BATCH_ENTRIES_MAX: usize = 256;
 /// Commands waiting for the sequencer; beyond it callers are told UNAVAILABLE and when to come back.
 pub const SEQUENCER_QUEUE_MAX: usize = 4_096;
+/// Facts that wait to be recorded although nobody waits for them: beyond it whoever tells them does.
+/// A burst of a document to 5,000 recipients fits ten times, in about 10 MB.
+pub const RECORDING_QUEUE_MAX: usize = 65_536;
+/// Facts recorded in one step: a quarter of a batch, so that documents find room beside them.
+pub const RECORDED_AT_ONCE: usize = BATCH_ENTRIES_MAX / 4;
+/// How often deadlines are looked at: failures are recorded so much later at most, unless there are many.
+pub const DEADLINES_LOOK: Duration = Duration::from_secs(1);
 /// Entries of an epoch; open time and memory of sled grow with its size (log survey §3.3).
 pub const EPOCH_ENTRIES_MAX: u64 = 10_000_000;
 /// A stored value: an entry of 4 KiB with its length (log survey §3.4: values up to 6,000 bytes never

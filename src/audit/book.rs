@@ -6,7 +6,7 @@ use crate::digest::Sha256;
 use crate::directory::{Code, SystemId};
 use crate::document::{ConsignmentId, Urgency};
 use crate::log::{
-    Actor, Checkpoint, Entry, EntryId, Event, LogKey, Origin, SignedHead, RecipientSet, Status,
+    Actor, Checkpoint, Entry, EntryId, Event, LogKey, Origin, RecipientSet, SignedHead, Status,
     Tree, VerdictMark, leaf_hash,
 };
 

@@ -150,7 +150,8 @@ fn events_that_stand_twice_or_for_nobody_are_named() {
     check(
         "another envelope is notified",
         |b| {
-            let (_, digest) = block("entry 1/0").expect("one").split_once("envelope ").expect("one");
+            let (_, digest) =
+                block("entry 1/0").expect("one").split_once("envelope ").expect("one");
             let (_, own) = block("entry 2/4").expect("one").split_once("envelope ").expect("one");
             b.edit("2/4", &own[..64], &digest[..64]);
         },
@@ -161,10 +162,11 @@ fn events_that_stand_twice_or_for_nobody_are_named() {
 #[test]
 fn services_that_do_not_fit_are_named() {
     check("an outage is left out", |b| b.remove("2/7"), &["outage-order 2/7", "stamp-covers 2/8"]);
-    check("an outage within an outage", |b| copy(b, "2/7", "2/8"), &[
-        "outage-order 2/8",
-        "stamp-covers 2/10",
-    ]);
+    check(
+        "an outage within an outage",
+        |b| copy(b, "2/7", "2/8"),
+        &["outage-order 2/8", "stamp-covers 2/10"],
+    );
     check(
         "a repair of another outage",
         |b| b.edit("2/8", "since 2026-11-24T15:46:48", "since 2026-11-24T15:46:47"),
@@ -195,9 +197,11 @@ fn services_that_do_not_fit_are_named() {
         |b| b.edit("2/10", "service clock", "service tsa"),
         &["entry-fields 2/10"],
     );
-    check("an offset of minus nothing", |b| b.edit("2/10", "offset -12", "offset -0"), &[
-        "entry-form 2/10",
-    ]);
+    check(
+        "an offset of minus nothing",
+        |b| b.edit("2/10", "offset -12", "offset -0"),
+        &["entry-form 2/10"],
+    );
 }
 
 #[test]
@@ -208,9 +212,11 @@ fn erasures_and_reads_that_do_not_fit_are_named() {
             |b| b.edit(id, "-000000000002", "-000000000009"),
             &[&format!("keeping-orphaned {id}")],
         );
-        check("it names another sender", |b| b.edit(id, "from H49.151", "from H49"), &[&format!(
-            "parties-differ {id}"
-        )]);
+        check(
+            "it names another sender",
+            |b| b.edit(id, "from H49.151", "from H49"),
+            &[&format!("parties-differ {id}")],
+        );
     }
     check("no body is erased", |b| b.edit("2/13", "bodies 2", "bodies 0"), &["entry-form 2/13"]);
     check("bodies are not named", |b| b.drop_line("2/13", "bodies"), &["entry-fields 2/13"]);

@@ -205,7 +205,9 @@ impl<'a> Leaf<'a> {
 
     /// Whether it names a delivery in full, so that it can be followed.
     pub(super) fn names_a_delivery(&self) -> bool {
-        [F::Consignment, F::From, F::To, F::Envelope].iter().all(|field| self.value(*field).is_some())
+        [F::Consignment, F::From, F::To, F::Envelope]
+            .iter()
+            .all(|field| self.value(*field).is_some())
     }
 }
 
@@ -362,7 +364,8 @@ fn is_offset(text: &str) -> bool {
 
 fn is_bodies(text: &str) -> bool {
     let Some((count, digest)) = text.split_once(' ') else { return false };
-    number(count).is_some_and(|count| count > 0 && count <= u64::from(u32::MAX)) && is_digest(digest)
+    number(count).is_some_and(|count| count > 0 && count <= u64::from(u32::MAX))
+        && is_digest(digest)
 }
 
 fn head(text: &str) -> Option<(u64, u64, [u8; 32])> {

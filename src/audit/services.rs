@@ -44,7 +44,8 @@ impl Services {
         let Some((epoch, size, root)) = leaf.head(Field::Covers) else { return };
         let own = u64::from(id.epoch);
         if epoch > own || (epoch == own && size > id.index) {
-            let message = format!("it covers {size} entries of epoch {epoch}, which lie not before it");
+            let message =
+                format!("it covers {size} entries of epoch {epoch}, which lie not before it");
             findings.add(Some(id), Rule::StampCovers, message);
             return;
         }
@@ -52,7 +53,8 @@ impl Services {
         if let Some(head) = self.heads.iter().rev().find(same)
             && head.root != Sha256(root)
         {
-            let message = format!("it covers the root {}; the entries have {}", Sha256(root), head.root);
+            let message =
+                format!("it covers the root {}; the entries have {}", Sha256(root), head.root);
             findings.add(Some(id), Rule::StampCovers, message);
         }
     }

@@ -41,8 +41,7 @@ pub(super) struct Shape {
 }
 
 const DELIVERY: &[Field] = &[F::Consignment, F::From, F::To, F::Envelope];
-const FAILURE: &[Field] =
-    &[F::Consignment, F::From, F::To, F::Envelope, F::Reason, F::Since];
+const FAILURE: &[Field] = &[F::Consignment, F::From, F::To, F::Envelope, F::Reason, F::Since];
 const SERVICE: &[Field] = &[F::Service, F::Since];
 const KEEPING: &[Field] = &[F::Consignment, F::From, F::Envelope, F::Reason];
 
@@ -105,11 +104,7 @@ pub(super) const SHAPES: [Shape; 19] = [
     Shape {
         may: &[F::Note],
         statuses: &["01", "04", "05", "06"],
-        ..shape(
-            Kind::Report,
-            "status",
-            &[F::Consignment, F::From, F::To, F::Envelope, F::Status],
-        )
+        ..shape(Kind::Report, "status", &[F::Consignment, F::From, F::To, F::Envelope, F::Status])
     },
     Shape { by_gateway: true, ..shape(Kind::Notification, "ConsignmentNotification", DELIVERY) },
     Shape {

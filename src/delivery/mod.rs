@@ -4,11 +4,13 @@
 //! working on an item right now; losing them means an item is offered again, never that it is lost.
 
 mod cursor;
+mod deadline;
 mod lease;
 mod project;
 mod state;
 
 pub use cursor::Cursor;
+pub use deadline::{Deadlines, Failure, Limits, Span};
 pub use lease::{Holder, LeaseLost, Leases, Token};
 pub use project::{Change, Prior, Term, fold_number, project};
-pub use state::{Consignment, Delivery, Transport};
+pub use state::{Consignment, Delivery, Mark, Milestones, Transport};

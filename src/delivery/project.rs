@@ -1,6 +1,7 @@
 //! From an entry to what it changes in the projections. The live path and `store rebuild` both
 //! come through here, so that what is rebuilt is what was.
 
+use super::deadline::Failure;
 use super::state::{Consignment, Delivery, Transport};
 use crate::digest::Sha256;
 use crate::directory::Code;
@@ -40,6 +41,15 @@ pub enum Change {
         agency: Code,
         /// The entry.
         entry: EntryId,
+    },
+    /// All consignments of this urgency up to an entry were looked at for this failure.
+    Swept {
+        /// Which failure.
+        failure: Failure,
+        /// Of which urgency.
+        urgency: Urgency,
+        /// The first entry that was not looked at.
+        next: EntryId,
     },
     /// The entry can be found under this term.
     Index {

@@ -103,10 +103,49 @@ pub struct Delivery {
     pub consigned: EntryId,
     /// The entry with which the recipient acknowledged or refused.
     pub answered: Option<EntryId>,
-    /// The latest entry about it.
+    /// What else happened on its way.
+    pub milestones: Milestones,
+    /// The latest entry about it; notices, accesses and failures do not count.
     pub latest: EntryId,
     /// When that was.
     pub changed_at: Time,
+}
+
+/// An entry and its time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Mark {
+    /// Which.
+    pub entry: EntryId,
+    /// When.
+    pub time: Time,
+}
+
+/// What happens at most once on the way of a consignment to a recipient.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Milestones {
+    /// When the recipient acknowledged or refused.
+    pub answered_at: Option<Time>,
+    /// A notice was handed to the recipient's system (ConsignmentNotification).
+    pub notified: Option<Mark>,
+    /// The recipient's system read content (ContentAccessTracking).
+    pub accessed: Option<Mark>,
+    /// Nobody took a notice in time (ConsignmentNotificationFailure).
+    pub notification_failed: Option<Mark>,
+    /// No answer came in time (ContentHandoverFailure).
+    pub handover_failed: Option<Mark>,
+}
+
+impl Milestones {
+    /// Where the event is noted; `None` if it is no milestone.
+    fn of(&mut self, event: Event) -> Option<&mut Option<Mark>> {
+        match event {
+            Event::ConsignmentNotification => Some(&mut self.notified),
+            Event::ContentAccessTracking => Some(&mut self.accessed),
+            Event::ConsignmentNotificationFailure => Some(&mut self.notification_failed),
+            Event::ContentHandoverFailure => Some(&mut self.handover_failed),
+            _ => None,
+        }
+    }
 }
 
 impl Delivery {
@@ -122,6 +161,7 @@ impl Delivery {
             business: Status::Arrived,
             consigned: id,
             answered: None,
+            milestones: Milestones::default(),
             latest: id,
             changed_at: entry.time,
         })
@@ -145,17 +185,23 @@ impl Delivery {
     #[must_use]
     pub(super) fn after(&self, id: EntryId, entry: &Entry) -> Self {
         let mut next = self.clone();
+        if let Some(milestone) = next.milestones.of(entry.event) {
+            milestone.get_or_insert(Mark { entry: id, time: entry.time });
+            return next;
+        }
         next.latest = id;
         next.changed_at = entry.time;
         match entry.event {
             Event::ContentHandover => {
                 next.transport = Transport::HandedOver;
                 next.answered = Some(id);
+                next.milestones.answered_at = Some(entry.time);
                 next.business = next.business.max(Status::Accepted);
             }
             Event::ConsignmentRejection => {
                 next.transport = Transport::Rejected;
                 next.answered = Some(id);
+                next.milestones.answered_at = Some(entry.time);
                 next.business = Status::Refused;
             }
             Event::StatusReport if next.transport != Transport::Rejected => {

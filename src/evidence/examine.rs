@@ -245,7 +245,11 @@ fn denied(entry: &ProvenEntry, before: &[&ProvenEntry]) -> Option<&'static str> 
         event => before.iter().any(|one| one.event == event),
     };
     if repeated {
-        return Some(if is_answer(entry.event) { "it is a second answer" } else { "it stands twice" });
+        return Some(if is_answer(entry.event) {
+            "it is a second answer"
+        } else {
+            "it stands twice"
+        });
     }
     let since = entry.since?;
     if since >= entry.time {

@@ -457,7 +457,7 @@ fn a_story_that_the_operator_bent_is_refused() {
         "a system that consigns",
         |a, _| a[3].actor = a[2].actor.clone(),
         "1/3",
-        "somebody else than the gateway consigned it",
+        "somebody else acted for the gateway",
     );
 }
 

@@ -4,7 +4,7 @@ use super::command::{self, Command};
 use super::peer::Peer;
 use super::ports::Piece;
 use super::sequencer::Answered;
-use super::{Error, Gateway};
+use super::{Error, Fault, Gateway};
 use crate::delivery::Token;
 use crate::digest::Sha256;
 use crate::directory::Code;
@@ -73,6 +73,8 @@ impl Gateway {
             Answered::Before(first) => {
                 Ok(AnswerReceipt { receipt: self.reading.receipt(first)?, repeated: true })
             }
+            // Only recordings are answered so.
+            Answered::Recorded => Err(Fault::Stopped.into()),
         }
     }
 }

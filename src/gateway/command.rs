@@ -5,6 +5,7 @@
 
 use super::Error;
 use super::ports::{Place, Settled, StoreError};
+use super::recording::Recording;
 use super::stage::Stage;
 use crate::clock::Time;
 use crate::delivery::{Delivery, Prior as _, Token, Transport};
@@ -70,6 +71,7 @@ pub(super) enum Command {
     Accept(Acceptance),
     Reject(Rejection),
     Answer(Answer),
+    Record(Recording),
 }
 
 /// Content that entries refer to.
@@ -93,14 +95,8 @@ impl Referred {
 pub(super) enum Decided {
     New(EntryId),
     Before(EntryId),
-}
-
-impl Decided {
-    pub(super) fn id(self) -> EntryId {
-        match self {
-            Self::New(id) | Self::Before(id) => id,
-        }
-    }
+    /// Entries, or none, of which nobody asks a receipt.
+    Recorded,
 }
 
 impl Command {
@@ -109,6 +105,7 @@ impl Command {
         match self {
             Self::Accept(acceptance) => 1 + acceptance.recipients.len(),
             Self::Reject(_) | Self::Answer(_) => 1,
+            Self::Record(recording) => recording.facts.len(),
         }
     }
 
@@ -120,6 +117,7 @@ impl Command {
             }
             Self::Reject(rejection) => (&mut rejection.contents, Vec::new()),
             Self::Answer(answer) => (&mut answer.contents, Vec::new()),
+            Self::Record(recording) => (&mut recording.contents, Vec::new()),
         };
         Referred { contents: std::mem::take(contents), bodies }
     }
@@ -134,6 +132,7 @@ impl Command {
             Self::Accept(acceptance) => accept(stage, context, acceptance),
             Self::Reject(rejection) => reject(stage, context, rejection),
             Self::Answer(answer) => self::answer(stage, context, answer),
+            Self::Record(recording) => recording.decide(stage, context),
         }
     }
 }

@@ -6,11 +6,13 @@
 
 mod answering;
 mod command;
+mod deadlines;
 mod dispatcher;
 mod judging;
 pub mod peer;
 pub mod ports;
 mod reading;
+mod recording;
 mod sequencer;
 mod stage;
 mod submitting;
@@ -105,6 +107,7 @@ pub struct Gateway {
     sequencer: Sequencer,
     dispatcher: Arc<Dispatcher>,
     kept: submitting::Kept,
+    recorder: recording::Recorder,
 }
 
 impl Gateway {
@@ -127,6 +130,7 @@ impl Gateway {
             sequencer,
             dispatcher,
             kept: submitting::Kept::default(),
+            recorder: recording::Recorder::default(),
         })
     }
 

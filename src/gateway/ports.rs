@@ -6,7 +6,9 @@ use bytes::Bytes;
 use tokio::sync::oneshot;
 
 use crate::clock::Time;
-use crate::delivery::{Change, Consignment, Cursor, Delivery, Holder, LeaseLost, Term, Token};
+use crate::delivery::{
+    Change, Consignment, Cursor, Delivery, Failure, Holder, LeaseLost, Term, Token,
+};
 use crate::digest::Sha256;
 use crate::directory::{Code, SystemId};
 use crate::document::{ConsignmentId, Urgency};
@@ -207,6 +209,12 @@ pub trait Registry: Send + Sync {
     /// # Errors
     /// Medium and damage.
     fn deliveries(&self, id: ConsignmentId, which: Which<'_>) -> Result<Vec<Delivery>, StoreError>;
+
+    /// The first entry that was not looked at for this failure; the first of all if none was.
+    ///
+    /// # Errors
+    /// Medium and damage.
+    fn swept(&self, failure: Failure, urgency: Urgency) -> Result<EntryId, StoreError>;
 
     /// Entries under a term, after `after`, in order; [`Term::is_of`] tells whether they bear it.
     ///

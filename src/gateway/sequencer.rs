@@ -19,6 +19,7 @@ use super::reading::Reading;
 use super::stage::Stage;
 use super::{Error, Fault};
 use crate::clock::{Clock, Time};
+use crate::delivery::Change;
 use crate::evidence::Receipt;
 use crate::limits::{BATCH_ENTRIES_MAX, SEQUENCER_QUEUE_MAX};
 use crate::log::{
@@ -62,6 +63,7 @@ pub struct Setup {
 pub(super) enum Answered {
     New(Receipt),
     Before(EntryId),
+    Recorded,
 }
 
 type Reply = oneshot::Sender<Result<Answered, Error>>;
@@ -141,6 +143,8 @@ struct Writer {
     term: LeaderTerm,
     led_at: Time,
     last_time: Time,
+    /// Places of deadlines that were moved without an entry; they go with the next one.
+    carried: Vec<Change>,
 }
 
 struct Published {
@@ -178,6 +182,7 @@ impl Writer {
             term,
             led_at: now,
             last_time,
+            carried: Vec::new(),
         })
     }
 
@@ -240,12 +245,15 @@ impl Writer {
         }
         let Stage { leaves, changes, settled, touched, .. } = stage;
         if leaves.is_empty() {
+            self.carry(changes);
             let replies = decided.into_iter().map(|(reply, decision)| {
-                (reply, decision.map(|decided| Answered::Before(decided.id())))
+                (reply, decision.map(|decided| decided.without_entries()))
             });
             return Ok(Published { note: Vec::new(), replies: replies.collect(), touched });
         }
-        match self.commit(now, leaves, changes, referred, settled) {
+        let mut carried = std::mem::take(&mut self.carried);
+        carried.extend(changes);
+        match self.commit(now, leaves, carried, referred, settled) {
             Ok(committed) => {
                 let replies = decided.into_iter().map(|(reply, decision)| {
                     (reply, decision.map(|decided| committed.answer(decided)))
@@ -265,7 +273,7 @@ impl Writer {
         &mut self,
         now: Time,
         leaves: Vec<Vec<u8>>,
-        changes: Vec<crate::delivery::Change>,
+        changes: Vec<Change>,
         referred: Referred,
         settled: Vec<Settled>,
     ) -> Result<Committed, StoreError> {
@@ -295,6 +303,18 @@ impl Writer {
         let committed = Committed { epoch: self.epoch, grown, leaves: kept, note };
         committed.check(&self.public);
         Ok(committed)
+    }
+
+    /// Keeps the newest place of each failure and urgency for the next batch.
+    fn carry(&mut self, changes: Vec<Change>) {
+        for change in changes {
+            let Change::Swept { failure, urgency, .. } = &change else { continue };
+            let (of, lane) = (*failure, *urgency);
+            self.carried.retain(|before| {
+                !matches!(before, Change::Swept { failure, urgency, .. } if (*failure, *urgency) == (of, lane))
+            });
+            self.carried.push(change);
+        }
     }
 
     fn sign(&self) -> Vec<u8> {
@@ -360,6 +380,16 @@ impl WriteFailure {
     }
 }
 
+impl Decided {
+    /// The answer if the batch has no entry.
+    fn without_entries(self) -> Answered {
+        match self {
+            Self::New(id) | Self::Before(id) => Answered::Before(id),
+            Self::Recorded => Answered::Recorded,
+        }
+    }
+}
+
 /// A batch that is durable.
 struct Committed {
     epoch: u32,
@@ -373,6 +403,7 @@ impl Committed {
         match decided {
             Decided::Before(id) => Answered::Before(id),
             Decided::New(id) => Answered::New(self.receipt(id)),
+            Decided::Recorded => Answered::Recorded,
         }
     }
 

@@ -57,7 +57,7 @@ impl<'a> Stage<'a> {
                 | Change::Answered { agency, .. } => {
                     self.touched.push(agency.clone());
                 }
-                Change::Consignment(_) | Change::Index { .. } => {}
+                Change::Consignment(_) | Change::Swept { .. } | Change::Index { .. } => {}
             }
         }
         self.changes.extend(changes);

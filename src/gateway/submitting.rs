@@ -165,6 +165,8 @@ impl Gateway {
             Answered::Before(first) => {
                 Ok(Accepted { receipt: self.reading.receipt(first)?, validated: None })
             }
+            // Only recordings are answered so.
+            Answered::Recorded => Err(Fault::Stopped.into()),
         }
     }
 
@@ -364,6 +366,7 @@ impl Gateway {
         match self.sequencer.write(Command::Reject(rejection)).await {
             Ok(Answered::New(receipt)) => stopped.refusal.with("log_entry", receipt.id).into(),
             Ok(Answered::Before(id)) => stopped.refusal.with("log_entry", id).into(),
+            Ok(Answered::Recorded) => stopped.refusal.into(),
             Err(error) => error,
         }
     }

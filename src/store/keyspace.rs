@@ -16,6 +16,7 @@
 //! | `d` | consignment, recipient | `Delivery` |
 //! | `w` | agency `0`, lane, epoch, index | `Waiting` |
 //! | `n` | agency `0`, epoch, index | empty |
+//! | `t` | failure, lane | `Swept` |
 //! | `p` | content digest, 21 bytes | `ContentPlace`, of content that no consignment has in its record |
 //!
 //! Digests are cut so that a key has 22 bytes: sled keeps such keys in place, longer ones each in an
@@ -23,15 +24,16 @@
 //!
 //! `l`, `r` and `c` belong to the open epoch. The tags from `d` on, except those three, are
 //! projections: they are carried into the next epoch and can be derived again from the entries and
-//! the content volumes.
+//! the content volumes; `t` begins anew then, and what is looked at again is recorded once.
 
+use crate::delivery::Failure;
 use crate::digest::Sha256;
 use crate::directory::Code;
 use crate::document::{ConsignmentId, Urgency};
 use crate::log::EntryId;
 
 /// Tags of the projections, in ascending order.
-pub const PROJECTIONS: [u8; 5] = *b"dnpsw";
+pub const PROJECTIONS: [u8; 6] = *b"dnpstw";
 
 /// How much of a digest is in a key that nothing follows.
 const DIGEST_IN_KEY: usize = 21;
@@ -121,6 +123,15 @@ pub fn notices(agency: &Code) -> Vec<u8> {
 /// Key of a notice.
 pub fn notice(agency: &Code, id: EntryId) -> Vec<u8> {
     join(b'n', &[agency.as_str().as_bytes(), &[0], &entry(id)])
+}
+
+/// Key of how far the deadlines of a lane were looked at.
+pub fn swept(failure: Failure, urgency: Urgency) -> Vec<u8> {
+    let failure = match failure {
+        Failure::Notification => 0,
+        Failure::Handover => 1,
+    };
+    join(b't', &[&[failure, urgency.lane()]])
 }
 
 /// Key of a piece of content.

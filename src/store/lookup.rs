@@ -7,9 +7,9 @@ use super::leaf;
 use super::rebuild::read_leaf;
 use super::record;
 use super::table::{Open, Table, damaged};
-use crate::delivery::{Consignment, Delivery, Term};
+use crate::delivery::{Consignment, Delivery, Failure, Term};
 use crate::digest::Sha256;
-use crate::document::ConsignmentId;
+use crate::document::{ConsignmentId, Urgency};
 use crate::gateway::ports::{LogReader, Place, Registry, StoreError, Which};
 use crate::log::EntryId;
 
@@ -84,6 +84,13 @@ impl<M: Medium> Registry for Table<M> {
             }
         };
         found.iter().map(|bytes| record::read_delivery(bytes)).collect()
+    }
+
+    fn swept(&self, failure: Failure, urgency: Urgency) -> Result<EntryId, StoreError> {
+        match self.reading()?.kv.get(&key::swept(failure, urgency))? {
+            Some(bytes) => record::read_swept(&bytes),
+            None => Ok(EntryId { epoch: 1, index: 0 }),
+        }
     }
 
     fn find(&self, term: &Term, after: EntryId, max: usize) -> Result<Vec<EntryId>, StoreError> {

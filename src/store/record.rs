@@ -6,7 +6,7 @@ use prost::Message;
 use super::keyspace as key;
 use super::kv::Write;
 use crate::clock::Time;
-use crate::delivery::{Change, Consignment, Delivery, Transport};
+use crate::delivery::{Change, Consignment, Delivery, Mark, Milestones, Transport};
 use crate::digest::Sha256;
 use crate::directory::Code;
 use crate::document::{ConsignmentId, DossierCode, Urgency};
@@ -51,6 +51,10 @@ pub fn write_of(change: &Change) -> Option<Write> {
             Write::remove(key::waiting(agency, *urgency, *position))
         }
         Change::Notice { agency, entry } => Write::put(key::notice(agency, *entry), Vec::new()),
+        Change::Swept { failure, urgency, next } => {
+            let value = storage::Swept { version: VERSION, next: Some(entry(*next)) };
+            Write::put(key::swept(*failure, *urgency), value.encode_to_vec())
+        }
         Change::Index { .. } => return None,
     })
 }
@@ -209,8 +213,32 @@ fn delivery(record: &Delivery) -> Vec<u8> {
         changed_at_ms: record.changed_at.millis(),
         envelope: record.envelope.0.to_vec(),
         answered: record.answered.map(entry),
+        answered_at_ms: record.milestones.answered_at.map(Time::millis),
+        notified: record.milestones.notified.map(mark),
+        accessed: record.milestones.accessed.map(mark),
+        notification_failed: record.milestones.notification_failed.map(mark),
+        handover_failed: record.milestones.handover_failed.map(mark),
     }
     .encode_to_vec()
+}
+
+fn mark(mark: Mark) -> storage::Mark {
+    storage::Mark { entry: Some(entry(mark.entry)), time_ms: mark.time.millis() }
+}
+
+/// `None` for a mark that cannot be read, `Some(None)` for none.
+#[expect(clippy::option_option, reason = "absent and unreadable are two things")]
+fn read_mark(record: &Option<storage::Mark>) -> Option<Option<Mark>> {
+    let Some(record) = record else { return Some(None) };
+    let entry = read_entry(&record.entry)?;
+    Some(Some(Mark { entry, time: Time::from_millis(record.time_ms) }))
+}
+
+/// Reads how far the deadlines of a lane were looked at.
+pub fn read_swept(bytes: &[u8]) -> Result<EntryId, StoreError> {
+    let record: storage::Swept = decode("sweep", bytes)?;
+    known("sweep", record.version)?;
+    read_entry(&record.next).ok_or_else(|| unreadable("sweep"))
 }
 
 /// Reads a delivery.
@@ -231,6 +259,13 @@ pub fn read_delivery(bytes: &[u8]) -> Result<Delivery, StoreError> {
             answered: match &record.answered {
                 None => None,
                 answered => Some(read_entry(answered)?),
+            },
+            milestones: Milestones {
+                answered_at: record.answered_at_ms.map(Time::from_millis),
+                notified: read_mark(&record.notified)?,
+                accessed: read_mark(&record.accessed)?,
+                notification_failed: read_mark(&record.notification_failed)?,
+                handover_failed: read_mark(&record.handover_failed)?,
             },
             changed_at: Time::from_millis(record.changed_at_ms),
         })

@@ -15,8 +15,8 @@ use vanthu::gateway::ports::{
     Batch, LeaderTerm, LogReader, Place, Registry, Settled, Store, StoreError, Which,
 };
 use vanthu::log::{
-    Actor, Checkpoint, Entry, EntryId, Event, LogKey, Origin, SignedHead, RecipientSet, Rows,
-    Tree, VerdictMark, leaf_hash,
+    Actor, Checkpoint, Entry, EntryId, Event, LogKey, Origin, RecipientSet, Rows, SignedHead, Tree,
+    VerdictMark, leaf_hash,
 };
 
 pub const GATEWAY: &str = "gate.example";

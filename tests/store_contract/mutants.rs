@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use uuid::Uuid;
 use vanthu::clock::Time;
-use vanthu::delivery::{Change, Consignment, Delivery, Holder, Term, Token};
+use vanthu::delivery::{Change, Consignment, Delivery, Failure, Holder, Term, Token};
 use vanthu::digest::Sha256;
 use vanthu::directory::Code;
 use vanthu::document::{ConsignmentId, Urgency};
@@ -259,6 +259,10 @@ impl Registry for Mutant {
 
     fn deliveries(&self, id: ConsignmentId, which: Which<'_>) -> Result<Vec<Delivery>, StoreError> {
         self.inner.deliveries(id, which)
+    }
+
+    fn swept(&self, failure: Failure, urgency: Urgency) -> Result<EntryId, StoreError> {
+        self.inner.swept(failure, urgency)
     }
 
     fn find(&self, term: &Term, after: EntryId, max: usize) -> Result<Vec<EntryId>, StoreError> {

@@ -1,0 +1,139 @@
+//! Until when a recipient must have taken notice of a consignment, and until when it must have
+//! answered.
+
+use std::time::Duration;
+
+use super::state::Delivery;
+use crate::calendar::Calendar;
+use crate::clock::Time;
+use crate::document::Urgency;
+use crate::log::Event;
+
+/// What a recipient may fail to do in time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Failure {
+    /// To take a notice (ConsignmentNotificationFailure).
+    Notification,
+    /// To take or refuse the document (ContentHandoverFailure).
+    Handover,
+}
+
+impl Failure {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Notification, Self::Handover];
+
+    /// The event that records it.
+    pub fn event(self) -> Event {
+        match self {
+            Self::Notification => Event::ConsignmentNotificationFailure,
+            Self::Handover => Event::ContentHandoverFailure,
+        }
+    }
+}
+
+/// How long something may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Span {
+    /// By the clock.
+    Clock(Duration),
+    /// In office hours.
+    Working(Duration),
+}
+
+/// The times of one urgency.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// For the notice.
+    pub notification: Span,
+    /// For the answer.
+    pub handover: Span,
+}
+
+impl Default for Limits {
+    /// Those that the e-CODEX connector counts: 24 h and 36 h.
+    fn default() -> Self {
+        let hours = |count: u64| Span::Clock(Duration::from_secs(count * 3600));
+        Self { notification: hours(24), handover: hours(36) }
+    }
+}
+
+/// The times of every urgency.
+#[derive(Debug, Clone)]
+pub struct Deadlines {
+    limits: [Limits; 4],
+    calendar: Calendar,
+}
+
+impl Default for Deadlines {
+    fn default() -> Self {
+        Self::new([Limits::default(); 4], Calendar::vietnam())
+    }
+}
+
+impl Deadlines {
+    /// The times by lane ([`Urgency::lane`]), counted in this calendar.
+    pub fn new(limits: [Limits; 4], calendar: Calendar) -> Self {
+        Self { limits, calendar }
+    }
+
+    /// How long a recipient has.
+    pub fn span(&self, failure: Failure, urgency: Urgency) -> Span {
+        let limits = self.limits[usize::from(urgency.lane())];
+        match failure {
+            Failure::Notification => limits.notification,
+            Failure::Handover => limits.handover,
+        }
+    }
+
+    /// The last moment that is in time for what was consigned at `consigned`. It never lies before
+    /// that of something consigned earlier with the same span.
+    pub fn end(&self, failure: Failure, urgency: Urgency, consigned: Time) -> Time {
+        match self.span(failure, urgency) {
+            Span::Clock(span) => consigned.after(span),
+            Span::Working(span) => self.calendar.after(consigned, span),
+        }
+    }
+}
+
+impl Delivery {
+    /// Whether the recipient failed to do it until `end`, and that is not recorded yet. What happened
+    /// exactly then was in time.
+    pub fn has_failed(&self, failure: Failure, end: Time) -> bool {
+        let seen = &self.milestones;
+        let in_time = |moment: Option<Time>| moment.is_some_and(|moment| moment <= end);
+        let noticed = [seen.notified, seen.accessed].into_iter().flatten().any(|m| m.time <= end);
+        match failure {
+            Failure::Notification => {
+                seen.notification_failed.is_none() && !noticed && !in_time(seen.answered_at)
+            }
+            Failure::Handover => seen.handover_failed.is_none() && !in_time(seen.answered_at),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_deadline_counts_by_the_clock_or_in_office_hours() {
+        let working = Limits {
+            notification: Span::Working(Duration::from_secs(3600)),
+            handover: Span::Working(Duration::from_secs(8 * 3600)),
+        };
+        let mut limits = [Limits::default(); 4];
+        limits[usize::from(Urgency::Flash.lane())] = working;
+        let deadlines = Deadlines::new(limits, Calendar::vietnam());
+        // Friday, 27 November 2026, 16:30 in Vietnam.
+        let friday: Time = "2026-11-27T09:30:00.000Z".parse().expect("a time");
+        let cases = [
+            (Failure::Notification, Urgency::Normal, "2026-11-28T09:30:00.000Z"),
+            (Failure::Handover, Urgency::Normal, "2026-11-28T21:30:00.000Z"),
+            (Failure::Notification, Urgency::Flash, "2026-11-30T01:00:00.000Z"),
+            (Failure::Handover, Urgency::Flash, "2026-11-30T09:30:00.000Z"),
+        ];
+        for (failure, urgency, end) in cases {
+            assert_eq!(deadlines.end(failure, urgency, friday).to_string(), end, "{failure:?}");
+        }
+    }
+}

@@ -1,0 +1,217 @@
+//! Entries that nobody waits for: notices handed out, content read, deadlines that passed, what
+//! services did. They go through the one writer like everything else, and a full queue only delays
+//! them.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+use super::command::{Command, Context, Decided};
+use super::peer::Peer;
+use super::ports::{Piece, Place};
+use super::stage::Stage;
+use super::{Error, Fault, Gateway};
+use crate::clock::Time;
+use crate::delivery::{Change, Failure, Prior as _};
+use crate::digest::Sha256;
+use crate::directory::Code;
+use crate::document::ConsignmentId;
+use crate::limits::{RECORDED_AT_ONCE, RECORDING_QUEUE_MAX};
+use crate::log::{Actor, Entry, Event};
+
+/// While the writer's queue is full.
+const BUSY_PAUSE: Duration = Duration::from_millis(50);
+/// While what was told before the end becomes durable.
+const DRAIN_LOOK: Duration = Duration::from_millis(5);
+
+/// Something that happened.
+#[derive(Debug, Clone)]
+pub(super) enum Fact {
+    /// A notice of the consignment was handed to the recipient's system.
+    Notified(ConsignmentId, Code),
+    /// The system read content for the recipient.
+    Accessed(Actor, ConsignmentId, Code),
+    /// The recipient's time ended then.
+    Failed(Failure, ConsignmentId, Code, Time),
+}
+
+/// Facts to be recorded together.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Recording {
+    pub(super) facts: Vec<Fact>,
+    /// How far deadlines were looked at.
+    pub(super) swept: Vec<Change>,
+    /// Content that the entries refer to.
+    pub(super) contents: Vec<(Sha256, Place)>,
+}
+
+impl Recording {
+    /// Decides which of the facts are new; their entries are on the stage then.
+    pub(super) fn decide(
+        self,
+        stage: &mut Stage<'_>,
+        context: &Context<'_>,
+    ) -> Result<Decided, Error> {
+        for fact in self.facts {
+            if let Some(entry) = entry_of(stage, context, fact)? {
+                stage.push(&entry)?;
+            }
+        }
+        stage.changes.extend(self.swept);
+        Ok(Decided::Recorded)
+    }
+}
+
+/// The entry of a fact; `None` if it is recorded already or nothing of the kind can be.
+fn entry_of(stage: &Stage<'_>, context: &Context<'_>, fact: Fact) -> Result<Option<Entry>, Error> {
+    let ours = |event| Entry::new(event, context.now, context.gateway.clone());
+    match fact {
+        Fact::Notified(consignment, recipient) => {
+            let entry = ours(Event::ConsignmentNotification);
+            milestone(stage, consignment, recipient, entry)
+        }
+        Fact::Accessed(actor, consignment, recipient) => {
+            let entry = Entry::new(Event::ContentAccessTracking, context.now, actor);
+            milestone(stage, consignment, recipient, entry)
+        }
+        Fact::Failed(failure, consignment, recipient, end) => {
+            let entry =
+                Entry { reason: Some("EXPIRED".into()), since: Some(end), ..ours(failure.event()) };
+            if context.now <= end {
+                return Ok(None);
+            }
+            milestone(stage, consignment, recipient, entry)
+        }
+    }
+}
+
+/// An entry about a delivery that stands there at most once.
+fn milestone(
+    stage: &Stage<'_>,
+    consignment: ConsignmentId,
+    recipient: Code,
+    entry: Entry,
+) -> Result<Option<Entry>, Error> {
+    let Some(delivery) = stage.delivery(consignment, &recipient)? else { return Ok(None) };
+    let seen = &delivery.milestones;
+    let end = entry.since.unwrap_or(entry.time);
+    let is_new = match entry.event {
+        Event::ConsignmentNotification => seen.notified.is_none(),
+        Event::ContentAccessTracking => seen.accessed.is_none(),
+        Event::ConsignmentNotificationFailure => delivery.has_failed(Failure::Notification, end),
+        _ => delivery.has_failed(Failure::Handover, end),
+    };
+    Ok(is_new.then_some(Entry {
+        consignment: Some(consignment),
+        from: Some(delivery.sender),
+        to: Some(recipient),
+        envelope: Some(delivery.envelope),
+        ..entry
+    }))
+}
+
+/// What was told and is not recorded yet.
+enum Told {
+    HandedOut(ConsignmentId, Code),
+    Read(Peer, ConsignmentId, Code),
+}
+
+/// The queue of what was told.
+pub(super) struct Recorder {
+    told: mpsc::Sender<Told>,
+    queue: Mutex<Option<mpsc::Receiver<Told>>>,
+    open: AtomicUsize,
+}
+
+impl Default for Recorder {
+    fn default() -> Self {
+        let (told, queue) = mpsc::channel(RECORDING_QUEUE_MAX);
+        Self { told, queue: Mutex::new(Some(queue)), open: AtomicUsize::new(0) }
+    }
+}
+
+impl Recorder {
+    async fn tell(&self, told: Told) {
+        self.open.fetch_add(1, Ordering::SeqCst);
+        if self.told.send(told).await.is_err() {
+            self.open.fetch_sub(1, Ordering::SeqCst);
+        }
+    }
+}
+
+impl Gateway {
+    /// A notice of the consignment was handed to the recipient's system. Returns at once, unless tens
+    /// of thousands wait to be recorded.
+    pub async fn handed_out(&self, consignment: ConsignmentId, recipient: &Code) {
+        self.recorder.tell(Told::HandedOut(consignment, recipient.clone())).await;
+    }
+
+    /// The peer reads content for the recipient. Returns as [`Gateway::handed_out`] does.
+    pub async fn content_read(&self, peer: &Peer, consignment: ConsignmentId, recipient: &Code) {
+        self.recorder.tell(Told::Read(peer.clone(), consignment, recipient.clone())).await;
+    }
+
+    /// Records what is told, for as long as the gateway runs.
+    pub async fn record_what_is_told(&self) {
+        let queue = self.recorder.queue.lock().expect("no panic while taking").take();
+        let Some(mut queue) = queue else { return };
+        while let Some(first) = queue.recv().await {
+            let mut told = vec![first];
+            while told.len() < RECORDED_AT_ONCE {
+                let Ok(next) = queue.try_recv() else { break };
+                told.push(next);
+            }
+            let count = told.len();
+            let recording = self.recording_of(told).await;
+            let recorded = self.record(recording).await;
+            self.recorder.open.fetch_sub(count, Ordering::SeqCst);
+            if recorded.is_err() {
+                return; // The writer has stopped; the process is about to.
+            }
+        }
+    }
+
+    /// Returns once everything that was told is recorded.
+    pub async fn all_recorded(&self) {
+        while self.recorder.open.load(Ordering::SeqCst) > 0 {
+            tokio::time::sleep(DRAIN_LOOK).await;
+        }
+    }
+
+    async fn recording_of(&self, told: Vec<Told>) -> Recording {
+        let mut recording = Recording::default();
+        for one in told {
+            match one {
+                Told::HandedOut(consignment, recipient) => {
+                    recording.facts.push(Fact::Notified(consignment, recipient));
+                }
+                Told::Read(peer, consignment, recipient) => {
+                    recording.contents.extend(self.kept_certificate(&peer).await);
+                    recording.facts.push(Fact::Accessed(peer.actor(), consignment, recipient));
+                }
+            }
+        }
+        recording
+    }
+
+    /// Evidence shows the certificate; without it the entry still names its digest.
+    async fn kept_certificate(&self, peer: &Peer) -> Vec<(Sha256, Place)> {
+        let piece: Option<Piece> = self.shared(peer.certificate, &peer.der).unwrap_or_default();
+        match piece {
+            Some(piece) => self.keep_pieces(vec![piece]).await.unwrap_or_default(),
+            None => Vec::new(),
+        }
+    }
+
+    /// Records facts; returns when they are durable. Waits while the writer is busy.
+    pub(super) async fn record(&self, recording: Recording) -> Result<(), Error> {
+        loop {
+            match self.sequencer.write(Command::Record(recording.clone())).await {
+                Err(Error::Fault(Fault::Busy)) => tokio::time::sleep(BUSY_PAUSE).await,
+                other => return other.map(drop),
+            }
+        }
+    }
+}
