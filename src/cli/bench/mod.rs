@@ -6,9 +6,11 @@
 
 mod append;
 mod empty;
+mod grow;
 mod limits;
 mod load;
 mod process;
+mod site;
 mod verify;
 
 use std::path::PathBuf;
@@ -29,6 +31,7 @@ pub(super) use process::peak_memory;
 /// Examples:
 ///   vanthu bench --clients 64 --size 102400 --seconds 60
 ///   vanthu bench --append 1000000
+///   vanthu bench --grow 10000 1000000 10000000
 ///   vanthu bench --verify papers/ --trust certs/dev/trust
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Options {
@@ -44,6 +47,10 @@ pub(in crate::cli) struct Options {
     /// Instead, measure the cost of an append at 1,000 and at so many entries, and audit them
     #[arg(long)]
     append: Option<u64>,
+    /// Instead, let one log grow through these sizes and measure it at each: writing, proofs, disk,
+    /// start, audit
+    #[arg(long, num_args = 1.., value_name = "ENTRIES")]
+    grow: Vec<u64>,
     /// With --append, the cache of the store in MiB instead of the default
     #[arg(long, requires = "append")]
     cache_mib: Option<u64>,
@@ -83,6 +90,7 @@ pub(in crate::cli) async fn run(options: Options, output: Output) -> Result<Exit
     std::fs::create_dir_all(&folder).map_err(|error| Failure::file(&folder, error))?;
     let outcome = match options.append {
         Some(entries) => append::run(&folder, entries, options.cache_mib, output).await,
+        None if !options.grow.is_empty() => grow::run(&folder, &options.grow, output).await,
         None => submissions(&options, &folder, output).await,
     };
     std::fs::remove_dir_all(&folder).map_err(|error| Failure::file(&folder, error))?;

@@ -1,0 +1,157 @@
+//! What a log costs while it grows: to write, to keep, to open, to prove from and to audit.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use super::append::audit;
+use super::process::{Gateway, peak_memory};
+use super::site::Site;
+use crate::cli::{Exit, Failure, Output};
+use crate::config::Config;
+use crate::gateway::Reading;
+use crate::log::EntryId;
+use crate::workshop::profile::Profile;
+
+/// Reports whose way into the log is timed at each size.
+const TIMED: usize = 20_000;
+/// How long proofs are made at each size, of either kind.
+const PROVING: Duration = Duration::from_secs(3);
+/// Proofs between two looks at the clock.
+const PROOFS_AT_ONCE: u64 = 64;
+
+/// Lets one log grow through `sizes` and measures it at each.
+pub(super) async fn run(folder: &Path, sizes: &[u64], output: Output) -> Result<Exit, Failure> {
+    let pki = folder.join("pki");
+    crate::cli::certs::make(&Profile::built_in().with_p256_keys(), &pki)?;
+    let config = Config::read(&pki.join("vanthu.toml"))?;
+    for size in sizes {
+        let measured = at(&pki, &config, *size).await?;
+        print(&measured, output);
+    }
+    Ok(Exit::Ok)
+}
+
+async fn at(pki: &Path, config: &Config, size: u64) -> Result<Value, Failure> {
+    let site = Site::open(config).await?;
+    let (before, since) = (site.size()?, Instant::now());
+    site.fill(size).await?;
+    let written = (site.size()? - before) as f64 / since.elapsed().as_secs_f64();
+    let mut integration = site.integration(TIMED).await?;
+    integration.sort();
+    let entries = site.size()?;
+    let reading = site.gateway().reading().clone();
+    let proving = tokio::task::spawn_blocking(move || proofs(&reading, entries));
+    let (inclusion, consistency) = proving.await.map_err(Failure::other)??;
+    drop(site);
+    let bytes = log_bytes(&config.data)?;
+
+    let since = Instant::now();
+    let gateway = Gateway::start(pki, &["serve", "--config"])?;
+    let started = since.elapsed();
+    let memory = gateway.peak_memory();
+    gateway.stop()?;
+    let audit = audit(&pki.join("log.vkey"), &config.data)?;
+    let ms = |at: f64| {
+        let index = (integration.len() as f64 * at) as usize;
+        integration.get(index).map_or(0.0, |one| one.as_secs_f64() * 1e3)
+    };
+    Ok(json!({
+        "entries": entries,
+        "entries_per_second": written,
+        "integration_ms": { "p50": ms(0.5), "p99": ms(0.99) },
+        "inclusion_proofs_per_second": inclusion,
+        "consistency_proofs_per_second": consistency,
+        "bytes_per_entry": bytes as f64 / entries as f64,
+        "start_ms": started.as_secs_f64() * 1e3,
+        "start_memory_bytes": memory,
+        "writer_peak_memory_bytes": peak_memory("/proc/self/status"),
+        "audit_entries_per_second": audit["entries_per_second"],
+        "audit_peak_memory_bytes": audit["peak_memory_bytes"],
+    }))
+}
+
+/// Receipts of entries here and there, and consistency proofs between sizes here and there, that
+/// one thread makes in a second.
+fn proofs(reading: &Reading, entries: u64) -> Result<(f64, f64), Failure> {
+    let epoch = reading.open(&reading.last_of(0).map_err(Failure::other)?);
+    let epoch = epoch.map_err(Failure::other)?.origin.epoch;
+    let size = entries;
+    let inclusion = rate(|number| {
+        let id = EntryId { epoch, index: spread(number) % size };
+        reading.receipt(id).map(drop).map_err(Failure::other)
+    })?;
+    let consistency = rate(|number| {
+        let old = 1 + spread(number) % size;
+        reading.consistency(epoch, old, size).map(drop).map_err(Failure::other)
+    })?;
+    Ok((inclusion, consistency))
+}
+
+fn rate(mut prove: impl FnMut(u64) -> Result<(), Failure>) -> Result<f64, Failure> {
+    let since = Instant::now();
+    let mut count = 0;
+    while since.elapsed() < PROVING {
+        for number in count..count + PROOFS_AT_ONCE {
+            prove(number)?;
+        }
+        count += PROOFS_AT_ONCE;
+    }
+    Ok(count as f64 / since.elapsed().as_secs_f64())
+}
+
+/// Numbers that lie all over the range, the same in each run (Knuth, TAOCP 6.4).
+fn spread(number: u64) -> u64 {
+    number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 16
+}
+
+/// What the data folder takes on the disk without the bodies.
+fn log_bytes(data: &Path) -> Result<u64, Failure> {
+    use std::os::unix::fs::MetadataExt as _;
+    let failed = |error| Failure::file(data, error);
+    let mut bytes = 0;
+    for entry in std::fs::read_dir(data).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        let kind = entry.file_type().map_err(failed)?;
+        if kind.is_dir() && entry.file_name() != "content" {
+            bytes += log_bytes(&entry.path())?;
+        } else if kind.is_file() {
+            bytes += entry.metadata().map_err(failed)?.blocks() * 512;
+        }
+    }
+    Ok(bytes)
+}
+
+fn print(measured: &Value, output: Output) {
+    if output == Output::Json {
+        println!("{measured}");
+        return;
+    }
+    let figure = |name: &str| measured.pointer(name).and_then(Value::as_f64).unwrap_or(f64::NAN);
+    let mib = |name: &str| figure(name) / f64::from(1u32 << 20);
+    println!("log of {} entries", figure("/entries"));
+    println!("  written durably           {:>10.0} entries/s", figure("/entries_per_second"));
+    println!(
+        "  integration, 64 at once   p50 {:.2} ms  p99 {:.2} ms",
+        figure("/integration_ms/p50"),
+        figure("/integration_ms/p99")
+    );
+    println!(
+        "  proofs, one core          {:>10.0} inclusion/s  {:.0} consistency/s",
+        figure("/inclusion_proofs_per_second"),
+        figure("/consistency_proofs_per_second")
+    );
+    println!("  on disk                   {:>10.0} bytes per entry", figure("/bytes_per_entry"));
+    println!(
+        "  start                     {:>10.0} ms  {:.0} MiB",
+        figure("/start_ms"),
+        mib("/start_memory_bytes")
+    );
+    println!("  writer peak memory        {:>10.0} MiB", mib("/writer_peak_memory_bytes"));
+    println!(
+        "  audit                     {:>10.0} entries/s  {:.0} MiB",
+        figure("/audit_entries_per_second"),
+        mib("/audit_peak_memory_bytes")
+    );
+}

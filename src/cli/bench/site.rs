@@ -1,0 +1,188 @@
+//! A log with its gateway in this process, to be filled and measured.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+
+use super::process::own_cpu_time;
+use crate::cli::Failure;
+use crate::clock::SystemClock;
+use crate::config::{Config, Material, log_key};
+use crate::digest::Sha256;
+use crate::directory::{Role, SystemId};
+use crate::document::{ConsignmentId, RequestId};
+use crate::gateway::{Answer, Bodies, Gateway, Peer, Setup, Submission};
+use crate::log::{Entry, Status};
+use crate::proto::v1;
+use crate::store::content::ContentStore;
+use crate::store::guard::FileGuard;
+use crate::store::sled;
+
+/// Submissions and reports under way at once.
+const AT_ONCE: usize = 64;
+/// Reports under way at once while the log is filled.
+const FILLING_AT_ONCE: usize = 512;
+
+/// What one submission took, of many under way.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Cost {
+    /// By the clock: waits for the disk included, whose speed drifts most.
+    pub(super) us: f64,
+    /// Of all processors.
+    pub(super) processor_us: f64,
+}
+
+fn peer(system: &str, role: Role) -> Peer {
+    Peer {
+        system: SystemId::parse(system).expect("a well-formed name"),
+        role,
+        certificate: Sha256::of(system.as_bytes()),
+        der: Arc::from(system.as_bytes()),
+    }
+}
+
+/// A log with its gateway, and a document in it that can be reported on.
+pub(super) struct Site {
+    gateway: Arc<Gateway>,
+    consignment: ConsignmentId,
+}
+
+impl Site {
+    pub(super) async fn open(config: &Config) -> Result<Self, Failure> {
+        let store = sled::open(&config.data, config.cache_mib << 20).map_err(Failure::other)?;
+        let now = crate::clock::Clock::now(&SystemClock);
+        let contents = ContentStore::open(&config.data.join("content"), now);
+        let setup = Setup {
+            store: Arc::new(store),
+            contents: Arc::new(contents.map_err(Failure::other)?),
+            guard: Arc::new(FileGuard::open(&config.data).map_err(Failure::other)?),
+            clock: Arc::new(SystemClock),
+            key: log_key(config)?,
+            name: config.name.clone(),
+            epoch_entries: config.log.epoch_entries,
+        };
+        let surroundings = Material::read(config)?.surroundings;
+        let gateway = Gateway::start(setup, surroundings);
+        let gateway = Arc::new(gateway.map_err(Failure::other)?);
+        let consignment = submit(&gateway, 0).await?;
+        Ok(Self { gateway, consignment })
+    }
+
+    pub(super) fn size(&self) -> Result<u64, Failure> {
+        Ok(self.gateway.store().head().map_err(Failure::other)?.size)
+    }
+
+    /// Adds status reports until the log has `entries`.
+    pub(super) async fn fill(&self, entries: u64) -> Result<(), Failure> {
+        let mut reports = tokio::task::JoinSet::new();
+        loop {
+            let missing = usize::try_from(entries.saturating_sub(self.size()?)).unwrap_or(0);
+            if missing == 0 {
+                return Ok(());
+            }
+            for _ in 0..missing.min(FILLING_AT_ONCE) {
+                let (gateway, consignment) = (self.gateway.clone(), self.consignment);
+                reports.spawn(async move { report(&gateway, consignment).await });
+            }
+            while let Some(reported) = reports.join_next().await {
+                reported.map_err(Failure::other)??;
+            }
+        }
+    }
+
+    /// The cost of one of `count` submissions, many of them under way; `round` tells rounds apart.
+    pub(super) async fn measure(&self, round: u64, count: u64) -> Result<Cost, Failure> {
+        let processor = own_cpu_time();
+        let since = Instant::now();
+        let mut tasks = tokio::task::JoinSet::new();
+        let first = 1 + round * count;
+        for number in first..first + count {
+            if tasks.len() >= AT_ONCE
+                && let Some(done) = tasks.join_next().await
+            {
+                done.map_err(Failure::other)??;
+            }
+            let gateway = self.gateway.clone();
+            tasks.spawn(async move { submit(&gateway, number).await.map(drop) });
+        }
+        while let Some(done) = tasks.join_next().await {
+            done.map_err(Failure::other)??;
+        }
+        let each = |time: Duration| time.as_secs_f64() * 1e6 / count as f64;
+        let us = each(since.elapsed());
+        Ok(Cost { us, processor_us: each(own_cpu_time().saturating_sub(processor)) })
+    }
+
+    /// How long each of `count` reports took until its proof was there, many of them under way.
+    pub(super) async fn integration(&self, count: usize) -> Result<Vec<Duration>, Failure> {
+        let mut tasks = tokio::task::JoinSet::new();
+        let mut took = Vec::with_capacity(count);
+        while took.len() < count {
+            while tasks.len() < AT_ONCE && took.len() + tasks.len() < count {
+                let (gateway, consignment) = (self.gateway.clone(), self.consignment);
+                tasks.spawn(async move {
+                    let since = Instant::now();
+                    report(&gateway, consignment).await.map(|()| since.elapsed())
+                });
+            }
+            let Some(done) = tasks.join_next().await else { break };
+            took.push(done.map_err(Failure::other)??);
+        }
+        Ok(took)
+    }
+
+    /// The gateway.
+    pub(super) fn gateway(&self) -> &Gateway {
+        &self.gateway
+    }
+}
+
+/// The recipient says that it is at work: one small entry.
+async fn report(gateway: &Gateway, consignment: ConsignmentId) -> Result<(), Failure> {
+    let answer = Answer {
+        agency: crate::directory::Code::parse("H49.11").expect("a code"),
+        consignment,
+        token: None,
+        status: Status::InProgress,
+        note: String::new(),
+    };
+    let answered = gateway.answer(&peer("province", Role::Agency), answer).await;
+    answered.map(drop).map_err(Failure::other)
+}
+
+async fn submit(gateway: &Gateway, number: u64) -> Result<ConsignmentId, Failure> {
+    let body = Bytes::from(format!("document {number}"));
+    let wire = v1::Envelope {
+        document_id: format!("bench,{number}"),
+        number: number.to_string(),
+        type_name: "Công văn".to_owned(),
+        subject: "Bench".to_owned(),
+        issue_date: Some(v1::Date { year: 2026, month: 1, day: 2 }),
+        urgency: v1::Urgency::Normal.into(),
+        secrecy: v1::Secrecy::None.into(),
+        form: v1::Form::Original.into(),
+        sender: "H49.151".to_owned(),
+        recipients: vec!["H49.11".to_owned()],
+        parts: vec![v1::Part {
+            name: "a.txt".to_owned(),
+            media_type: "text/plain".to_owned(),
+            size: body.len() as u64,
+            sha256: Bytes::copy_from_slice(&Sha256::of(&body).0),
+            role: v1::PartRole::Main.into(),
+            signs: String::new(),
+        }],
+        ..v1::Envelope::default()
+    };
+    let bytes = Bytes::from(crate::service::envelope_bytes(&wire));
+    let today = gateway.now().date_in_vietnam();
+    let submission = Submission {
+        request: RequestId(uuid::Uuid::new_v4()),
+        envelope: crate::service::read_envelope(&bytes, today).map_err(Failure::other)?,
+        bodies: Bodies::Inline(vec![body]),
+    };
+    let accepted = gateway.submit(&peer("commune", Role::Agency), submission).await;
+    let accepted = accepted.map_err(Failure::other)?;
+    let entry = Entry::from_leaf(&accepted.receipt.leaf).map_err(Failure::other)?;
+    entry.consignment.ok_or_else(|| Failure::other("an acceptance without consignment"))
+}
