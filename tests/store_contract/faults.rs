@@ -4,148 +4,13 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use vanthu::document::Urgency;
 use vanthu::gateway::ports::{LogStore, Place, Store, StoreError};
-use vanthu::store::{Files, Kv, Medium, Pair, Table, Write};
+use vanthu::store::{Medium, Pair, Table};
 
+use crate::faulty::{FAULTS, FaultyMedium, Fuse};
 use crate::ledger::{Extras, Ledger, accepted, audit, consigned, handed_over, later, start};
-
-/// What happens at the chosen write.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Fault {
-    Fails,
-    FailsButPersists,
-    CrashesBefore,
-    CrashesAfter,
-}
-
-const FAULTS: [Fault; 4] =
-    [Fault::Fails, Fault::FailsButPersists, Fault::CrashesBefore, Fault::CrashesAfter];
-
-/// Counts writes down to the one at which the fault happens. After it, nothing is written.
-struct Fuse {
-    fault: Fault,
-    left: AtomicUsize,
-}
-
-impl Fuse {
-    fn new(fault: Fault, left: usize) -> Arc<Self> {
-        Arc::new(Self { fault, left: AtomicUsize::new(left) })
-    }
-
-    fn unburnt() -> Arc<Self> {
-        Self::new(Fault::Fails, usize::MAX)
-    }
-
-    fn burn<T>(&self, write: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
-        let left =
-            self.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
-        match (left, self.fault) {
-            (Ok(2..), _) => write(),
-            (Ok(_), Fault::Fails) | (Err(_), _) => Err(StoreError::Medium("injected".into())),
-            (Ok(_), Fault::FailsButPersists) => {
-                write()?;
-                Err(StoreError::Medium("injected".into()))
-            }
-            (Ok(_), Fault::CrashesBefore) => panic!("injected"),
-            (Ok(_), Fault::CrashesAfter) => {
-                write()?;
-                panic!("injected")
-            }
-        }
-    }
-}
-
-struct FaultyMedium<M> {
-    inner: Arc<M>,
-    files: FaultyFiles<M>,
-    fuse: Arc<Fuse>,
-}
-
-struct FaultyFiles<M> {
-    inner: Arc<M>,
-    fuse: Arc<Fuse>,
-}
-
-struct FaultyKv {
-    inner: Arc<dyn Kv>,
-    fuse: Arc<Fuse>,
-}
-
-impl<M: Medium> FaultyMedium<M> {
-    fn new(inner: &Arc<M>, fuse: &Arc<Fuse>) -> Self {
-        let files = FaultyFiles { inner: Arc::clone(inner), fuse: Arc::clone(fuse) };
-        Self { inner: Arc::clone(inner), files, fuse: Arc::clone(fuse) }
-    }
-}
-
-impl Kv for FaultyKv {
-    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        self.inner.get(key)
-    }
-
-    fn scan(&self, from: &[u8], to: &[u8], max: usize) -> Result<Vec<Pair>, StoreError> {
-        self.inner.scan(from, to, max)
-    }
-
-    fn apply(&self, batch: Vec<Write>) -> Result<(), StoreError> {
-        self.fuse.burn(|| self.inner.apply(batch))
-    }
-}
-
-impl<M: Medium> Files for FaultyFiles<M> {
-    fn append(&self, path: &str, bytes: &[u8]) -> Result<(), StoreError> {
-        // A torn write: half of the bytes arrive even if the write fails.
-        let (half, rest) = bytes.split_at(bytes.len() / 2);
-        self.inner.files().append(path, half)?;
-        self.fuse.burn(|| self.inner.files().append(path, rest))
-    }
-
-    fn read(&self, path: &str, offset: u64, max: usize) -> Result<Option<Vec<u8>>, StoreError> {
-        self.inner.files().read(path, offset, max)
-    }
-
-    fn sync(&self, folder: &str) -> Result<(), StoreError> {
-        self.fuse.burn(|| self.inner.files().sync(folder))
-    }
-
-    fn list(&self, folder: &str) -> Result<Vec<String>, StoreError> {
-        self.inner.files().list(folder)
-    }
-
-    fn remove(&self, folder: &str) -> Result<(), StoreError> {
-        self.fuse.burn(|| self.inner.files().remove(folder))
-    }
-}
-
-impl<M: Medium> Medium for FaultyMedium<M> {
-    fn current(&self) -> Result<Option<String>, StoreError> {
-        self.inner.current()
-    }
-
-    fn switch(&self, name: &str) -> Result<(), StoreError> {
-        self.fuse.burn(|| self.inner.switch(name))
-    }
-
-    fn names(&self) -> Result<Vec<String>, StoreError> {
-        self.inner.names()
-    }
-
-    fn open(&self, name: &str) -> Result<Arc<dyn Kv>, StoreError> {
-        let inner = self.fuse.burn(|| self.inner.open(name))?;
-        Ok(Arc::new(FaultyKv { inner, fuse: Arc::clone(&self.fuse) }))
-    }
-
-    fn remove(&self, name: &str) -> Result<(), StoreError> {
-        self.fuse.burn(|| self.inner.remove(name))
-    }
-
-    fn files(&self) -> &dyn Files {
-        &self.files
-    }
-}
 
 /// The bodies that the history refers to.
 fn contents() -> Vec<(vanthu::digest::Sha256, Place)> {
@@ -234,7 +99,7 @@ fn dump<M: Medium>(store: &Table<M>) -> Vec<Pair> {
 fn undisturbed<M: Medium>(medium: &Arc<M>) -> (Vec<Vec<u8>>, Vec<Pair>, usize) {
     let fuse = Fuse::unburnt();
     run(FaultyMedium::new(medium, &fuse), &mut 0, &mut None).expect("runs");
-    let writes = usize::MAX - fuse.left.load(Ordering::SeqCst);
+    let writes = usize::MAX - fuse.left();
     let fine = FaultyMedium::new(medium, &Fuse::unburnt());
     let store = Table::open_with_runs_of(fine, RUN_RECORDS).expect("opens");
     (audit(&store).expect("reads"), dump(&store), writes)

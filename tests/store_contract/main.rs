@@ -4,6 +4,7 @@
 mod contract;
 mod damage;
 mod faults;
+mod faulty;
 mod ledger;
 mod mutants;
 
