@@ -3,9 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use hyper_util::rt::TokioIo;
+use tokio::net::UnixStream;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
 use tonic_types::StatusExt as _;
 
+use crate::config::CONTROL_SOCKET;
 use crate::limits::MESSAGE_SIZE_MAX;
 
 /// How long to wait for a connection.
@@ -28,6 +31,23 @@ pub struct Options {
     /// Its private key, PKCS #8 PEM; by default the certificate's name with .key
     #[arg(long, env = "VANTHU_KEY")]
     pub key: Option<PathBuf>,
+}
+
+/// Connects to the gateway that runs on the data folder `data`.
+///
+/// # Errors
+/// [`Error::Connection`].
+pub async fn connect_to_control(data: &Path) -> Result<Channel, Error> {
+    let path = data.join(CONTROL_SOCKET);
+    let server = path.display().to_string();
+    let connect = tower::service_fn(move |_: http::Uri| {
+        let path = path.clone();
+        async move { UnixStream::connect(path).await.map(TokioIo::new) }
+    });
+    // The name is never resolved; HTTP/2 wants one.
+    let endpoint = Endpoint::from_static("http://control");
+    let connected = endpoint.connect_with_connector(connect).await;
+    connected.map_err(|error| Error::Connection { server, cause: causes(&error) })
 }
 
 /// Why a call did not succeed.
@@ -94,20 +114,25 @@ impl Options {
     }
 }
 
+/// An error with everything behind it.
+fn causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(inner) = source {
+        text = format!("{text}: {inner}");
+        source = inner.source();
+    }
+    text
+}
+
 /// Connects with certificates in memory, all PEM.
 ///
 /// # Errors
 /// [`Error::Connection`].
 pub async fn connect(server: &str, ca: &[u8], cert: &[u8], key: &[u8]) -> Result<Channel, Error> {
-    let failed = |error: tonic::transport::Error| {
-        use std::error::Error as _;
-        let mut cause = error.to_string();
-        let mut source = error.source();
-        while let Some(inner) = source {
-            cause = format!("{cause}: {inner}");
-            source = inner.source();
-        }
-        Error::Connection { server: server.to_owned(), cause }
+    let failed = |error: tonic::transport::Error| Error::Connection {
+        server: server.to_owned(),
+        cause: causes(&error),
     };
     let tls = ClientTlsConfig::new()
         .ca_certificate(Certificate::from_pem(ca))

@@ -89,10 +89,21 @@ impl From<server::Error> for Failure {
     fn from(error: server::Error) -> Self {
         let exit = match &error {
             server::Error::Config(_) | server::Error::Tls(_) => Exit::Configuration,
-            server::Error::Log(StartError::Forked(_)) => Exit::LogBroken,
+            server::Error::Log(StartError::Store(_)) => Exit::Other,
+            server::Error::Log(_) => Exit::LogBroken,
             _ => Exit::Other,
         };
-        Self::new(exit, error)
+        let failure = Self::new(exit, &error);
+        let hint = "if there is none, serve --accept-loss goes on in a new epoch";
+        match error {
+            server::Error::Log(StartError::Unguarded) => failure.with_hint(hint),
+            server::Error::Log(StartError::Behind { signed, stored })
+                if signed.epoch == stored.epoch =>
+            {
+                failure.with_hint(hint)
+            }
+            _ => failure,
+        }
     }
 }
 

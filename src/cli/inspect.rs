@@ -116,6 +116,7 @@ pub(super) fn config(command: ConfigCommand, output: Output) -> Result<Exit, Fai
                 "log": { "key": config.log.key, "epoch_entries": config.log.epoch_entries },
                 "reflection": config.reflection,
                 "cache_mib": config.cache_mib,
+                "reserve_mib": config.reserve_mib,
             });
             match output {
                 Output::Json => println!("{value}"),

@@ -88,7 +88,7 @@ enum Command {
     /// Shows the directory
     #[command(subcommand)]
     Directory(inspect::DirectoryCommand),
-    /// Checks or rebuilds the store of a stopped gateway
+    /// Backs up, restores, checks or rebuilds the store
     #[command(subcommand)]
     Store(store::Command),
     /// Checks or shows a configuration

@@ -14,11 +14,16 @@ pub(super) struct Options {
     /// The configuration, TOML
     #[arg(long)]
     config: PathBuf,
+    /// Goes on with a restored store although entries behind its end were signed and are lost: in a
+    /// new epoch, so that nothing is ever signed twice; the loss stays provable
+    #[arg(long)]
+    accept_loss: bool,
 }
 
 pub(super) async fn run(options: Options) -> Result<Exit, Failure> {
     telemetry::start_traces();
-    let mut running = server::start(Config::read(&options.config)?).await?;
+    let mut running =
+        server::start_with(Config::read(&options.config)?, options.accept_loss).await?;
     // Scripts wait for this line and take the ports from it.
     println!("serving {} operations {}", running.address, running.operations);
     let on = |kind| signal(kind).map_err(Failure::other);

@@ -18,6 +18,9 @@ pub use trust::{
     DomainProfile, Held, Place, TrustDomain, read_certificates, read_domains, read_trust,
 };
 
+/// The operator's socket in the data folder of a running gateway.
+pub const CONTROL_SOCKET: &str = "control";
+
 /// Why the configuration cannot be used; the text says where and what to do.
 #[derive(Debug, thiserror::Error)]
 #[error("{path}: {problem}")]
@@ -58,6 +61,10 @@ pub struct Config {
     /// The most memory that the store's cache may take, in MiB; a short log takes little of it.
     #[serde(default = "cache_mib")]
     pub cache_mib: u64,
+    /// Room on the disk of `data`, in MiB, below which nothing new is taken. Reading goes on, and so
+    /// does taking as soon as there is room again.
+    #[serde(default = "reserve_mib")]
+    pub reserve_mib: u64,
 }
 
 /// TLS of the gateway.
@@ -93,6 +100,11 @@ fn yes() -> bool {
 /// million entries against a thousand: 1.06 and 1.33 times the cost with this, 1.26 and 1.46 with 256.
 fn cache_mib() -> u64 {
     1024
+}
+
+/// What is under way when it is asked for: 64 full messages of 4 MiB, and the log of an hour.
+fn reserve_mib() -> u64 {
+    256
 }
 
 fn epoch_entries() -> u64 {

@@ -53,6 +53,7 @@ impl Gateway {
         let agency = agency.code.clone();
         let field = if answer.status == Status::Refused { "reason" } else { "note" };
         let note = salted(&answer.note, field)?;
+        self.room()?;
         let digest = note.as_deref().map(Sha256::of);
         let noted = digest.zip(note).map(|(digest, note)| Piece::Bytes(digest, note.into()));
         let certificate = self.shared(peer.certificate, &peer.der)?;

@@ -27,7 +27,7 @@ pub use answering::{Answer, AnswerReceipt, note_text};
 pub use dispatcher::Dispatcher;
 pub use judging::{Judged, Judgement, SignerRole, describe};
 pub use peer::Peer;
-pub use reading::{EpochRows, Reading};
+pub use reading::{EpochRows, Page, Reading, page};
 pub use sequencer::{Setup, StartError};
 pub use submitting::{Accepted, Bodies, Missing, Submission, Validated, Warning};
 pub use validation_report::ValidationReport;
@@ -36,7 +36,7 @@ use crate::clock::{Clock, Time};
 use crate::directory::Directory;
 use crate::refusal::Refusal;
 use crate::signature::Trust;
-use ports::{Contents, Store, StoreError};
+use ports::{Contents, Space, Store, StoreError};
 use sequencer::Sequencer;
 
 /// Our trouble, not the caller's: nothing happened, and the same request may be sent again.
@@ -48,6 +48,17 @@ pub enum Fault {
     /// The process is about to stop; another will answer.
     #[error("the gateway is closing")]
     Closing,
+    /// The disk has less room than is kept in reserve.
+    #[error("the disk is full: {free} bytes are free, {reserve} are kept in reserve")]
+    Full {
+        /// Bytes left.
+        free: u64,
+        /// Bytes that must be.
+        reserve: u64,
+    },
+    /// The file system takes no writes.
+    #[error("the file system of the store is read-only")]
+    ReadOnly,
     /// The writer has stopped; a restart is under way.
     #[error("the gateway cannot write to its log")]
     Stopped,
@@ -65,6 +76,8 @@ impl Fault {
         match self {
             Self::Busy | Self::Closing => Duration::from_secs(1),
             Self::Stopped | Self::Store(_) | Self::Content(_) => Duration::from_secs(10),
+            // Somebody must make room.
+            Self::Full { .. } | Self::ReadOnly => Duration::from_secs(60),
         }
     }
 }
@@ -108,6 +121,8 @@ pub struct Gateway {
     dispatcher: Arc<Dispatcher>,
     kept: submitting::Kept,
     recorder: recording::Recorder,
+    space: Arc<dyn Space>,
+    reserve: u64,
 }
 
 impl Gateway {
@@ -120,6 +135,7 @@ impl Gateway {
         let (store, clock) = (setup.store.clone(), setup.clock.clone());
         let contents = setup.contents.clone();
         let reading = Reading::new(store.clone(), setup.key.public());
+        let (space, reserve) = (setup.space.clone(), setup.reserve);
         let sequencer = Sequencer::start(setup, dispatcher.clone())?;
         Ok(Self {
             store,
@@ -131,7 +147,23 @@ impl Gateway {
             dispatcher,
             kept: submitting::Kept::default(),
             recorder: recording::Recorder::default(),
+            space,
+            reserve,
         })
+    }
+
+    /// Whether there is room for anything new. Asked before a document, an answer or an upload is
+    /// taken, so that a full disk is met by a refusal and not by a failed write, after which only a
+    /// restart helps. Reading needs no room.
+    ///
+    /// # Errors
+    /// [`Fault::Full`], [`Fault::ReadOnly`].
+    pub fn room(&self) -> Result<(), Fault> {
+        match self.space.free()? {
+            Some(free) if free >= self.reserve => Ok(()),
+            Some(free) => Err(Fault::Full { free, reserve: self.reserve }),
+            None => Err(Fault::ReadOnly),
+        }
     }
 
     /// The present time.

@@ -446,6 +446,15 @@ pub trait Upload: Send {
     fn finish(self: Box<Self>) -> Result<(), UploadError>;
 }
 
+/// Whether the medium has room for what is new.
+pub trait Space: Send + Sync {
+    /// How many bytes may still be written; `None` if it takes no writes at all.
+    ///
+    /// # Errors
+    /// Medium.
+    fn free(&self) -> Result<Option<u64>, StoreError>;
+}
+
 /// The last signed head, kept apart from the store: a store that was put back in time is noticed.
 pub trait HeadGuard: Send + Sync {
     /// The note kept last; `None` on a new machine.

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use super::ports::{Store, StoreError};
+use super::ports::{LogReader, LogStore, Store, StoreError};
 use super::{Error, Fault};
 use crate::digest::Sha256;
 use crate::evidence::Receipt;
 use crate::log::{
-    Entry, EntryId, LogPublicKey, Rows, SignedCheckpoint, Stored, consistency, inclusion,
+    Checkpoint, Entry, EntryId, LogPublicKey, Rows, SignedCheckpoint, Stored, consistency,
+    inclusion,
 };
 use crate::refusal::{Reason, Refusal};
 
@@ -146,6 +147,45 @@ impl Reading {
     pub fn open(&self, note: &[u8]) -> Result<SignedCheckpoint, StoreError> {
         self.public.open(note).map_err(|error| StoreError::Damaged(error.to_string()))
     }
+}
+
+/// Some entries of one epoch, with the checkpoints that end among them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page {
+    /// Their exact bytes, in order; none at the end of the epoch.
+    pub leaves: Vec<Vec<u8>>,
+    /// The checkpoints, in order.
+    pub checkpoints: Vec<Vec<u8>>,
+    /// Where the log ended when they were read: the open epoch and its size.
+    pub head: EntryId,
+}
+
+/// Up to `max` entries from `from` on. Whoever reads on until the head has a checkpoint over all.
+///
+/// # Errors
+/// The store's.
+pub fn page<S: LogStore + LogReader + ?Sized>(
+    store: &S,
+    from: EntryId,
+    max: usize,
+) -> Result<Page, StoreError> {
+    let head = store.head()?;
+    let head = EntryId { epoch: head.epoch, index: head.size };
+    let leaves = if from.epoch > head.epoch { Vec::new() } else { store.leaves(from, max)? };
+    let end = from.index + leaves.len() as u64;
+    let mut checkpoints = Vec::new();
+    let mut size = from.index.saturating_add(1);
+    while size <= end {
+        let Some(note) = store.checkpoint(from.epoch, size)? else { break };
+        let claimed = Checkpoint::claimed(&note)
+            .ok_or_else(|| StoreError::Damaged(format!("checkpoint {}/{size}", from.epoch)))?;
+        if claimed.size > end {
+            break;
+        }
+        size = claimed.size + 1;
+        checkpoints.push(note);
+    }
+    Ok(Page { leaves, checkpoints, head })
 }
 
 /// [`Rows`] of one epoch.

@@ -23,6 +23,8 @@ use crate::log::{Actor, Entry, Event};
 
 /// While the writer's queue is full.
 const BUSY_PAUSE: Duration = Duration::from_millis(50);
+/// While the disk is full.
+const FULL_PAUSE: Duration = Duration::from_secs(1);
 /// While what was told before the end becomes durable.
 const DRAIN_LOOK: Duration = Duration::from_millis(5);
 
@@ -139,18 +141,34 @@ impl Recorder {
             self.open.fetch_sub(1, Ordering::SeqCst);
         }
     }
+
+    /// The same, but what does not fit is given up.
+    fn tell_if_possible(&self, told: Told) {
+        self.open.fetch_add(1, Ordering::SeqCst);
+        if self.told.try_send(told).is_err() {
+            self.open.fetch_sub(1, Ordering::SeqCst);
+        }
+    }
 }
 
 impl Gateway {
     /// A notice of the consignment was handed to the recipient's system. Returns at once, unless tens
     /// of thousands wait to be recorded.
     pub async fn handed_out(&self, consignment: ConsignmentId, recipient: &Code) {
-        self.recorder.tell(Told::HandedOut(consignment, recipient.clone())).await;
+        self.tell(Told::HandedOut(consignment, recipient.clone())).await;
     }
 
     /// The peer reads content for the recipient. Returns as [`Gateway::handed_out`] does.
     pub async fn content_read(&self, peer: &Peer, consignment: ConsignmentId, recipient: &Code) {
-        self.recorder.tell(Told::Read(peer.clone(), consignment, recipient.clone())).await;
+        self.tell(Told::Read(peer.clone(), consignment, recipient.clone())).await;
+    }
+
+    /// While there is no room, nothing is recorded; reading goes on, even if it is not.
+    async fn tell(&self, told: Told) {
+        match self.room() {
+            Ok(()) => self.recorder.tell(told).await,
+            Err(_) => self.recorder.tell_if_possible(told),
+        }
     }
 
     /// Records what is told, for as long as the gateway runs.
@@ -205,9 +223,14 @@ impl Gateway {
         }
     }
 
-    /// Records facts; returns when they are durable. Waits while the writer is busy.
+    /// Records facts; returns when they are durable. Waits while the writer is busy, or until there is
+    /// room.
     pub(super) async fn record(&self, recording: Recording) -> Result<(), Error> {
         loop {
+            if self.room().is_err() {
+                tokio::time::sleep(FULL_PAUSE).await;
+                continue;
+            }
             match self.sequencer.write(Command::Record(recording.clone())).await {
                 Err(Error::Fault(Fault::Busy)) => tokio::time::sleep(BUSY_PAUSE).await,
                 other => return other.map(drop),

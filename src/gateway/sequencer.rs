@@ -14,7 +14,9 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::command::{Command, Context, Decided, Referred};
 use super::dispatcher::Dispatcher;
-use super::ports::{Batch, Contents, Head, HeadGuard, LeaderTerm, Settled, Store, StoreError};
+use super::ports::{
+    Batch, Contents, Head, HeadGuard, LeaderTerm, Settled, Space, Store, StoreError,
+};
 use super::reading::Reading;
 use super::stage::Stage;
 use super::{Error, Fault};
@@ -48,6 +50,10 @@ pub struct Setup {
     pub contents: Arc<dyn Contents>,
     /// Where the head is kept apart.
     pub guard: Arc<dyn HeadGuard>,
+    /// The room that is left.
+    pub space: Arc<dyn Space>,
+    /// Bytes below which nothing new is taken.
+    pub reserve: u64,
     /// The clock.
     pub clock: Arc<dyn Clock>,
     /// The log's private key.
@@ -56,6 +62,10 @@ pub struct Setup {
     pub name: String,
     /// Entries after which an epoch is closed; at most [`crate::limits::EPOCH_ENTRIES_MAX`].
     pub epoch_entries: u64,
+    /// Whether to go on with a store that ends before the head that was signed last, in its epoch, or
+    /// that may, because the guard is lost. The entries between are lost. The next epoch begins at once and commits to the end of what is
+    /// there: no size is ever signed twice, and whoever holds a receipt of a lost entry can prove it.
+    pub accept_loss: bool,
 }
 
 /// An answer after the commit: a receipt made in this batch, or the entry that stood there before.
@@ -127,6 +137,21 @@ pub enum StartError {
         "the log does not match its signed head: {0}; restore the newest copy of the data, never an older one"
     )]
     Forked(String),
+    /// Nothing tells which head was signed last.
+    #[error(
+        "the log does not match its signed head: the head guard is missing; restore the newest copy of the data, never an older one"
+    )]
+    Unguarded,
+    /// The stored log ends before the head that was signed last.
+    #[error(
+        "the log does not match its signed head: it was signed at {signed}, but the store ends at {stored}; restore the newest copy of the data, never an older one"
+    )]
+    Behind {
+        /// Where the signed log ended.
+        signed: EntryId,
+        /// Where the stored one ends.
+        stored: EntryId,
+    },
 }
 
 struct Writer {
@@ -162,13 +187,23 @@ impl Writer {
         let reading = Reading::new(setup.store.clone(), public.clone());
         let tree = Tree::load(&reading.rows(head.epoch), head.size)?;
         check_head(&head, &tree, &public)?;
-        check_guard(setup.guard.load()?.as_deref(), &head, &reading, &public)?;
+        let lost = match check_guard(setup.guard.load()?.as_deref(), &head, &reading, &public) {
+            // A larger epoch was begun already if the last start ended before it kept the guard.
+            Err(StartError::Behind { signed, stored })
+                if setup.accept_loss && signed.epoch <= stored.epoch && stored.index > 0 =>
+            {
+                tracing::warn!(%stored, %signed, "entries are lost; a new epoch begins");
+                Some(signed.epoch)
+            }
+            Err(StartError::Unguarded) if setup.accept_loss => Some(head.epoch),
+            checked => checked.map(|()| None)?,
+        };
         let last_time = match head.size.checked_sub(1) {
             Some(index) => reading.entry(EntryId { epoch: head.epoch, index })?.time,
             None => now,
         };
         let gateway = crate::directory::SystemId::parse("gateway").expect("a well-formed name");
-        Ok(Self {
+        let mut writer = Self {
             store: setup.store.clone(),
             contents: setup.contents.clone(),
             clock: setup.clock.clone(),
@@ -183,7 +218,14 @@ impl Writer {
             led_at: now,
             last_time,
             carried: Vec::new(),
-        })
+        };
+        if let Some(epoch) = lost {
+            if epoch == writer.epoch {
+                writer.open_epoch(now.max(writer.last_time))?;
+            }
+            setup.guard.keep(&writer.sign())?;
+        }
+        Ok(writer)
     }
 
     fn run(
@@ -340,6 +382,10 @@ impl Writer {
         if self.tree.size() < self.epoch_entries {
             return Ok(());
         }
+        self.open_epoch(now)
+    }
+
+    fn open_epoch(&mut self, now: Time) -> Result<(), StoreError> {
         let previous =
             SignedHead { epoch: self.epoch, size: self.tree.size(), root: self.tree.root() };
         let entry = Entry {
@@ -481,17 +527,21 @@ fn check_guard(
     let Some(note) = note else {
         return match head.size {
             0 => Ok(()),
-            _ => Err(StartError::Forked("the head guard is missing".into())),
+            _ => Err(StartError::Unguarded),
         };
     };
     let kept = public.open(note).map_err(|error| StartError::Forked(error.to_string()))?;
     let (epoch, size) = (kept.origin.epoch, kept.size);
-    if (epoch, size) > (head.epoch, head.size) {
-        let reason = format!(
-            "it was signed at {epoch}/{size}, but the store ends at {}/{}",
-            head.epoch, head.size
-        );
-        return Err(StartError::Forked(reason));
+    let end = match epoch < head.epoch {
+        true => reading.entry(EntryId { epoch: epoch + 1, index: 0 })?.previous_epoch,
+        false => None,
+    };
+    let end = end.map_or((head.epoch, head.size), |end| (end.epoch, end.size));
+    if (epoch, size) > end {
+        return Err(StartError::Behind {
+            signed: EntryId { epoch, index: size },
+            stored: EntryId { epoch: head.epoch, index: head.size },
+        });
     }
     let stored = root(&Stored(&reading.rows(epoch)), size)?;
     if stored == kept.root {

@@ -147,6 +147,7 @@ impl Gateway {
         if let Some(first) = self.accepted_before(&key, &envelope)? {
             return Ok(Accepted { receipt: first, validated: None });
         }
+        self.room()?;
         let facts = facts(&sender, &envelope);
         let gathered = self.gather(peer, envelope, bodies)?;
         let routed = match walk(gathered, &surroundings, &sender, now).await {

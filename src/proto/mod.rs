@@ -5,6 +5,11 @@ pub mod v1 {
     tonic::include_proto!("vanthu.v1");
 }
 
+/// The operator's calls on the machine itself.
+pub mod control {
+    tonic::include_proto!("vanthu.control.v1");
+}
+
 /// Stored values.
 pub mod storage {
     tonic::include_proto!("vanthu.storage.v1");

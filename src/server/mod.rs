@@ -1,6 +1,7 @@
 //! A running gateway: sockets, TLS, drain. `start` returns once it serves.
 
 mod accept;
+mod control;
 mod operations;
 mod tls;
 
@@ -57,6 +58,14 @@ pub enum Error {
         /// Why.
         cause: std::io::Error,
     },
+    /// The operator's socket cannot be opened.
+    #[error("{path}: {cause}")]
+    Control {
+        /// Which.
+        path: std::path::PathBuf,
+        /// Why; its path may have at most 107 bytes.
+        cause: std::io::Error,
+    },
     /// TLS cannot be set up.
     #[error("tls: {0}")]
     Tls(String),
@@ -85,6 +94,15 @@ pub struct Running {
 /// # Errors
 /// [`Error`]; nothing is left running then.
 pub async fn start(config: Config) -> Result<Running, Error> {
+    start_with(config, false).await
+}
+
+/// Starts a gateway, also, if `accept_loss`, on a store that was restored from before the last signed
+/// head ([`Setup::accept_loss`]).
+///
+/// # Errors
+/// [`Error`]; nothing is left running then.
+pub async fn start_with(config: Config, accept_loss: bool) -> Result<Running, Error> {
     let material = Material::read(&config)?;
     let key = config::log_key(&config)?;
     let tls = Arc::new(RwLock::new(Arc::new(tls::server(&material.tls)?)));
@@ -94,14 +112,21 @@ pub async fn start(config: Config) -> Result<Running, Error> {
     let (store, contents, guard) = tokio::task::spawn_blocking(move || open(&opened))
         .await
         .map_err(|error| Error::Ended(error.to_string()))??;
+    let socket = control::Socket::bind(&config.data).map_err(|cause| Error::Control {
+        path: config.data.join(config::CONTROL_SOCKET),
+        cause,
+    })?;
     let setup = Setup {
         store,
         contents,
         guard,
+        space: Arc::new(store::DiskSpace(config.data.clone())),
+        reserve: config.reserve_mib.saturating_mul(1024 * 1024),
         clock: Arc::new(SystemClock),
         key,
         name: config.name.clone(),
         epoch_entries: config.log.epoch_entries,
+        accept_loss,
     };
     let gateway = Arc::new(Gateway::start(setup, material.surroundings)?);
     let admission = Arc::new(Admission::new(gateway.clone(), material.tls.revocations));
@@ -110,6 +135,7 @@ pub async fn start(config: Config) -> Result<Running, Error> {
     let mut tasks = JoinSet::new();
     tasks.spawn(operations::serve(pages, metrics.clone(), gateway.clone(), closed.clone()));
     tasks.spawn(note_head(metrics.clone(), gateway.clone()));
+    tasks.spawn(socket.serve(gateway.clone(), closed.clone()));
 
     let door = Door::new(gateway.clone(), admission.clone(), closed.clone());
     let (health, health_service) = tonic_health::server::health_reporter();

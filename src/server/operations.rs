@@ -39,6 +39,9 @@ fn readiness(gateway: &Gateway, closing: bool) -> (StatusCode, String) {
     if let Some(cause) = gateway.broken().borrow().clone() {
         return not_ready(format!("the log cannot be written to: {cause}"));
     }
+    if let Err(fault) = gateway.room() {
+        return not_ready(format!("nothing new is taken: {fault}"));
+    }
     // A content writer that has failed says so here; otherwise there is little left to sync.
     if let Err(error) = gateway.contents().settle() {
         return not_ready(error.to_string());

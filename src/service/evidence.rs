@@ -207,7 +207,7 @@ pub fn part_infos(envelope: &[u8]) -> Option<Vec<PartInfo>> {
 }
 
 /// Certificates and revocation lists that a report names.
-fn named_in(report: &[u8]) -> (Vec<Sha256>, Vec<Sha256>) {
+pub fn named_in(report: &[u8]) -> (Vec<Sha256>, Vec<Sha256>) {
     let report: serde_json::Value = serde_json::from_slice(report).unwrap_or_default();
     let signatures = report["signatures"].as_array().cloned().unwrap_or_default();
     let named = |field: &str| -> Vec<Sha256> {

@@ -1,6 +1,7 @@
 //! The gRPC doors: wire types in, rooms' types out, and back. Nothing is decided here.
 
 mod admission;
+mod control;
 mod convert;
 mod deadline;
 mod directory;
@@ -17,9 +18,10 @@ mod watch;
 use std::sync::Arc;
 
 pub use admission::{Admission, AdmissionLayer, ClientCertificate, Revocations};
+pub use control::Control;
 pub use convert::{envelope as read_envelope, envelope_bytes, part_listing};
 pub use deadline::DeadlineLayer;
-pub use evidence::part_infos;
+pub use evidence::{named_in, part_infos};
 pub use status::{DOMAIN, to_status};
 
 use crate::gateway::{Gateway, Peer};

@@ -37,6 +37,10 @@ fn faulted(fault: &Fault) -> Status {
     let (reason, vietnamese) = match fault {
         Fault::Busy => ("BUSY", "hệ thống đang bận, vui lòng gửi lại sau"),
         Fault::Closing => ("CLOSING", "hệ thống đang khởi động lại, vui lòng gửi lại sau"),
+        Fault::Full { .. } => ("DISK_FULL", "hệ thống tạm ngừng nhận vì hết dung lượng lưu trữ"),
+        Fault::ReadOnly => {
+            ("STORE_READ_ONLY", "hệ thống tạm ngừng nhận, kho lưu trữ chỉ cho phép đọc")
+        }
         Fault::Stopped => ("LOG_STOPPED", "hệ thống tạm thời không ghi được nhật ký"),
         Fault::Store(_) => ("STORE_FAILED", "lỗi lưu trữ, vui lòng gửi lại sau"),
         Fault::Content(_) => ("CONTENT_FAILED", "lỗi lưu trữ nội dung, vui lòng gửi lại sau"),

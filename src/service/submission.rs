@@ -116,6 +116,7 @@ impl Door {
         let digest = Sha256::from_slice(&header.sha256)
             .ok_or_else(|| to_status(Refusal::of_field(Reason::FieldMalformed, "header.sha256")))?;
         let size = part_size(header.size).map_err(to_status)?;
+        self.gateway.room().map_err(to_status)?;
         let (contents, system) = (self.gateway.contents().clone(), peer.system.clone());
         let opened = tokio::task::spawn_blocking(move || {
             contents.upload(&system, &digest, size, header.offset)
@@ -125,6 +126,7 @@ impl Door {
             let v1::upload_request::Kind::Chunk(chunk) = kind else {
                 return Err(to_status(Refusal::of_field(Reason::ChunkOrder, "chunk")));
             };
+            self.gateway.room().map_err(to_status)?;
             let appended = tokio::task::spawn_blocking(move || {
                 let outcome = upload.append(&chunk);
                 (upload, outcome)

@@ -23,14 +23,14 @@ use crate::log::{self, EntryId, LEVEL_HEIGHT, ROW_NODES, Tree};
 /// Folder of all closed epochs.
 pub const ROOT: &str = "epochs";
 /// Leaves in a full bundle and hashes in a full tile (C2SP tlog-tiles).
-const TILE_WIDTH: u64 = 256;
+pub const TILE_WIDTH: u64 = 256;
 /// A record of `checkpoints.index`.
-const INDEX_RECORD_SIZE: u64 = 16;
+pub const INDEX_RECORD_SIZE: u64 = 16;
 /// A bundle of 256 leaves of 4 KiB with their lengths.
-const BUNDLE_SIZE_MAX: usize = 256 * (4096 + 2);
+pub const BUNDLE_SIZE_MAX: usize = 256 * (4096 + 2);
 
 /// Path of a bundle (`level` is `entries`) or tile that is `width` wide.
-fn tile_path(epoch: u32, level: &str, index: u64, width: u64) -> String {
+pub fn tile_path(epoch: u32, level: &str, index: u64, width: u64) -> String {
     let mut number = format!("{:03}", index % 1000);
     let mut rest = index / 1000;
     while rest > 0 {
@@ -41,21 +41,21 @@ fn tile_path(epoch: u32, level: &str, index: u64, width: u64) -> String {
     format!("{}/tile/{level}/{number}{partial}", folder(epoch))
 }
 
-fn folder(epoch: u32) -> String {
+pub fn folder(epoch: u32) -> String {
     format!("{ROOT}/{epoch:05}")
 }
 
-fn note_path(epoch: u32) -> String {
+pub fn note_path(epoch: u32) -> String {
     format!("{}/checkpoint", folder(epoch))
 }
 
 /// How many of `count` stand in tile `index`.
-fn width(count: u64, index: u64) -> u64 {
+pub fn width(count: u64, index: u64) -> u64 {
     count.saturating_sub(index.saturating_mul(TILE_WIDTH)).min(TILE_WIDTH)
 }
 
 /// Nodes of a stored level in a tree of `size` leaves.
-fn nodes(size: u64, level: u8) -> u64 {
+pub fn nodes(size: u64, level: u8) -> u64 {
     size.checked_shr(u32::from(level) * LEVEL_HEIGHT).unwrap_or(0)
 }
 
@@ -131,7 +131,7 @@ fn export_checkpoints(kv: &dyn Kv, files: &dyn Files, epoch: u32) -> Result<(), 
 }
 
 /// Reads all of it back: the leaves give the hashes, and the hashes give the signed root.
-fn verify(files: &dyn Files, closing: &Head) -> Result<(), StoreError> {
+pub fn verify(files: &dyn Files, closing: &Head) -> Result<(), StoreError> {
     let (epoch, size) = (closing.epoch, closing.size);
     let mut tree = Tree::default();
     for index in 0..size.div_ceil(TILE_WIDTH) {
@@ -178,7 +178,16 @@ pub fn leaves(
     if from.epoch == 0 {
         return Ok(Vec::new());
     }
-    let (size, _) = closed(kv, from.epoch)?;
+    leaves_of(files, from, closed(kv, from.epoch)?.0, max)
+}
+
+/// Leaves of an epoch of `size` entries.
+pub fn leaves_of(
+    files: &dyn Files,
+    from: EntryId,
+    size: u64,
+    max: usize,
+) -> Result<Vec<Vec<u8>>, StoreError> {
     let mut found = Vec::new();
     let mut next = from.index;
     while next < size && found.len() < max {
@@ -206,7 +215,7 @@ pub fn row(
     row_of(files, epoch, closed(kv, epoch)?.0, level, index)
 }
 
-fn row_of(
+pub fn row_of(
     files: &dyn Files,
     epoch: u32,
     size: u64,
@@ -241,7 +250,11 @@ pub fn checkpoint(
     checkpoint_of(files, epoch, size)
 }
 
-fn checkpoint_of(files: &dyn Files, epoch: u32, size: u64) -> Result<Option<Vec<u8>>, StoreError> {
+pub fn checkpoint_of(
+    files: &dyn Files,
+    epoch: u32,
+    size: u64,
+) -> Result<Option<Vec<u8>>, StoreError> {
     // Double the reach until it covers `size` or the file ends, then halve it.
     let (mut low, mut high) = (0u64, 1u64);
     while index_record(files, epoch, high - 1)?.is_some_and(|(covered, _)| covered < size) {
@@ -265,7 +278,7 @@ fn checkpoint_of(files: &dyn Files, epoch: u32, size: u64) -> Result<Option<Vec<
 }
 
 /// Size covered by the checkpoint `index`, and where its note ends.
-fn index_record(
+pub fn index_record(
     files: &dyn Files,
     epoch: u32,
     index: u64,
@@ -278,7 +291,7 @@ fn index_record(
 }
 
 /// The leaves of a bundle.
-fn bundle(
+pub fn bundle(
     files: &dyn Files,
     epoch: u32,
     size: u64,
@@ -301,7 +314,7 @@ fn bundle(
     }
 }
 
-fn read(files: &dyn Files, path: &str, offset: u64, max: usize) -> Result<Vec<u8>, StoreError> {
+pub fn read(files: &dyn Files, path: &str, offset: u64, max: usize) -> Result<Vec<u8>, StoreError> {
     let bytes = files.read(path, offset, max)?;
     bytes.ok_or_else(|| damaged(format!("{path} is missing")))
 }

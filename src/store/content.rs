@@ -53,8 +53,7 @@ pub(super) struct Folders {
 impl Folders {
     /// Where a large body lies.
     pub(super) fn file(&self, digest: &Sha256) -> PathBuf {
-        let name = digest.to_hex();
-        self.root.join("files").join(&name[..2]).join(name)
+        ContentStore::file_in(&self.root, digest)
     }
 }
 
@@ -86,6 +85,30 @@ impl ContentStore {
             .spawn(move || writer::run(writer, &requests))?;
         let volumes = Volumes::new(&volumes);
         Ok(Self { folders, volumes, unsettled, queue: Some(queue), thread: Some(thread) })
+    }
+
+    /// Where a large body lies in the store in `root`.
+    pub(super) fn file_in(root: &Path, digest: &Sha256) -> PathBuf {
+        let name = digest.to_hex();
+        root.join("files").join(&name[..2]).join(name)
+    }
+
+    /// The bytes of a body in the store in `root`, which need not be open.
+    ///
+    /// # Errors
+    /// Medium and damage.
+    pub(super) fn read_in(
+        root: &Path,
+        digest: &Sha256,
+        place: Place,
+    ) -> Result<Vec<u8>, StoreError> {
+        let source = source_of(root, &Volumes::new(&root.join("volumes")), digest, place)?;
+        let size = usize::try_from(source.size)
+            .map_err(|_| StoreError::Damaged(format!("{digest} is too large")))?;
+        let mut bytes = vec![0; size];
+        let read = source.read_at(0, &mut bytes);
+        read.map_err(|error| StoreError::Medium(format!("{digest}: {error}")))?;
+        Ok(bytes)
     }
 
     /// Every body in the store in `root` with its place; for rebuilding the index.
@@ -179,23 +202,31 @@ impl Contents for ContentStore {
         digest: &Sha256,
         place: Place,
     ) -> Result<Box<dyn Source + Send + Sync>, StoreError> {
-        let other = || StoreError::Damaged(format!("{digest} is not where it should be"));
-        let source = match place {
-            Place::Volume { volume, offset, size } => {
-                let file = self.volumes.find(digest, volume, offset, size);
-                let file = file.map_err(medium(&self.folders.root))?.ok_or_else(other)?;
-                FileSource { file, start: offset, size }
+        Ok(Box::new(source_of(&self.folders.root, &self.volumes, digest, place)?))
+    }
+}
+
+fn source_of(
+    root: &Path,
+    volumes: &Volumes,
+    digest: &Sha256,
+    place: Place,
+) -> Result<FileSource, StoreError> {
+    let other = || StoreError::Damaged(format!("{digest} is not where it should be"));
+    match place {
+        Place::Volume { volume, offset, size } => {
+            let file = volumes.find(digest, volume, offset, size);
+            let file = file.map_err(medium(root))?.ok_or_else(other)?;
+            Ok(FileSource { file, start: offset, size })
+        }
+        Place::File { size } => {
+            let path = ContentStore::file_in(root, digest);
+            let file = File::open(&path).map_err(medium(&path))?;
+            if file.metadata().map_err(medium(&path))?.len() != size {
+                return Err(other());
             }
-            Place::File { size } => {
-                let path = self.folders.file(digest);
-                let file = File::open(&path).map_err(medium(&path))?;
-                if file.metadata().map_err(medium(&path))?.len() != size {
-                    return Err(other());
-                }
-                FileSource { file: Arc::new(file), start: 0, size }
-            }
-        };
-        Ok(Box::new(source))
+            Ok(FileSource { file: Arc::new(file), start: 0, size })
+        }
     }
 }
 

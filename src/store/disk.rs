@@ -8,7 +8,7 @@ use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
 use super::kv::Files;
-use crate::gateway::ports::StoreError;
+use crate::gateway::ports::{Space, StoreError};
 
 /// The error of an operation on a path.
 pub fn medium(path: &Path) -> impl FnOnce(io::Error) -> StoreError {
@@ -93,6 +93,19 @@ pub fn read_at(file: &File, offset: u64, max: usize) -> io::Result<Vec<u8>> {
     let mut bytes = vec![0; size];
     file.read_exact_at(&mut bytes, offset)?;
     Ok(bytes)
+}
+
+/// [`Space`] of the file system of a directory.
+#[derive(Debug)]
+pub struct DiskSpace(pub PathBuf);
+
+impl Space for DiskSpace {
+    fn free(&self) -> Result<Option<u64>, StoreError> {
+        let found = rustix::fs::statvfs(&self.0).map_err(io::Error::from);
+        let found = found.map_err(medium(&self.0))?;
+        let read_only = found.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY);
+        Ok((!read_only).then(|| found.f_bavail.saturating_mul(found.f_frsize)))
+    }
 }
 
 /// [`Files`] below a directory.

@@ -15,6 +15,7 @@ use super::disk::{self, medium};
 use crate::digest::Sha256;
 use crate::gateway::ports::{HeadGuard, StoreError};
 
+const NAME: &str = "head.signed";
 /// One slot: a page, which a disk writes as a whole or not at all, mostly.
 const SLOT_SIZE: usize = 4096;
 /// Sequence number, length, SHA-256 of both and the note.
@@ -35,12 +36,17 @@ struct State {
 }
 
 impl FileGuard {
+    /// Whether there is a guard in `root`.
+    pub fn is_in(root: &Path) -> bool {
+        root.join(NAME).is_file()
+    }
+
     /// The guard in `root`, which is created if it does not exist.
     ///
     /// # Errors
     /// Medium.
     pub fn open(root: &Path) -> Result<Self, StoreError> {
-        let path = root.join("head.signed");
+        let path = root.join(NAME);
         let open = || -> io::Result<State> {
             disk::create_folder(root)?;
             if !path.exists() {

@@ -35,6 +35,9 @@ use crate::log::EntryId;
 /// Tags of the projections, in ascending order.
 pub const PROJECTIONS: [u8; 6] = *b"dnpstw";
 
+/// Tags of the projections that follow from the entries alone, as far as a record's fields do.
+pub const DERIVED: [u8; 4] = *b"dnsw";
+
 /// How much of a digest is in a key that nothing follows.
 const DIGEST_IN_KEY: usize = 21;
 

@@ -7,6 +7,8 @@
 //! root that was signed; who sets all of it back is noticed by the witnesses of the log.
 
 mod archive;
+pub mod backup;
+pub mod check;
 mod commit;
 pub mod content;
 mod disk;
@@ -26,5 +28,6 @@ mod upload;
 mod volume;
 mod writer;
 
+pub use disk::DiskSpace;
 pub use kv::{Files, Kv, Medium, Pair, Write};
 pub use table::Table;

@@ -53,9 +53,12 @@ impl<M: Medium> Table<M> {
                 copy(open.kv.as_ref(), next.as_ref(), &[tag])?;
             }
         }
-        let mut index = Index::empty(self.medium.files(), INDEX_RUN_RECORDS)?;
+        let files = self.medium.files();
+        let mut index = Index::empty(files, INDEX_RUN_RECORDS)?;
         for epoch in 1..=epoch {
-            self.derive_epoch(next.as_ref(), epoch, &mut index)?;
+            self.derive_epoch(next.as_ref(), epoch, |changes, end| {
+                index.take(files, indexed(changes), end)
+            })?;
         }
         let mut writes = Vec::new();
         for content in contents {
@@ -78,7 +81,37 @@ impl<M: Medium> Table<M> {
         Ok(())
     }
 
-    fn derive_epoch(&self, next: &dyn Kv, epoch: u32, index: &mut Index) -> Result<(), StoreError> {
+    /// Derives the projections into a map beside the present one, compares, and removes it again.
+    /// Gives what differs: the key of a record, in hexadecimal after its tag.
+    ///
+    /// # Errors
+    /// Medium and damage.
+    pub(super) fn compare_projections(&self) -> Result<Vec<String>, StoreError> {
+        let _writing = self.writing()?;
+        let open = self.reading()?;
+        let generation = parse_name(&open.name).map_or(0, |(_, generation)| generation) + 1;
+        let name = name_of(open.epoch, generation);
+        self.medium.remove(&name)?;
+        let mut differing = Vec::new();
+        {
+            let next = self.medium.open(&name)?;
+            for epoch in 1..=open.epoch {
+                self.derive_epoch(next.as_ref(), epoch, |_, _| Ok(()))?;
+            }
+            for tag in key::DERIVED {
+                differ(open.kv.as_ref(), next.as_ref(), tag, &mut differing)?;
+            }
+        }
+        self.medium.remove(&name)?;
+        Ok(differing)
+    }
+
+    fn derive_epoch(
+        &self,
+        next: &dyn Kv,
+        epoch: u32,
+        mut take: impl FnMut(&[Change], EntryId) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
         let mut from = EntryId { epoch, index: 0 };
         loop {
             let leaves = self.leaves(from, SCAN_PAGE)?;
@@ -95,7 +128,7 @@ impl<M: Medium> Table<M> {
                 from.index += 1;
             }
             next.apply(last_of_each(changes.iter().filter_map(record::write_of).collect()))?;
-            index.take(self.medium.files(), indexed(&changes), from)?;
+            take(&changes, from)?;
         }
     }
 
@@ -112,6 +145,33 @@ impl<M: Medium> Table<M> {
         all.try_for_each(|tag| each(open.kv.as_ref(), &[*tag], &mut take))?;
         open.index.each(self.medium.files(), take)
     }
+}
+
+/// Adds to `differing` the keys under a tag that only one of two maps has, or with another value.
+fn differ(
+    one: &dyn Kv,
+    other: &dyn Kv,
+    tag: u8,
+    differing: &mut Vec<String>,
+) -> Result<(), StoreError> {
+    let mut hold = |from: &dyn Kv, against: &dyn Kv, both: bool| {
+        each(from, &[tag], |page| {
+            for (key, value) in page {
+                let found = against.get(&key)?;
+                let same = match &found {
+                    Some(found) => !both || record::same(tag, &value, found)?,
+                    None => false,
+                };
+                if !same {
+                    let name = crate::digest::hex(key.get(1..).unwrap_or_default());
+                    differing.push(format!("record {}/{name}", char::from(tag)));
+                }
+            }
+            Ok(())
+        })
+    };
+    hold(one, other, true)?;
+    hold(other, one, false)
 }
 
 /// Adds to a new index the terms of all entries that are in none of its runs.

@@ -103,6 +103,8 @@ def make_home(home, **config):
     text = re.sub(r'^operations = .*$', 'operations = "127.0.0.1:0"', text, flags=re.M)
     if "epoch_entries" in config:
         text = text.replace("[log]\n", f"[log]\nepoch_entries = {config['epoch_entries']}\n")
+    if "reserve_mib" in config:
+        text = f"reserve_mib = {config['reserve_mib']}\n" + text
     path.write_text(text)
     return home
 
@@ -118,11 +120,11 @@ class Gateway:
 
     # ── the process ─────────────────────────────────────────────────────────────────────────────
 
-    def launch(self):
+    def launch(self, *options):
         """Starts the process and does not wait for it."""
         self.stderr = open(self.home / "stderr.txt", "ab")
         self.process = subprocess.Popen(
-            [BIN, "serve", "--config", self.home / "vanthu.toml"],
+            [BIN, "serve", "--config", self.home / "vanthu.toml", *options],
             stdout=subprocess.PIPE, stderr=self.stderr, text=True,
         )
         self.lines = queue.Queue()
@@ -136,9 +138,9 @@ class Gateway:
         threading.Thread(target=read, daemon=True).start()
         return self
 
-    def start(self):
+    def start(self, *options):
         """Starts the process; returns once it serves."""
-        self.launch()
+        self.launch(*options)
         line = self.lines.get(timeout=START_SECONDS)
         assert line, f"not started, exit code {self.process.wait()}:\n{self.traces()[-3000:]}"
         words = line.split()

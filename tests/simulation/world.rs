@@ -12,6 +12,7 @@ use vanthu::directory::{Role, SystemId};
 use vanthu::gateway::ports::{HeadGuard, StoreError};
 use vanthu::gateway::{Gateway, Peer, Setup};
 use vanthu::log::LogPublicKey;
+use vanthu::store::DiskSpace;
 use vanthu::store::Table;
 use vanthu::store::content::ContentStore;
 use vanthu::store::memory::MemoryMedium;
@@ -144,10 +145,13 @@ impl World {
             store: Arc::new(store),
             contents: Arc::new(contents),
             guard: Arc::new(guard),
+            space: Arc::new(DiskSpace(self.config.data.clone())),
+            reserve: 0,
             clock: self.clock.clone(),
             key: log_key(&self.config).expect("a key"),
             name: self.config.name.clone(),
             epoch_entries: self.epoch_entries,
+            accept_loss: false,
         };
         let material = Material::read(&self.config).expect("sound material");
         let gateway = Gateway::start(setup, material.surroundings);

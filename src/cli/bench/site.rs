@@ -15,6 +15,7 @@ use crate::document::{ConsignmentId, RequestId};
 use crate::gateway::{Answer, Bodies, Gateway, Peer, Setup, Submission};
 use crate::log::{Entry, Status};
 use crate::proto::v1;
+use crate::store::DiskSpace;
 use crate::store::content::ContentStore;
 use crate::store::guard::FileGuard;
 use crate::store::sled;
@@ -57,10 +58,13 @@ impl Site {
             store: Arc::new(store),
             contents: Arc::new(contents.map_err(Failure::other)?),
             guard: Arc::new(FileGuard::open(&config.data).map_err(Failure::other)?),
+            space: Arc::new(DiskSpace(config.data.clone())),
+            reserve: 0,
             clock: Arc::new(SystemClock),
             key: log_key(config)?,
             name: config.name.clone(),
             epoch_entries: config.log.epoch_entries,
+            accept_loss: false,
         };
         let surroundings = Material::read(config)?.surroundings;
         let gateway = Gateway::start(setup, surroundings);
