@@ -119,8 +119,8 @@ impl<'a> Leaf<'a> {
         let mut line = 1;
         while !rest.is_empty() {
             line += 1;
-            let (text, after) = rest.split_once('\n').ok_or(Malformed::Unfinished { line })?;
-            let (name, value) = text.split_once(' ').ok_or(Malformed::Unknown { line })?;
+            let (text, after) = split(rest, b'\n').ok_or(Malformed::Unfinished { line })?;
+            let (name, value) = split(text, b' ').ok_or(Malformed::Unknown { line })?;
             let ((_, field, check), place) = fields
                 .find(|((_, known, _), _)| *known == name)
                 .ok_or(Malformed::Unknown { line })?;
@@ -211,6 +211,13 @@ impl<'a> Leaf<'a> {
     }
 }
 
+/// The text before and after the first `byte`, which is ASCII. An audit reads millions of lines a
+/// second by this.
+fn split(text: &str, byte: u8) -> Option<(&str, &str)> {
+    let at = memchr::memchr(byte, text.as_bytes())?;
+    Some((text.get(..at)?, text.get(at + 1..)?))
+}
+
 fn pair(value: &str, first: Check, second: Check) -> bool {
     value.split_once(' ').is_some_and(|(left, right)| first(left) && second(right))
 }
@@ -245,13 +252,17 @@ fn unhex(digits: &[u8], bytes: &mut [u8]) -> Option<()> {
 fn uuid(text: &str) -> Option<[u8; 16]> {
     let mut bytes = [0; 16];
     let mut rest: &mut [u8] = &mut bytes;
-    let mut groups = text.split('-');
-    for size in [4, 2, 2, 2, 6] {
+    let mut digits = text.as_bytes();
+    for (place, size) in [4, 2, 2, 2, 6].into_iter().enumerate() {
+        if place > 0 {
+            digits = digits.strip_prefix(b"-")?;
+        }
         let (group, after) = rest.split_at_mut_checked(size)?;
-        unhex(groups.next()?.as_bytes(), group)?;
-        rest = after;
+        let (these, others) = digits.split_at_checked(size * 2)?;
+        unhex(these, group)?;
+        (rest, digits) = (after, others);
     }
-    groups.next().is_none().then_some(bytes)
+    digits.is_empty().then_some(bytes)
 }
 
 /// A decimal number of at most 15 digits in its only spelling.
