@@ -7,7 +7,7 @@
 //! `VANTHU_SIMULATION_SEED` and `VANTHU_SIMULATION_STEPS` run one other than those here.
 
 #[path = "../store_contract/faulty.rs"]
-#[expect(dead_code, reason = "the contract of the store counts writes")]
+#[expect(dead_code, reason = "the contract of the store counts and names writes")]
 mod faulty;
 mod judge;
 #[path = "../robustness/random.rs"]

@@ -85,7 +85,7 @@ impl HeadGuard for Guard {
     }
 
     fn keep(&self, note: &[u8]) -> Result<(), StoreError> {
-        self.fuse.burn(|| {
+        self.fuse.burn("head", || {
             *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(note.to_vec());
             Ok(())
         })

@@ -2,15 +2,20 @@
 //! then a restart: what is there is what was before or what was being done, the log verifies, and
 //! the history can be finished with the same end.
 
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use vanthu::audit::Auditor;
 use vanthu::document::Urgency;
 use vanthu::gateway::ports::{LogStore, Place, Store, StoreError};
+use vanthu::log::Checkpoint;
 use vanthu::store::{Medium, Pair, Table};
 
 use crate::faulty::{FAULTS, FaultyMedium, Fuse};
-use crate::ledger::{Extras, Ledger, accepted, audit, consigned, handed_over, later, start};
+use crate::ledger::{
+    Extras, Ledger, accepted, at, audit, consigned, handed_over, key, later, start,
+};
 
 /// The bodies that the history refers to.
 fn contents() -> Vec<(vanthu::digest::Sha256, Place)> {
@@ -26,7 +31,7 @@ const RUN_RECORDS: usize = 2;
 const STEPS: usize = 6;
 
 fn step<M: Medium>(number: usize, store: &Table<M>, ledger: &mut Ledger) -> Result<(), StoreError> {
-    let submission = |n| [accepted(n, Urgency::Normal), consigned(n, "H49.11", Urgency::Flash)];
+    let submission = |n| [accepted(n, Urgency::Flash), consigned(n, "H49.11", Urgency::Flash)];
     match number {
         0 => ledger.commit(store, &submission(1)),
         1 => {
@@ -105,18 +110,55 @@ fn undisturbed<M: Medium>(medium: &Arc<M>) -> (Vec<Vec<u8>>, Vec<Pair>, usize) {
     (audit(&store).expect("reads"), dump(&store), writes)
 }
 
-/// Runs the matrix on fresh media.
-pub fn matrix<M: Medium>(fresh: impl Fn() -> Arc<M>, stride: usize) {
+/// The independent auditor reads all of it and finds nothing.
+fn audited(store: &dyn Store) {
+    let head = store.head().expect("reads");
+    let mut auditor = Auditor::new(key().public());
+    for epoch in 1..=head.epoch {
+        let mut size = 0;
+        for leaf in store.leaves(at(epoch, 0), usize::MAX).expect("reads") {
+            size += 1;
+            auditor.entry(&leaf);
+            let note = store.checkpoint(epoch, size).expect("reads").expect("it is covered");
+            let claimed = Checkpoint::claimed(&note).expect("a checkpoint");
+            if claimed.size == size {
+                auditor.checkpoint(&note);
+            }
+        }
+        if epoch < head.epoch {
+            auditor.next_epoch();
+        }
+    }
+    let findings = auditor.finish().findings;
+    assert!(findings.is_empty(), "{findings:#?}");
+}
+
+/// How many cases of each kind of write were clean, by fault.
+type Clean = BTreeMap<&'static str, [usize; FAULTS.len()]>;
+
+fn print(medium: &str, clean: &Clean) {
+    let faults = FAULTS.map(|fault| format!("{fault:?}"));
+    println!("{medium:<10} {:>9} {:>17} {:>14} {:>13}", faults[0], faults[1], faults[2], faults[3]);
+    for (kind, [fails, persists, before, after]) in clean {
+        println!("{kind:<10} {fails:>9} {persists:>17} {before:>14} {after:>13}");
+    }
+}
+
+/// Runs the matrix on fresh media and prints how many cases were clean: every one that there is.
+pub fn matrix<M: Medium>(medium: &str, fresh: impl Fn() -> Arc<M>, stride: usize) {
+    let name = medium;
+    let mut clean = Clean::new();
     let (leaves, projections, writes) = undisturbed(&fresh());
     let tags: std::collections::BTreeSet<u8> = projections.iter().map(|(key, _)| key[0]).collect();
     assert_eq!(tags, b"dinpsw".iter().copied().collect(), "the history touches every projection");
     assert!(writes > 30, "the history has only {writes} writes");
-    for fault in FAULTS {
+    for (place, fault) in FAULTS.into_iter().enumerate() {
         for at in (1..=writes).step_by(stride) {
             let medium = fresh();
             let context = format!("{fault:?} at write {at} of {writes}");
             let (mut acknowledged, mut failed) = (0, None);
-            let faulty = FaultyMedium::new(&medium, &Fuse::new(fault, at));
+            let fuse = Fuse::new(fault, at);
+            let faulty = FaultyMedium::new(&medium, &fuse);
             let outcome =
                 catch_unwind(AssertUnwindSafe(|| run(faulty, &mut acknowledged, &mut failed)));
             if let Some(store) = failed.take() {
@@ -134,9 +176,13 @@ pub fn matrix<M: Medium>(fresh: impl Fn() -> Arc<M>, stride: usize) {
             assert!((shown..=attempted).contains(&found), "{context}: {shown} {found}");
             let part = audit(&store).expect("reads");
             assert_eq!(part, leaves[..part.len()], "{context}");
+            audited(&store);
             drop(store);
             let end = undisturbed(&medium);
             assert_eq!((&end.0, &end.1), (&leaves, &projections), "{context}");
+            let kind = fuse.burnt().expect("the fault happened");
+            clean.entry(kind).or_default()[place] += 1;
         }
     }
+    print(name, &clean);
 }

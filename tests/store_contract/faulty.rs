@@ -28,6 +28,8 @@ pub struct Fuse(Mutex<Burning>);
 struct Burning {
     fault: Fault,
     left: usize,
+    /// The kind of write at which the fault happened.
+    burnt: Option<&'static str>,
 }
 
 impl Fuse {
@@ -40,7 +42,7 @@ impl Fuse {
 
     /// One that no test burns down.
     pub fn unburnt() -> Arc<Self> {
-        Arc::new(Self(Mutex::new(Burning { fault: Fault::Fails, left: usize::MAX })))
+        Arc::new(Self(Mutex::new(Burning { fault: Fault::Fails, left: usize::MAX, burnt: None })))
     }
 
     /// Writes that are left before the one at which the fault happens.
@@ -48,9 +50,15 @@ impl Fuse {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).left
     }
 
+    /// At which kind of write the fault happened; `None` if it did not.
+    pub fn burnt(&self) -> Option<&'static str> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).burnt
+    }
+
     /// Makes the fault happen at write `left` from now on.
     pub fn arm(&self, fault: Fault, left: usize) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Burning { fault, left };
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) =
+            Burning { fault, left, burnt: None };
     }
 
     /// Whether this batch is the one that is forgotten: only those with entries count.
@@ -64,16 +72,21 @@ impl Fuse {
         burning.left == 0
     }
 
-    /// Writes, or does what the fuse is for.
+    /// Does a write of this kind, or what the fuse is for.
     ///
     /// # Errors
     /// The writer's own, or the injected one.
-    pub fn burn<T>(&self, write: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
+    pub fn burn<T>(
+        &self,
+        kind: &'static str,
+        write: impl FnOnce() -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
         let (left, fault) = {
             let mut burning = self.0.lock().unwrap_or_else(PoisonError::into_inner);
             let left = burning.left;
             if burning.fault != Fault::Forgets {
                 burning.left = left.saturating_sub(1);
+                burning.burnt = burning.burnt.or((left == 1).then_some(kind));
             }
             (left, burning.fault)
         };
@@ -131,7 +144,7 @@ impl Kv for FaultyKv {
         if self.fuse.forgets(&batch) {
             return Ok(());
         }
-        self.fuse.burn(|| self.inner.apply(batch))
+        self.fuse.burn("batch", || self.inner.apply(batch))
     }
 }
 
@@ -140,7 +153,7 @@ impl<M: Medium> Files for FaultyFiles<M> {
         // A torn write: half of the bytes arrive even if the write fails.
         let (half, rest) = bytes.split_at(bytes.len() / 2);
         self.inner.files().append(path, half)?;
-        self.fuse.burn(|| self.inner.files().append(path, rest))
+        self.fuse.burn("file", || self.inner.files().append(path, rest))
     }
 
     fn read(&self, path: &str, offset: u64, max: usize) -> Result<Option<Vec<u8>>, StoreError> {
@@ -148,7 +161,7 @@ impl<M: Medium> Files for FaultyFiles<M> {
     }
 
     fn sync(&self, folder: &str) -> Result<(), StoreError> {
-        self.fuse.burn(|| self.inner.files().sync(folder))
+        self.fuse.burn("sync", || self.inner.files().sync(folder))
     }
 
     fn list(&self, folder: &str) -> Result<Vec<String>, StoreError> {
@@ -156,7 +169,7 @@ impl<M: Medium> Files for FaultyFiles<M> {
     }
 
     fn remove(&self, folder: &str) -> Result<(), StoreError> {
-        self.fuse.burn(|| self.inner.files().remove(folder))
+        self.fuse.burn("removal", || self.inner.files().remove(folder))
     }
 }
 
@@ -166,7 +179,7 @@ impl<M: Medium> Medium for FaultyMedium<M> {
     }
 
     fn switch(&self, name: &str) -> Result<(), StoreError> {
-        self.fuse.burn(|| self.inner.switch(name))
+        self.fuse.burn("switch", || self.inner.switch(name))
     }
 
     fn names(&self) -> Result<Vec<String>, StoreError> {
@@ -174,12 +187,12 @@ impl<M: Medium> Medium for FaultyMedium<M> {
     }
 
     fn open(&self, name: &str) -> Result<Arc<dyn Kv>, StoreError> {
-        let inner = self.fuse.burn(|| self.inner.open(name))?;
+        let inner = self.fuse.burn("new map", || self.inner.open(name))?;
         Ok(Arc::new(FaultyKv { inner, fuse: Arc::clone(&self.fuse) }))
     }
 
     fn remove(&self, name: &str) -> Result<(), StoreError> {
-        self.fuse.burn(|| self.inner.remove(name))
+        self.fuse.burn("removal", || self.inner.remove(name))
     }
 
     fn files(&self) -> &dyn Files {

@@ -15,8 +15,8 @@ use vanthu::gateway::ports::{
     Batch, LeaderTerm, LogReader, Place, Registry, Settled, Store, StoreError, Which,
 };
 use vanthu::log::{
-    Actor, Checkpoint, Entry, EntryId, Event, LogKey, Origin, RecipientSet, Rows, SignedHead, Tree,
-    VerdictMark, leaf_hash,
+    Actor, Checkpoint, Entry, EntryId, Event, LogKey, Origin, RecipientSet, Rows, SignedHead,
+    Status, Tree, VerdictMark, leaf_hash,
 };
 
 pub const GATEWAY: &str = "gate.example";
@@ -59,8 +59,13 @@ pub fn envelope(number: u128) -> Sha256 {
 }
 
 fn entry(event: Event, number: u128) -> Entry {
-    let system = SystemId::parse("province").expect("an id");
-    let actor = Actor { system, certificate: Sha256::of(b"certificate") };
+    let (system, certificate) = match event {
+        Event::ContentConsignment | Event::EpochOpening => {
+            ("gateway", key().public().fingerprint())
+        }
+        _ => ("province", Sha256::of(b"certificate")),
+    };
+    let actor = Actor { system: SystemId::parse(system).expect("an id"), certificate };
     let consignment = Some(consignment(number));
     Entry { consignment, from: Some(code("H49")), ..Entry::new(event, start(), actor) }
 }
@@ -92,7 +97,9 @@ pub fn consigned(number: u128, to: &str, urgency: Urgency) -> Entry {
 
 /// Its acknowledgement by `to`.
 pub fn handed_over(number: u128, to: &str) -> Entry {
-    Entry { to: Some(code(to)), ..entry(Event::ContentHandover, number) }
+    let (to, envelope) = (Some(code(to)), Some(envelope(number)));
+    let status = Some(Status::Accepted);
+    Entry { to, envelope, status, ..entry(Event::ContentHandover, number) }
 }
 
 /// The first entry of the epoch after one that ended with `size` and `root`.

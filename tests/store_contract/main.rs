@@ -85,7 +85,7 @@ fn the_contract_notices_every_seeded_bug() {
 
 #[test]
 fn after_any_failed_write_in_memory_the_log_is_whole() {
-    faults::matrix(|| Arc::new(Arc::<MemoryMedium>::default()), 1);
+    faults::matrix("memory", || Arc::new(Arc::<MemoryMedium>::default()), 1);
 }
 
 #[test]
@@ -98,5 +98,5 @@ fn after_any_failed_write_on_sled_the_log_is_whole() {
         Arc::new(SledMedium::new(&root, CACHE_BYTES).expect("a folder"))
     };
     // Every third write: the matrix in memory takes them all.
-    faults::matrix(fresh, 3);
+    faults::matrix("sled", fresh, 3);
 }
