@@ -219,6 +219,9 @@ pub const PDF_FIELDS_MAX: usize = 100_000;
 pub const SIGNATURE_AREA_MAX: f64 = 250_000.0;
 /// Parsed certificates from documents that are remembered; an entry costs about 8 KiB.
 pub const CERTIFICATES_KEPT_MAX: usize = 4_096;
+/// Hashes in the trees of one evidence record: 16 time-stamps, each over a tree of 2^20 documents whose
+/// nodes have four children, need 500.
+pub const EVIDENCE_HASHES_MAX: usize = 10_000;
 /// Time-stamps judged on one signature; archives that are renewed yearly reach 10.
 pub const TIMESTAMPS_MAX: usize = 16;
 /// CRLs and OCSP responses taken from one document; real ones carry up to 30.
@@ -320,5 +323,7 @@ pub const TIMESTAMP_TOKEN_ROOM: usize = 24 * 1024;
 pub const TIMESTAMP_WAIT_MAX: Duration = Duration::from_secs(150);
 /// A PDF that is signed: it is held in memory twice.
 pub const SIGNED_PDF_SIZE_MAX: u64 = 512 * 1024 * 1024;
+/// Rounds of PBKDF2 for one key file: 4 s here; OWASP asked for 600,000 in 2023.
+pub const KEY_ITERATIONS_MAX: u32 = 10_000_000;
 /// PEM files with a key or certificates, and files with a PIN.
 pub const KEY_FILE_SIZE_MAX: u64 = 1024 * 1024;

@@ -32,6 +32,8 @@ mod paper;
 mod people;
 #[path = "attacks/pss.rs"]
 mod pss;
+#[path = "attacks/records.rs"]
+mod records;
 #[path = "attacks/revisions.rs"]
 mod revisions;
 #[path = "attacks/sheet.rs"]
@@ -44,13 +46,18 @@ mod vault;
 mod zip;
 #[path = "attacks/xml.rs"]
 mod xml;
+#[path = "attacks/xml_properties.rs"]
+mod xml_properties;
 #[path = "attacks/xml_signer.rs"]
 mod xml_signer;
 
 use std::time::{Duration, Instant};
 
 use people::People;
-use vanthu::signature::{Coverage, Format, Indication, Kind, Report, judge, judge_detached};
+use vanthu::signature::{
+    Coverage, DocumentForm, Format, Indication, Kind, LegalValue, Report, Role, Rule, Signature,
+    TimestampKind, judge, judge_detached, legal_value,
+};
 
 /// One file and what must be said about it.
 pub struct Case {
@@ -180,7 +187,9 @@ fn every_attack_is_named_and_every_control_passes() {
     cases.extend(pss::cases(&people));
     cases.extend(curves::cases(&people));
     cases.extend(package::cases(&people));
+    cases.extend(records::cases(&people));
     cases.extend(xml::cases(&people));
+    cases.extend(xml_properties::cases(&people));
     cases.extend(office::cases(&people));
     let mut wrong = Vec::new();
     for case in &cases {
@@ -266,11 +275,49 @@ fn an_xml_signature_names_its_element_and_is_dated_by_its_time_stamp() {
     assert_eq!((signature.timestamps.len(), signature.best_time), (1, Some(people.now)));
 }
 
+/// The stamping authority's certificate ran out; only what an archive time-stamp covered before then
+/// counts still.
+#[test]
+fn an_archive_time_stamp_keeps_older_ones_alive() {
+    let people = People::new();
+    let dated = |archived: i64| {
+        let xml = xml_properties::by_old_authority(&people, archived).write();
+        let report =
+            judge(&xml::order("o1", xml::BODY, &xml).into_bytes(), &people.trust, people.now);
+        let [signature] = &report.signatures[..] else { panic!("one signature") };
+        assert!(signature.passed().is_some(), "{signature:?}");
+        let kinds: Vec<_> = signature.timestamps.iter().map(|stamp| stamp.kind).collect();
+        assert_eq!(kinds, [TimestampKind::Signature, TimestampKind::Archive]);
+        signature.best_time
+    };
+    assert_eq!(dated(-6), Some(xml_properties::day(&people, -9)));
+    assert_eq!(dated(-3), Some(xml_properties::day(&people, -3)), "too late for the older one");
+}
+
+#[test]
+fn a_counter_signature_is_a_verdict_of_its_own_and_no_signature_on_the_document() {
+    let people = People::new();
+    let xml = xml_properties::counter_signed(&people);
+    let report = judge(&xml.into_bytes(), &people.trust, people.now);
+    let [officer, seal] = &report.signatures[..] else { panic!("two signatures") };
+    assert_eq!((officer.counter_signs, seal.counter_signs), (None, Some(0)));
+    assert_eq!((officer.coverage, seal.coverage), (Coverage::WholeFile, Coverage::Partial));
+    assert_eq!(seal.signer.as_ref().unwrap().der, people.seal.leaf());
+    assert!(officer.passed().is_some() && seal.passed().is_some(), "{report:?}");
+    let role = |signature: &Signature| match signature.counter_signs {
+        None => Role::Person,
+        Some(_) => Role::AgencySeal,
+    };
+    let legal = legal_value(&report, DocumentForm::Original, role);
+    assert_eq!((legal.value, legal.rule), (LegalValue::InformationOnly, Rule::SignatureMissing));
+}
+
 /// Nothing but KeyInfo, which is never trusted, may change unnoticed.
 #[test]
 fn every_changed_byte_and_every_cut_of_signed_xml_is_noticed() {
     let people = People::new();
-    let xml = xml::enveloped(&people);
+    // Nobody refers to the value by its identifier here.
+    let xml = xml::enveloped(&people).replace(" Id=\"v1\"", "");
     let keys = xml.find("<ds:KeyInfo>").unwrap()..xml.find("</ds:KeyInfo>").unwrap();
     for at in (0..xml.len()).filter(|at| !keys.contains(at)) {
         let mut changed = xml.clone().into_bytes();

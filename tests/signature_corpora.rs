@@ -5,6 +5,8 @@
 
 #[path = "signature_corpora/cades.rs"]
 mod cades;
+#[path = "signature_corpora/xades.rs"]
+mod xades;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -449,6 +451,10 @@ fn imprints_and_values_of_others_fit() {
         "pades-lta-copied-doctst.pdf",
         "pades-t-duplicated-doctst.pdf",
         "Signature-X-CZ_ICZ-1.xml",
+        "Signature-X-RO_TRA-4.xml",
+        "xades-counter-sig-copied-sigtst.xml",
+        "xades-lta-copied-atst.xml",
+        "xades-lta-with-additional-cert-in-keyinfo.xml",
         "xades-two-sig-copied-tst.xml",
         "XSW-enveloping-fake-object.xml",
     ];

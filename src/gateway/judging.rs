@@ -286,6 +286,7 @@ pub fn describe(signature: &signature::Signature) -> Value {
         "signed": signature.signed,
         "quirks": signature.quirks,
         "field": signature.field,
+        "counter_signs": signature.counter_signs,
     })
 }
 

@@ -257,6 +257,8 @@ fn stamp_element(kind: TimestampKind) -> &'static str {
         TimestampKind::Signature => "SignatureTimeStamp",
         TimestampKind::Document => "DocTimeStamp",
         TimestampKind::Archive => "ArchiveTimeStamp",
+        TimestampKind::SignatureAndReferences => "SigAndRefsTimeStamp",
+        TimestampKind::References => "RefsOnlyTimeStamp",
     }
 }
 

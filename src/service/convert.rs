@@ -262,6 +262,7 @@ pub(super) fn signature(signature: &Signature) -> v1::SignatureFinding {
         best_signature_time: signature.best_time.map(timestamp),
         timestamps: signature.timestamps.iter().map(stamp).collect(),
         trust_domain: signature.domain.clone().unwrap_or_default(),
+        counter_signs: signature.counter_signs.and_then(|index| u32::try_from(index).ok()),
     }
 }
 

@@ -7,6 +7,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashSet;
+use std::slice;
 
 use ring::digest;
 
@@ -177,6 +178,7 @@ impl<'a> Archive<'a> {
                 kind: TimestampKind::Archive,
                 bytes: stamp.token.raw,
                 place: Some(Place { covered: 0, end }),
+                hashes: stamp.index.as_ref().map_or(&[][..], |index| slice::from_ref(&index.hash)),
             };
             let mut findings = stamp.check_index(data, info);
             let imprinted = self.imprinted(position, data, info, content);
@@ -245,13 +247,6 @@ impl<'a> ArchiveStamp<'a> {
             );
             return findings;
         };
-        if index.hash == Hash::Sha1 {
-            findings.doubt(
-                Sub::CryptoConstraintsFailure,
-                "SHA1",
-                "The index of the archive time-stamp uses SHA-1, which is not accepted any more.",
-            );
-        }
         let Some(algorithm) = index.hash.ring() else {
             findings.doubt(
                 Sub::CryptoConstraintsFailure,

@@ -320,6 +320,14 @@ impl<'a> Attributes<'a> {
     }
 }
 
+/// The place for a value may be larger and is filled up with zeros, or a line ends there; anything else
+/// behind it is odd.
+pub(super) fn note_rest(rest: &[u8], value: &str, quirks: &mut Vec<String>) {
+    if !rest.iter().all(|byte| matches!(byte, 0 | b'\r' | b'\n')) {
+        quirks.push(format!("bytes follow the {value}"));
+    }
+}
+
 /// UTCTime or GeneralizedTime, with or without seconds, in UTC.
 pub(super) fn time(value: Value<'_>) -> Option<Time> {
     let text = std::str::from_utf8(value.content).ok()?.strip_suffix('Z')?;

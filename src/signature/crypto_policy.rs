@@ -41,6 +41,8 @@ pub(super) enum Use {
     Revocation,
     /// A time-stamping authority.
     Timestamp,
+    /// Whoever names a certificate by its hash: it takes a second preimage to mislead.
+    Reference,
 }
 
 /// A dated table of algorithms.
@@ -164,6 +166,7 @@ impl Row {
             "certificate" => Some(Use::Certificate),
             "revocation" => Some(Use::Revocation),
             "time-stamp" => Some(Use::Timestamp),
+            "reference" => Some(Use::Reference),
             _ => return Err("for"),
         };
         let day = |text: &str| match text {

@@ -216,27 +216,59 @@ impl Material {
 }
 
 /// Proofs of existence from time-stamps over the file (EN 319 102-1 §5.6.2.3).
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Proofs(Vec<Proof>);
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
+enum Covered {
+    /// Everything before this offset.
+    UpTo(u64),
+    /// What ends at these offsets, and nothing else.
+    Only(Vec<u64>),
+}
+
+#[derive(Debug, Clone)]
 struct Proof {
-    /// Everything before this offset existed.
-    covered: u64,
+    /// What existed.
+    covered: Covered,
     /// Where the time-stamp itself ends.
     end: u64,
     existed: Existed,
 }
 
+impl Proof {
+    fn covers(&self, end: u64) -> bool {
+        match &self.covered {
+            Covered::UpTo(covered) => end <= *covered,
+            Covered::Only(ends) => ends.contains(&end),
+        }
+    }
+}
+
 impl Proofs {
     /// A time-stamp that covers the file up to `covered` and itself ends at `end`.
     pub fn add(&mut self, covered: u64, end: u64, existed: Existed) {
-        self.0.push(Proof { covered, end, existed });
+        self.0.push(Proof { covered: Covered::UpTo(covered), end, existed });
+    }
+
+    /// A time-stamp that covers what ends at `ends`.
+    pub fn add_only(&mut self, ends: Vec<u64>, end: u64, existed: Existed) {
+        self.0.push(Proof { covered: Covered::Only(ends), end, existed });
+    }
+
+    /// What is proven about everything that stands within what ends at `end`.
+    pub fn within(&self, end: u64) -> Self {
+        let around = |proof: &Proof| Proof {
+            covered: Covered::UpTo(u64::MAX),
+            end: u64::MAX,
+            existed: proof.existed,
+        };
+        Self(self.0.iter().filter(|proof| proof.covers(end)).map(around).collect())
     }
 
     /// The earliest proof that what ends at `end` existed.
     pub fn of(&self, end: u64) -> Option<Existed> {
-        let fitting = self.0.iter().filter(|proof| end <= proof.covered);
+        let fitting = self.0.iter().filter(|proof| proof.covers(end));
         fitting.map(|proof| proof.existed).min_by_key(Existed::at)
     }
 

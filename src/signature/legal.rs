@@ -99,6 +99,8 @@ pub fn legal_value(
     form: DocumentForm,
     role: impl Fn(&Signature) -> Role,
 ) -> LegalJudgement {
+    // Who confirms another signature has not signed the document.
+    let role = |one: &Signature| one.counter_signs.map_or_else(|| role(one), |_| Role::Unknown);
     let roles = report.signatures.iter().map(|s| (role(s), s.verdict.indication()));
     decide(&roles.collect::<Vec<_>>(), form)
 }

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::cms::SignedData;
+use super::cms::{self, SignedData};
 use super::content::Content;
 use super::evidence::{Material, Proofs};
 use super::package;
@@ -148,6 +148,7 @@ pub(super) fn bare(index: usize, format: Format, verdict: Verdict) -> Signature 
         signed: Vec::new(),
         quirks: Vec::new(),
         field: None,
+        counter_signs: None,
     }
 }
 
@@ -157,9 +158,7 @@ fn judge_cms(bytes: &[u8], detached: Option<&dyn Source>, trust: &Trust, now: Ti
         return broken(Kind::Cms, format, not_cms());
     };
     let mut quirks = data.quirks.clone();
-    if !data.rest.iter().all(|&byte| matches!(byte, 0 | b'\r' | b'\n')) {
-        quirks.push("bytes follow the CMS structure".to_owned());
-    }
+    cms::note_rest(data.rest, "CMS structure", &mut quirks);
     if data.signers.is_empty() {
         // Certificates alone ("certs-only") are not a signature.
         return Report { quirks, ..Report::unsigned(Kind::Cms) };

@@ -21,6 +21,7 @@ mod domain;
 mod dsa_key;
 mod ecdsa_value;
 mod evidence;
+mod evidence_record;
 mod extension;
 mod general_name;
 mod legal;

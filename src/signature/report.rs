@@ -306,6 +306,8 @@ pub enum Format {
     AsicXades,
     /// Time-stamp token in an ASiC container.
     AsicTimestamp,
+    /// Evidence record (RFC 4998, RFC 6283) in an ASiC container.
+    AsicEvidenceRecord,
     /// XML signature in an Office Open XML package.
     Ooxml,
     /// Something in a ZIP that is signed in an unknown or unreadable way.
@@ -315,7 +317,7 @@ pub enum Format {
 impl Format {
     /// Whether this is a time-stamp alone: nobody's signature.
     pub fn is_timestamp(self) -> bool {
-        matches!(self, Self::PdfTimestamp | Self::AsicTimestamp)
+        matches!(self, Self::PdfTimestamp | Self::AsicTimestamp | Self::AsicEvidenceRecord)
     }
 }
 
@@ -335,6 +337,7 @@ impl fmt::Display for Format {
             Self::AsicCades => "asic-cades",
             Self::AsicXades => "asic-xades",
             Self::AsicTimestamp => "asic-timestamp",
+            Self::AsicEvidenceRecord => "asic-evidence-record",
             Self::Ooxml => "ooxml",
             Self::PackageOther => "package",
         })
@@ -395,8 +398,13 @@ pub enum TimestampKind {
     Signature,
     /// Everything in the file before it (PDF document time-stamp).
     Document,
-    /// The signature with everything that is kept for later (CAdES archive-time-stamp).
+    /// The signature with everything that is kept for later (archive-time-stamp of CAdES and XAdES).
     Archive,
+    /// The signature with its time-stamps and the references to certificates and revocation data
+    /// (XAdES SigAndRefsTimeStamp).
+    SignatureAndReferences,
+    /// These references alone (XAdES RefsOnlyTimeStamp): nothing about the signature.
+    References,
 }
 
 impl fmt::Display for TimestampKind {
@@ -406,6 +414,8 @@ impl fmt::Display for TimestampKind {
             Self::Signature => "signature",
             Self::Document => "document",
             Self::Archive => "archive",
+            Self::SignatureAndReferences => "signature-and-references",
+            Self::References => "references",
         })
     }
 }
@@ -470,6 +480,9 @@ pub struct Signature {
     pub quirks: Vec<String>,
     /// Full name of the PDF signature field, or of the entry of a package that holds the signature.
     pub field: Option<String>,
+    /// Position of the signature that this one confirms, if it is a counter-signature: it is about
+    /// that signature's value, and nobody's signature on the document itself.
+    pub counter_signs: Option<usize>,
 }
 
 impl Signature {

@@ -72,6 +72,8 @@ pub(super) enum Hashed {
     Content,
     /// What a time-stamp is over.
     Imprint,
+    /// The reference to the signing certificate.
+    Certificate,
 }
 
 impl Judged {
@@ -86,12 +88,16 @@ impl Judged {
         if matches!(hash, Hash::Other(_)) {
             return;
         }
-        let weakness = self.strength(occasion).weakness(&Used::hash(hash), self.purpose);
+        let purpose = if what == Hashed::Certificate { Use::Reference } else { self.purpose };
+        let weakness = self.strength(occasion).weakness(&Used::hash(hash), purpose);
         let Some(Weakness { sub, what: weakness }) = weakness else { return };
         let code = if *hash == Hash::Sha1 { "SHA1" } else { "DIGEST_ALGORITHM" };
         let message = match what {
             Hashed::Content => format!("The content is too weakly hashed: {weakness}."),
             Hashed::Imprint => format!("The time-stamp is over too weak a digest: {weakness}."),
+            Hashed::Certificate => {
+                format!("The signing certificate is named by too weak a digest: {weakness}.")
+            }
         };
         self.findings.doubt(sub, code, message);
     }
@@ -217,6 +223,9 @@ pub(super) fn judge(
     judged.path = path::judge(occasion.trust, occasion.now, purpose, &signer, &candidates);
     let hash = info.signed_attributes.is_some().then(|| Hash::from_oid(info.digest_algorithm));
     judged.settle(occasion, purpose, made, hash.as_slice());
+    if let Some(Ok(Some(named))) = info.signed_attributes.as_ref().map(reference) {
+        judged.weigh_hash(occasion, Hashed::Certificate, &named.hash);
+    }
     judged
 }
 

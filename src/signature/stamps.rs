@@ -7,7 +7,7 @@ use super::asn1::{Value, tag};
 use super::cms::{SignerInfo, oid};
 use super::content::Content;
 use super::past::{Made, Occasion};
-use super::report::{Findings, SubIndication as Sub, TimestampKind};
+use super::report::{Findings, Indication, SubIndication as Sub, TimestampKind};
 use super::signer::{Judged, Place};
 use super::timestamp::{self, Existed, Stamp, Token};
 use crate::limits::TIMESTAMPS_MAX;
@@ -46,7 +46,8 @@ pub(super) fn judge(
         // Some signers pack the token once more.
         let is_packed = value.tag == tag::OCTET_STRING;
         let place = if kind == TimestampKind::Content { place } else { place_of(&value) };
-        let token = Token { kind, bytes: if is_packed { value.content } else { value.raw }, place };
+        let bytes = if is_packed { value.content } else { value.raw };
+        let token = Token { kind, bytes, place, hashes: &[] };
         let mut stamp = match kind {
             TimestampKind::Content => timestamp::judge(occasion, token, content),
             _ => {
@@ -67,7 +68,7 @@ pub(super) fn judge(
 pub(super) struct Weighing {
     after: Option<Existed>,
     by: Option<Existed>,
-    /// The proof that a time-stamp around all of these gives.
+    /// The proof that a time-stamp around what comes next gives.
     outer: Option<Existed>,
     is_disordered: bool,
     /// TSTInfo of each.
@@ -80,8 +81,18 @@ impl Weighing {
         Self { after, by, outer: by, ..Self::default() }
     }
 
-    /// Takes a time-stamp into account and reports it.
-    pub fn add(&mut self, kind: TimestampKind, mut stamp: Stamp, judged: &mut Judged) {
+    /// What comes next is covered by a time-stamp of this time.
+    pub fn within(&mut self, outer: Option<Existed>) {
+        self.outer = outer;
+    }
+
+    /// Takes a time-stamp into account and reports it; what it proves, if it holds.
+    pub fn add(
+        &mut self,
+        kind: TimestampKind,
+        mut stamp: Stamp,
+        judged: &mut Judged,
+    ) -> Option<Existed> {
         if self.seen.contains(&stamp.info) && !stamp.info.is_empty() {
             doubled(&mut stamp);
         }
@@ -91,9 +102,10 @@ impl Weighing {
                     let known = self.after.filter(|known| known.at() >= existed.at());
                     self.after = Some(known.unwrap_or(existed));
                 }
+                // About the signature it says nothing.
+                TimestampKind::References => self.order(existed),
                 _ => {
-                    // What a time-stamp over the file covers is not younger than it.
-                    self.is_disordered |= self.outer.is_some_and(|outer| existed.is_after(&outer));
+                    self.order(existed);
                     let known = self.by.filter(|known| known.at() <= existed.at());
                     self.by = Some(known.unwrap_or(existed));
                 }
@@ -103,8 +115,17 @@ impl Weighing {
             let sub = stamp.report.verdict.sub_indication().map_or("not judged", Sub::as_str);
             judged.quirks.push(format!("a time-stamp on the {kind} proves nothing: {sub}"));
         }
-        self.seen.push(stamp.info);
+        // A copy of it in the wrong place says nothing against the right one.
+        if stamp.report.verdict.indication() != Indication::TotalFailed {
+            self.seen.push(stamp.info);
+        }
         judged.timestamps.push(stamp.report);
+        stamp.existed
+    }
+
+    /// What another time-stamp covers is not younger than it.
+    fn order(&mut self, existed: Existed) {
+        self.is_disordered |= self.outer.is_some_and(|outer| existed.is_after(&outer));
     }
 
     /// When the signature was made.

@@ -66,6 +66,8 @@ pub(super) struct Token<'a> {
     pub bytes: &'a [u8],
     /// Where in the file it stands.
     pub place: Option<Place>,
+    /// What hashes stand between it and what it covers: those of a manifest or an index.
+    pub hashes: &'a [Hash],
 }
 
 /// The hash and the time that a token states, unverified.
@@ -96,7 +98,9 @@ pub(super) fn judge(occasion: Occasion<'_>, token: Token<'_>, content: &mut Cont
     match &info {
         Some(info) => {
             check_imprint(info, content, &mut findings);
-            judged.weigh_hash(occasion, Hashed::Imprint, &info.hash);
+            for hash in token.hashes.iter().chain([&info.hash]) {
+                judged.weigh_hash(occasion, Hashed::Imprint, hash);
+            }
             check_info(occasion.now, info, &mut findings, &mut judged);
         }
         None if findings.is_empty() => findings.failed(
@@ -154,10 +158,7 @@ fn signed(
         return Judged::default();
     };
     let mut quirks = data.quirks.clone();
-    // In a PDF the place for the value is filled up with zeros.
-    if data.rest.iter().any(|&byte| byte != 0) {
-        quirks.push("bytes follow the time-stamp".to_owned());
-    }
+    cms::note_rest(data.rest, "time-stamp", &mut quirks);
     let certificates = signer::certificates(occasion.trust, data, &mut quirks);
     let context = Context {
         occasion,

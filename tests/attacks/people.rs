@@ -1,6 +1,9 @@
 //! Who signs: the workshop's development PKI, and a laboratory that issues what no authority would.
 
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
+use rcgen::{
+    BasicConstraints, CertificateParams, CustomExtension, DnType, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose,
+};
 use ring::rand::SystemRandom;
 use ring::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair};
 use vanthu::clock::Time;
@@ -10,7 +13,7 @@ use vanthu::workshop::pki::DevPki;
 use vanthu::workshop::profile::Profile;
 use zeroize::Zeroizing;
 
-use crate::der::Node;
+use crate::der::{Node, oid, sequence};
 
 /// Everyone who takes part. Keys are made anew in each run; no verdict depends on them.
 pub struct People {
@@ -21,6 +24,8 @@ pub struct People {
     pub tsa: Identity,
     /// Issued by a root that nobody trusts.
     pub stranger: Identity,
+    /// A time-stamping authority of the laboratory whose certificate ran out on 17 November 2026.
+    pub old_tsa: Identity,
     pub laboratory: Laboratory,
     pub trust: Trust,
     pub crls: Vec<Vec<u8>>,
@@ -33,7 +38,7 @@ impl People {
         let (laboratory, foreign) = (Laboratory::new("Laboratory"), Laboratory::new("Foreign"));
         let mut known = pki.trust("gov").unwrap();
         known.anchors.push(laboratory.root.clone());
-        known.crls.push(laboratory.crl());
+        known.crls.push(laboratory.crl((2026, 11, 21), (2026, 12, 21)));
         let mut stranger = foreign.issue("Stranger");
         stranger.chain_der.push(foreign.root.clone());
         Self {
@@ -43,6 +48,7 @@ impl People {
             revoked: pki.signer("revoked-seal").unwrap(),
             tsa: pki.signer("tsa").unwrap(),
             stranger,
+            old_tsa: laboratory.timestamping("Old TSA", (2026, 11, 17)),
             laboratory,
             crls: known.crls.clone(),
             trust: Trust::new(known.anchors, known.intermediates, known.crls).unwrap(),
@@ -75,10 +81,11 @@ impl Laboratory {
         Self { root, params, key }
     }
 
-    fn crl(&self) -> Vec<u8> {
+    /// A list of one day that says when the next one is due.
+    pub fn crl(&self, issued: (i32, u8, u8), next: (i32, u8, u8)) -> Vec<u8> {
         let params = rcgen::CertificateRevocationListParams {
-            this_update: rcgen::date_time_ymd(2026, 11, 21),
-            next_update: rcgen::date_time_ymd(2026, 12, 21),
+            this_update: rcgen::date_time_ymd(issued.0, issued.1, issued.2),
+            next_update: rcgen::date_time_ymd(next.0, next.1, next.2),
             crl_number: rcgen::SerialNumber::from(1),
             issuing_distribution_point: None,
             revoked_certs: Vec::new(),
@@ -99,8 +106,23 @@ impl Laboratory {
         self.certify(name, key)
     }
 
-    fn certify(&self, name: &str, key: KeyPair) -> Identity {
+    /// A time-stamping authority whose certificate ends on this day.
+    fn timestamping(&self, name: &str, (year, month, day): (i32, u8, u8)) -> Identity {
         let mut params = params(name);
+        params.not_after = rcgen::date_time_ymd(year, month, day);
+        // RFC 3161 §2.3: nothing but id-kp-timeStamping, and critical.
+        let usage = sequence(vec![oid(&[0x2b, 6, 1, 5, 5, 7, 3, 8])]).encode();
+        let mut usage = CustomExtension::from_oid_content(&[2, 5, 29, 37], usage);
+        usage.set_criticality(true);
+        params.custom_extensions.push(usage);
+        self.issue_with(params, KeyPair::generate().unwrap())
+    }
+
+    fn certify(&self, name: &str, key: KeyPair) -> Identity {
+        self.issue_with(params(name), key)
+    }
+
+    fn issue_with(&self, mut params: CertificateParams, key: KeyPair) -> Identity {
         params.use_authority_key_identifier_extension = true;
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         let issuer = Issuer::from_params(&self.params, &self.key);

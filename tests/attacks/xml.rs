@@ -1,5 +1,8 @@
 //! D1 and D2: XML that says one thing to who checks it and another to who reads it.
 
+use vanthu::clock::Time;
+use vanthu::workshop::identity::Identity;
+
 use crate::people::People;
 use crate::xml_signer::{
     DSIG, Draft, ECDSA, ENVELOPED, EXCLUSIVE, base64, reference, reference_with, with_algorithm,
@@ -7,19 +10,27 @@ use crate::xml_signer::{
 use crate::{Case, Expected, PASSED, doubted, failed};
 
 const ORDER: &str = "urn:vanthu:order";
-const BODY: &str = "<Item>Paper</Item><Sum>100</Sum>";
+pub const BODY: &str = "<Item>Paper</Item><Sum>100</Sum>";
+const VALUE: &str = "<ds:SignatureValue Id=\"v1\">";
 const EVIL: &str = "<Item>Gold</Item><Sum>9999</Sum>";
 
 /// An order with something at its end; as it stands here it is canonical.
-fn order(id: &str, body: &str, end: &str) -> String {
+pub fn order(id: &str, body: &str, end: &str) -> String {
     format!("<Order xmlns=\"{ORDER}\" Id=\"{id}\">{body}{end}</Order>")
 }
 
-fn signed_order(people: &People) -> Draft<'_> {
+pub fn signed_order(people: &People) -> Draft<'_> {
+    order_by(&people.officer, people.now)
+}
+
+/// The order signed by somebody at some time.
+pub fn order_by(identity: &Identity, at: Time) -> Draft<'_> {
     let canonical = order("o1", BODY, "");
     let transforms = [ENVELOPED, EXCLUSIVE];
     let reference = reference("#o1", "", &transforms, canonical.as_bytes());
-    Draft::new(&people.officer, people.now, vec![reference])
+    let mut draft = Draft::new(identity, at, vec![reference]);
+    draft.octets = canonical.into_bytes();
+    draft
 }
 
 pub fn cases(people: &People) -> Vec<Case> {
@@ -148,16 +159,16 @@ fn ambiguous(people: &People) -> Vec<Case> {
     let gone = by_id.replace(" Id=\"o1\"", " Id=\"o2\"");
     let styled = format!("<?xml-stylesheet href=\"evil.xsl\"?>{by_id}");
     let info = between(&xml, "<ds:SignedInfo>", "</ds:SignedInfo>");
-    let two = xml.replace("<ds:SignatureValue>", &format!("{info}<ds:SignatureValue>"));
+    let two = xml.replace(VALUE, &format!("{info}{VALUE}"));
     let object = enveloping(people).replace(
         "</ds:Signature>",
         &format!("<ds:Object>{}</ds:Object></ds:Signature>", order("o2", EVIL, "")),
     );
     let altered = xml.replace("Paper", "Gold");
-    let value = between(&xml, "<ds:SignatureValue>", "</ds:SignatureValue>");
-    let swapped = flip_base64(&value, "<ds:SignatureValue>");
+    let value = between(&xml, VALUE, "</ds:SignatureValue>");
+    let swapped = flip_base64(&value, VALUE);
     let valued = xml.replace(&value, &swapped);
-    let empty = xml.replace(&value, "<ds:SignatureValue></ds:SignatureValue>");
+    let empty = xml.replace(&value, &format!("{VALUE}</ds:SignatureValue>"));
     vec![
         case(
             "D1",
@@ -215,9 +226,9 @@ fn letters(people: &People) -> String {
 fn properties(people: &People) -> Vec<Case> {
     let xml = enveloped(people);
     let object = between(&xml, "<ds:Object>", "</ds:Object>");
-    let doubled = xml.replace(&object, &format!("{object}{}", object.replace("\"xp\"", "\"xq\"")));
+    let doubled = xml.replace(&object, &format!("{object}{}", object.replace("\"xp1\"", "\"xq\"")));
     let faked = xml
-        .replace("<xades:SignedProperties Id=\"xp\">", "<xades:SignedProperties Id=\"xq\">")
+        .replace("<xades:SignedProperties Id=\"xp1\">", "<xades:SignedProperties Id=\"xq\">")
         .replace("</ds:Signature>", "<ds:Object></ds:Object></ds:Signature>");
     let foreign = xml.replace("Target=\"#s1\"", "Target=\"#s2\"");
     let signer = people.laboratory.issue("Signer");
@@ -299,7 +310,7 @@ fn programs(people: &People) -> Vec<Case> {
     let xml = enveloped(people);
     let inside = |start: &str, text: &str| xml.replacen(start, &format!("{start}{text}"), 1);
     let digest = inside("<ds:DigestValue>", "<!-- -->");
-    let value = inside("<ds:SignatureValue>", "<!-- -->");
+    let value = inside(VALUE, "<!-- -->");
     let certificate = inside("<ds:X509Certificate>", "<?x?>");
     let changed = |change: &dyn Fn(&mut Draft<'_>)| {
         let canonical = order("o1", BODY, "");

@@ -34,6 +34,8 @@ pub struct Seeds {
     pub responses: Vec<Vec<u8>>,
     /// Time-stamp tokens in DER.
     pub tokens: Vec<Vec<u8>>,
+    /// Evidence records in DER.
+    pub records: Vec<Vec<u8>>,
     pub envelopes: Vec<Vec<u8>>,
     pub entries: Vec<Vec<u8>>,
     pub checkpoints: Vec<Vec<u8>>,
@@ -84,6 +86,7 @@ impl Seeds {
                 "crl" => seeds.crls.push(der),
                 "ors" => seeds.responses.push(der),
                 "der" if path.to_string_lossy().contains("ocsp") => seeds.responses.push(der),
+                "ers" => seeds.records.push(bytes),
                 "p7m" | "p7s" | "pkcs7" | "p7b" | "cades" => seeds.messages.push(bytes),
                 _ => seeds.documents.push(bytes),
             }
@@ -131,6 +134,7 @@ impl Seeds {
             certificates: material.anchors.clone(),
             crls: material.crls.clone(),
             responses: Vec::new(),
+            records: vec![record(&token)],
             tokens: vec![token],
             envelopes: vec![envelope()],
             entries: vec![entry],
@@ -140,6 +144,16 @@ impl Seeds {
             directories: vec![directory()],
         }
     }
+}
+
+/// An evidence record with one time-stamp and no tree.
+fn record(token: &[u8]) -> Vec<u8> {
+    let sequence = |content: &[u8]| {
+        let size = u16::try_from(content.len()).unwrap().to_be_bytes();
+        [&[0x30, 0x82][..], &size, content].concat()
+    };
+    let chains = sequence(&sequence(&sequence(token)));
+    sequence(&[&[2, 1, 1, 0x30, 0][..], &chains].concat())
 }
 
 fn envelope() -> Vec<u8> {

@@ -1,5 +1,6 @@
 //! The readers of outside bytes, each as a name, the files it reads, and one call.
 
+use std::io::Write as _;
 use std::path::PathBuf;
 
 use vanthu::clock::Date;
@@ -39,12 +40,13 @@ pub struct Target {
 }
 
 /// All of them. Nothing is asked of what they say; that is the matter of other tests.
-pub const TARGETS: [Target; 14] = [
+pub const TARGETS: [Target; 15] = [
     Target { name: "document", seeds: |s| &s.documents, read: document },
     Target { name: "message", seeds: |s| &s.messages, read: document },
     Target { name: "detached message", seeds: |s| &s.messages, read: detached },
     Target { name: "message in a PDF", seeds: |s| &s.messages, read: message_in_pdf },
     Target { name: "token in a PDF", seeds: |s| &s.tokens, read: token_in_pdf },
+    Target { name: "evidence record", seeds: |s| &s.records, read: record },
     Target { name: "certificate", seeds: |s| &s.certificates, read: certificate },
     Target { name: "CRL", seeds: |s| &s.crls, read: crl },
     Target { name: "OCSP response", seeds: |s| &s.responses, read: response },
@@ -84,6 +86,20 @@ fn message_in_pdf(bench: &Bench, bytes: &[u8]) {
 
 fn token_in_pdf(bench: &Bench, bytes: &[u8]) {
     document(bench, &graft(&bench.country.stamped, bytes));
+}
+
+/// In a container, beside the file that it is about.
+fn record(bench: &Bench, bytes: &[u8]) {
+    let mut container = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    let options =
+        zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
+    let kind = &b"application/vnd.etsi.asic-s+zip"[..];
+    let name = "META-INF/evidencerecord.ers";
+    for (name, content) in [("mimetype", kind), ("a.txt", b"content"), (name, bytes)] {
+        container.start_file(name, options).expect("a new name");
+        container.write_all(content).expect("memory takes it");
+    }
+    document(bench, &container.finish().expect("memory takes it").into_inner());
 }
 
 fn certificate(bench: &Bench, bytes: &[u8]) {

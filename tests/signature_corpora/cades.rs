@@ -10,7 +10,7 @@ use crate::{CHAIN, NOW, corpora, files, sum_up};
 const FOLDER: &str = "dss/dss-cades/validation";
 
 /// Every time-stamp with the first thing against it, beside that its maker is not trusted here.
-fn stamps(report: &Report) -> String {
+pub fn stamps(report: &Report) -> String {
     let stamps = report.signatures.iter().flat_map(|signature| &signature.timestamps);
     let words = stamps.map(|stamp| {
         let codes = stamp.verdict.reasons().iter().map(|reason| reason.code);

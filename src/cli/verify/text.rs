@@ -16,7 +16,9 @@ pub(super) fn english(path: &Path, report: &Report) -> String {
         let name = signer(signature).unwrap_or("unknown signer");
         let domain = domain(signature, "trust domain");
         let (format, word) = (signature.format, outcome(verdict));
-        let _ = writeln!(text, "  {format}: {word}, {name}{domain}");
+        let over = signature.counter_signs.map(|at| format!(" over signature {}", at + 1));
+        let over = over.unwrap_or_default();
+        let _ = writeln!(text, "  {format}{over}: {word}, {name}{domain}");
         for reason in verdict.reasons() {
             let place = reason.offset.map(|at| format!(" (byte {at})")).unwrap_or_default();
             let _ = writeln!(text, "    {}: {}{place}", reason.code, reason.message);
@@ -47,7 +49,9 @@ pub(super) fn vietnamese(path: &Path, report: &Report) -> String {
         let name = signer(signature).unwrap_or("không rõ người ký");
         let domain = domain(signature, "vùng tin cậy");
         let outcome = format!("{} ({})", self::word(verdict.indication()), outcome(verdict));
-        let _ = writeln!(text, "  {}: {outcome}, {name}{domain}", signature.format);
+        let over = signature.counter_signs.map(|at| format!(" xác nhận chữ ký {}", at + 1));
+        let over = over.unwrap_or_default();
+        let _ = writeln!(text, "  {}{over}: {outcome}, {name}{domain}", signature.format);
         for reason in verdict.reasons() {
             let place = reason.offset.map(|at| format!(" (byte {at})")).unwrap_or_default();
             let sentence = reason_in_vietnamese(reason, verdict.sub_indication());

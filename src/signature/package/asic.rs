@@ -34,13 +34,16 @@ pub(super) enum Role {
     Token,
     /// What a signature or token is over.
     Manifest,
-    /// Evidence record, which this version does not judge.
+    /// Evidence record.
     EvidenceRecord,
     /// Table of contents that no signature needs to cover.
     Index,
     /// A file that somebody reads.
     Data,
 }
+
+/// What has a verdict of its own.
+static SIGNED: [Role; 4] = [Role::Cades, Role::Xades, Role::Token, Role::EvidenceRecord];
 
 /// The names that EN 319 162-1 §4.3.3 and §4.4.3 give.
 fn role(entry: &Entry) -> Role {
@@ -80,6 +83,8 @@ pub(super) struct Placed {
 pub(super) struct Referenced {
     pub named: BTreeSet<usize>,
     pub holding: BTreeSet<usize>,
+    /// What they are hashed with, each once.
+    pub hashes: Vec<Hash>,
 }
 
 /// An archive looked at as a container.
@@ -129,21 +134,15 @@ impl<'a> Container<'a> {
     }
 
     fn is_signed(&self) -> bool {
-        self.with(&[Role::Cades, Role::Xades, Role::Token, Role::EvidenceRecord]).next().is_some()
+        self.with(&SIGNED).next().is_some()
     }
 
     /// Every signature and time-stamp of the container.
     pub fn signatures(&self) -> Vec<Signature> {
         let tokens = self.tokens();
         let mut signatures = Vec::new();
-        for (index, role) in self.roles.iter().enumerate() {
-            let format = match role {
-                Role::Cades => Format::AsicCades,
-                Role::Xades => Format::AsicXades,
-                Role::Token => Format::AsicTimestamp,
-                Role::EvidenceRecord => Format::PackageOther,
-                _ => continue,
-            };
+        for index in self.with(&SIGNED) {
+            let role = self.roles.get(index);
             if signatures.len() >= SIGNATURES_MAX {
                 let mut findings = Findings::default();
                 let message = "The package has too many signatures to judge.";
@@ -152,17 +151,9 @@ impl<'a> Container<'a> {
                 break;
             }
             match role {
-                Role::Cades => signatures.extend(self.cades(index, &tokens)),
-                Role::Xades => signatures.extend(self.xades(index)),
-                Role::Token => signatures.extend(tokens.report(index)),
-                _ => {
-                    let mut findings = self.findings();
-                    findings.unjudged(
-                        "FORMAT_NOT_JUDGED",
-                        "The signature has a format that this version does not judge.",
-                    );
-                    signatures.push(self.told(index, format, findings));
-                }
+                Some(Role::Cades) => signatures.extend(self.cades(index, &tokens)),
+                Some(Role::Xades) => signatures.extend(self.xades(index)),
+                _ => signatures.extend(tokens.report(index)),
             }
         }
         signatures
@@ -253,6 +244,9 @@ impl<'a> Container<'a> {
             };
             let mut told = Findings::default();
             referenced.named.insert(index);
+            if !referenced.hashes.contains(&reference.hash) {
+                referenced.hashes.push(reference.hash.clone());
+            }
             if self.holds(index, &reference.hash, &reference.digest, &mut told) {
                 referenced.holding.insert(index);
             } else {
@@ -268,10 +262,6 @@ impl<'a> Container<'a> {
     /// Whether an entry has the digest that was signed.
     pub fn holds(&self, index: usize, hash: &Hash, digest: &[u8], findings: &mut Findings) -> bool {
         let name = shown(&self.name(index));
-        if *hash == Hash::Sha1 {
-            let message = format!("The file “{name}” is signed through a SHA-1 digest.");
-            findings.doubt(Sub::CryptoConstraintsFailure, "SHA1", message);
-        }
         match self.archive.digest(index, hash) {
             Ok(Some(actual)) if actual == digest => return true,
             Ok(Some(_)) => findings.failed_at(

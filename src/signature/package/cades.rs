@@ -2,13 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use super::super::cms::SignedData;
+use super::super::algorithm::Hash;
+use super::super::cms::{self, SignedData};
 use super::super::content::Content;
 use super::super::evidence::Material;
 use super::super::message::{bare, fill};
 use super::super::past::Occasion;
 use super::super::report::{Coverage, Findings, Format, Signature, SubIndication as Sub};
-use super::super::signer::{self, Context, Profile};
+use super::super::signer::{self, Context, Hashed, Profile};
 use super::asic::Container;
 use super::names::shown;
 use super::stamped::{PLACE, Tokens};
@@ -75,9 +76,7 @@ impl Container<'_> {
         else {
             return vec![self.told(index, Format::AsicCades, first)];
         };
-        if data.rest.iter().any(|&byte| byte != 0) {
-            quirks.push("bytes follow the CMS structure".to_owned());
-        }
+        cms::note_rest(data.rest, "CMS structure", &mut quirks);
         let certificates = signer::certificates(self.trust, data, &mut quirks);
         let (material, proofs) = (Material::default(), tokens.proofs(index));
         let occasion =
@@ -95,6 +94,9 @@ impl Container<'_> {
             let mut findings = self.findings();
             self.signed(index, &mut findings);
             let mut judged = signer::judge(&context, info, &mut content);
+            for hash in &signed.hashes {
+                judged.weigh_hash(occasion, Hashed::Content, hash);
+            }
             // What is wrong with the package explains what is wrong with the signature.
             if let Err(anomaly) = self.archive.check(entry) {
                 anomaly.tell(&mut findings);
@@ -117,7 +119,7 @@ impl Container<'_> {
             let entry = self.only_object(findings);
             let named = entry.into_iter().collect();
             let coverage = self.coverage(&named, findings);
-            return Signed { entry, coverage, names: self.described(&named) };
+            return Signed { entry, coverage, names: self.described(&named), hashes: Vec::new() };
         };
         let referenced = self.referenced(&placed.manifest, findings);
         let coverage = self.coverage(&referenced.named, findings);
@@ -126,6 +128,7 @@ impl Container<'_> {
             entry: Some(placed.entry),
             coverage: if is_whole { coverage } else { Coverage::Partial },
             names: self.described(&referenced.named),
+            hashes: referenced.hashes,
         }
     }
 
@@ -142,4 +145,6 @@ pub(super) struct Signed {
     pub coverage: Coverage,
     /// The files that it reaches, for people.
     pub names: Vec<String>,
+    /// What the manifest hashes them with.
+    pub hashes: Vec<Hash>,
 }

@@ -17,6 +17,7 @@ mod manifest;
 mod names;
 mod ooxml;
 mod parts;
+mod records;
 mod search;
 mod stamped;
 mod xades;
@@ -59,7 +60,9 @@ pub(super) fn judge(source: &dyn Source, trust: &Trust, now: Time) -> Report {
         report.signatures.extend(package.signatures());
     }
     for (index, signature) in report.signatures.iter_mut().enumerate() {
+        let moved = index.saturating_sub(signature.index);
         signature.index = index;
+        signature.counter_signs = signature.counter_signs.map(|within| within + moved);
     }
     let is_signed = !report.signatures.is_empty();
     for anomaly in archive.anomalies.iter() {

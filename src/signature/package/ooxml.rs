@@ -203,6 +203,9 @@ impl<'a> Package<'a> {
         members: &Members<'_>,
         mut findings: Findings,
     ) -> Signature {
+        if judged.signature.counter_signs.is_some() {
+            return within_package(judged, Format::Ooxml, entry, findings);
+        }
         let mut quirks = Vec::new();
         let mut named = BTreeSet::new();
         for reference in &judged.references {

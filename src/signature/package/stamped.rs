@@ -1,5 +1,5 @@
-//! Time-stamp tokens of an ASiC container: over its only file, over a manifest, or, as archive
-//! time-stamps, over a manifest that names signatures and older tokens.
+//! Time-stamp tokens and evidence records of an ASiC container: over its only file, over a manifest, or,
+//! as archive time-stamps, over a manifest that names signatures and older tokens.
 //!
 //! A token proves only for entries that its manifest names with the right digest. Newer tokens are
 //! judged before the older ones that they cover.
@@ -44,11 +44,11 @@ impl Tokens {
 }
 
 impl Container<'_> {
-    /// Judges the tokens, those over others first.
+    /// Judges the tokens and records, those over others first.
     pub(super) fn tokens(&self) -> Tokens {
         let mut tokens = Tokens::default();
         let mut waiting: Vec<(usize, BTreeSet<usize>)> = self
-            .with(&[Role::Token])
+            .with(&[Role::Token, Role::EvidenceRecord])
             .take(SIGNATURES_MAX)
             .map(|index| (index, self.proves(index)))
             .collect();
@@ -60,22 +60,31 @@ impl Container<'_> {
                 !others.any(|(_, (_, covered))| index.is_some_and(|it| covered.contains(&it)))
             });
             let (index, covered) = waiting.swap_remove(next.unwrap_or(0));
-            let (signature, existed) = self.token(index, &tokens);
+            let (signature, existed) = match self.roles.get(index) {
+                Some(Role::EvidenceRecord) => self.record(index, &tokens),
+                _ => self.token(index, &tokens),
+            };
             tokens.reports.insert(index, signature);
             tokens.proven.extend(existed.map(|existed| (covered, existed)));
         }
         tokens
     }
 
-    /// The entries about which the token says that they existed.
+    /// The entries about which the token or evidence record says that they existed. A record is over
+    /// the files themselves and not over the manifest that names them.
     fn proves(&self, index: usize) -> BTreeSet<usize> {
+        let mut proven = self.protected(index);
+        if self.roles.get(index) == Some(&Role::Token) {
+            proven.extend(self.manifest_of(index).map(|placed| placed.entry));
+        }
+        proven
+    }
+
+    /// The files that a manifest names rightly, or the only one.
+    pub(super) fn protected(&self, index: usize) -> BTreeSet<usize> {
         let nothing = &mut Findings::default();
         match self.manifest_of(index) {
-            Some(placed) => {
-                let mut proven = self.referenced(&placed.manifest, nothing).holding;
-                proven.insert(placed.entry);
-                proven
-            }
+            Some(placed) => self.referenced(&placed.manifest, nothing).holding,
             None => self.only_object(nothing).into_iter().collect(),
         }
     }
@@ -98,7 +107,12 @@ impl Container<'_> {
         let (material, proofs) = (Material::default(), newer.proofs(index));
         let occasion =
             Occasion { trust: self.trust, now: self.now, material: &material, proofs: &proofs };
-        let token = Token { kind: TimestampKind::Document, bytes: &bytes, place: Some(PLACE) };
+        let token = Token {
+            kind: TimestampKind::Document,
+            bytes: &bytes,
+            place: Some(PLACE),
+            hashes: &signed.hashes,
+        };
         let stamp = timestamp::judge(occasion, token, &mut Content::whole_of(&opened));
         if let Err(anomaly) = self.archive.check(entry) {
             anomaly.tell(&mut findings);

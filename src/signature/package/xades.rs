@@ -111,6 +111,9 @@ impl Container<'_> {
         }
         let signatures = judged.into_iter().map(|one| {
             let mut findings = around();
+            if one.signature.counter_signs.is_some() {
+                return within_package(one, Format::AsicXades, entry, findings);
+            }
             let references = one.references.iter();
             let named: BTreeSet<usize> =
                 references.filter_map(|one| members.checked(one, &mut findings)).collect();

@@ -198,10 +198,10 @@ impl Diff<'_> {
                 }
             }
             (Object::Array(old), Object::Array(new)) if only(role::ANNOTATIONS) => {
-                rules::appended_annotations(self, old, new, offset)
+                rules::appended_to(self, rules::ANNOTATIONS, old, new, offset)
             }
             (Object::Array(old), Object::Array(new)) if only(role::FIELDS) => {
-                rules::appended_fields(self, old, new, offset)
+                rules::appended_to(self, rules::FIELDS, old, new, offset)
             }
             _ => {
                 self.refuse(

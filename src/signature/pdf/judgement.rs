@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::super::algorithm::Hash;
-use super::super::cms::{SignedData, utc};
+use super::super::cms::{self, SignedData, utc};
 use super::super::content::{Beginning, Content};
 use super::super::evidence::{Material, Proofs};
 use super::super::message::{bare, fill};
@@ -90,8 +90,8 @@ impl Judge<'_> {
         if let (Some(value), Some(_)) = (&value, &loaded) {
             signature.coverage = self.coverage(value, &mut findings, &mut signature.quirks);
             let place = value.place();
-            let token =
-                Token { kind: TimestampKind::Document, bytes: &value.cms, place: Some(place) };
+            let (kind, bytes) = (TimestampKind::Document, &value.cms[..]);
+            let token = Token { kind, bytes, place: Some(place), hashes: &[] };
             let occasion = self.occasion(proofs);
             let stamp = timestamp::judge(occasion, token, &mut self.content(value));
             findings.append(Findings::from(&stamp.report.verdict));
@@ -165,10 +165,7 @@ impl Judge<'_> {
             return Judged::default();
         };
         quirks.extend(data.quirks.iter().cloned());
-        // The place for the value is filled up with zeros.
-        if data.rest.iter().any(|&byte| byte != 0) {
-            quirks.push("bytes follow the CMS structure".to_owned());
-        }
+        cms::note_rest(data.rest, "CMS structure", quirks);
         match (value.format, &data.content) {
             (Format::PdfSha1, None) => {
                 fail("CONTENT_MISSING", "The signature does not carry the digest of the document.");

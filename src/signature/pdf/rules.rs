@@ -57,7 +57,7 @@ pub(super) fn form(
             b"Fields" => {
                 let before = diff.document.array(diff.versions.signed, old, "Fields")?;
                 let after = diff.document.array(diff.versions.last, new, "Fields")?;
-                appended_fields(diff, &before, &after, offset)?;
+                appended_to(diff, FIELDS, &before, &after, offset)?;
             }
             // Defaults for fields that have none yet; no signed appearance depends on them.
             b"DR" => {
@@ -105,34 +105,26 @@ fn appended<'a>(old: &[Object], new: &'a [Object]) -> Option<Vec<&'a Object>> {
     kept.peek().is_none().then_some(added)
 }
 
-pub(super) fn appended_fields(
+/// Code and sentence for what was taken out of the fields of the form.
+pub(super) const FIELDS: (&str, &str) = ("FIELD_REMOVED", "A field was removed after signing.");
+/// The same for the annotations of a page.
+pub(super) const ANNOTATIONS: (&str, &str) =
+    ("ANNOTATION_REMOVED", "An annotation was removed after signing.");
+
+/// A list that may get signature fields and lose nothing.
+pub(super) fn appended_to(
     diff: &mut Diff<'_>,
+    (code, message): (&'static str, &str),
     old: &[Object],
     new: &[Object],
     offset: u64,
 ) -> Result<(), Fault> {
     let Some(added) = appended(old, new) else {
-        diff.refuse("FIELD_REMOVED", "A field was removed after signing.", offset);
+        diff.refuse(code, message, offset);
         return Ok(());
     };
     for field in added {
         new_field(diff, field, offset, 0)?;
-    }
-    Ok(())
-}
-
-pub(super) fn appended_annotations(
-    diff: &mut Diff<'_>,
-    old: &[Object],
-    new: &[Object],
-    offset: u64,
-) -> Result<(), Fault> {
-    let Some(added) = appended(old, new) else {
-        diff.refuse("ANNOTATION_REMOVED", "An annotation was removed after signing.", offset);
-        return Ok(());
-    };
-    for annotation in added {
-        new_field(diff, annotation, offset, 0)?;
     }
     Ok(())
 }
@@ -148,7 +140,7 @@ pub(super) fn page(
         if key == b"Annots" {
             let before = diff.document.array(diff.versions.signed, old, "Annots")?;
             let after = diff.document.array(diff.versions.last, new, "Annots")?;
-            appended_annotations(diff, &before, &after, offset)?;
+            appended_to(diff, ANNOTATIONS, &before, &after, offset)?;
             continue;
         }
         let key = String::from_utf8_lossy(key).into_owned();
@@ -236,7 +228,7 @@ pub(super) fn field(
             b"Kids" => {
                 let before = diff.document.array(diff.versions.signed, old, "Kids")?;
                 let after = diff.document.array(diff.versions.last, new, "Kids")?;
-                appended_fields(diff, &before, &after, offset)?;
+                appended_to(diff, FIELDS, &before, &after, offset)?;
                 true
             }
             _ => false,

@@ -4,6 +4,7 @@
 use super::super::algorithm::Hash;
 use super::super::asn1::{Reader, tag};
 use super::super::bare_rsa;
+use super::super::cms;
 use super::super::evidence::Proofs;
 use super::super::report::{Findings, SubIndication as Sub};
 use super::super::signer::Judged;
@@ -48,10 +49,7 @@ impl Judge<'_> {
             );
             return Judged::default();
         };
-        // The place for the value is filled up with zeros.
-        if reader.rest().iter().any(|&byte| byte != 0) {
-            quirks.push("bytes follow the signature value".to_owned());
-        }
+        cms::note_rest(reader.rest(), "signature value", quirks);
         let mut certificates = Vec::new();
         for der in &value.certificates {
             match self.trust.certificate(der) {

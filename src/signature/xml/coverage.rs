@@ -6,10 +6,10 @@
 use roxmltree::Node;
 
 use super::c14n::NodeSet;
-use super::element::{elements, is_signature, offset};
+use super::element::{elements, is_signature, offset, only};
 use super::names;
 use super::parts::Parts;
-use super::reference::Referred;
+use super::reference::{Referred, Scene};
 use super::transform::Refusal;
 use super::tree::{Exhausted, Tree};
 use super::xades;
@@ -17,14 +17,28 @@ use crate::signature::report::{Coverage, Findings, SubIndication as Sub};
 
 /// Compares what is signed with what is there.
 pub fn check<'a, 't>(
-    tree: &'a Tree<'t>,
+    scene: Scene<'a, 't>,
     parts: &Parts<'a, 't>,
     references: &[&Referred<'a, 't>],
     findings: &mut Findings,
 ) -> Coverage {
     // A digest that differs was said already; here it counts what the signature is about.
     let sets: Vec<_> = references.iter().filter_map(|one| one.nodes.as_ref()).collect();
-    let survey = Survey { sets };
+    let (survey, tree) = (Survey { sets }, scene.tree);
+    if let Some(confirmed) = scene.confirmed {
+        let confirms = references.iter().any(|one| confirms(one, confirmed.signature));
+        if !confirms {
+            findings.doubt_at(
+                Sub::SigConstraintsFailure,
+                "COUNTER_SIGNATURE_OF_ANOTHER",
+                "The counter-signature does not confirm the signature that it stands in.",
+                offset(parts.element),
+            );
+        }
+        // That one answers for the document.
+        survey.objects(tree, parts, findings);
+        return Coverage::Partial;
+    }
     // Within another signature, that one answers for what stands around.
     let around = parts.element.ancestors().skip(1);
     let object = around.clone().find(|node| node.has_tag_name((names::DSIG, "Object")));
@@ -52,17 +66,7 @@ pub fn check<'a, 't>(
             offset(node),
         );
     }
-    let beside = survey.uncovered_object(tree, parts).unwrap_or_else(|Exhausted| {
-        Refusal::budget().note(findings, None);
-        None
-    });
-    if let Some(node) = beside {
-        findings.doubt_at(
-            Sub::SigConstraintsFailure,
-            "OBJECT_NOT_COVERED",
-            "Something stands within the signature that it does not cover.",
-            offset(node),
-        );
+    if survey.objects(tree, parts, findings) == Coverage::Partial {
         return Coverage::Partial;
     }
     let holds = references.iter().all(|one| one.covered.holds);
@@ -75,7 +79,31 @@ struct Survey<'a, 't> {
     sets: Vec<&'a NodeSet<'a, 't>>,
 }
 
+/// Whether a reference holds that is about the whole value of `signature` (EN 319 132-1 §5.2.7.2).
+fn confirms(one: &Referred<'_, '_>, signature: Node<'_, '_>) -> bool {
+    let value = only(signature, names::DSIG, "SignatureValue");
+    let is_value = |set: &NodeSet<'_, '_>| {
+        value.is_some_and(|value| value.id() == set.apex.id()) && set.excluded.is_empty()
+    };
+    one.covered.holds && one.nodes.as_ref().is_some_and(is_value)
+}
+
 impl<'a, 't> Survey<'a, 't> {
+    /// Tells what stands within the signature and is not covered.
+    fn objects(&self, tree: &Tree<'t>, parts: &Parts<'a, 't>, findings: &mut Findings) -> Coverage {
+        match self.uncovered_object(tree, parts) {
+            Ok(None) => return Coverage::WholeFile,
+            Ok(Some(node)) => findings.doubt_at(
+                Sub::SigConstraintsFailure,
+                "OBJECT_NOT_COVERED",
+                "Something stands within the signature that it does not cover.",
+                offset(node),
+            ),
+            Err(Exhausted) => Refusal::budget().note(findings, None),
+        }
+        Coverage::Partial
+    }
+
     fn is_covered(&self, node: &Node<'a, 't>) -> bool {
         self.sets.iter().any(|set| set.covers(node))
     }

@@ -11,12 +11,13 @@ use super::key_info::{CertificateDigest, KeyInfo};
 use super::names;
 use super::parts::Parts;
 use super::reference::{self, List, Referred, Scene};
-use super::stamp;
+use super::stamp::{self, Proven};
 use super::transform::Refusal;
 use super::xades::Properties;
 use crate::limits::{CERTIFICATES_MAX, XML_MANIFESTS_MAX, XML_SIGNERS_MAX};
 use crate::signature::algorithm::{Algorithm, Hash, Key, Outcome, verify};
 use crate::signature::certificate::Certificate;
+use crate::signature::evidence::Proofs;
 use crate::signature::message;
 use crate::signature::past::Occasion;
 use crate::signature::path::{self, Purpose};
@@ -29,15 +30,15 @@ pub fn judge(scene: Scene<'_, '_>, occasion: Occasion<'_>, index: usize) -> Judg
     let Some(parts) = Parts::read(scene.signature, &mut document) else {
         let verdict = document.conclude(None);
         let signature = message::bare(index, Format::XmlDsig, verdict);
-        return Judged { signature, references: Vec::new() };
+        return Judged { signature, references: Vec::new(), proofs: Proofs::default() };
     };
     let references =
         reference::check_all(scene, parts.signed_info, List::SignedInfo, &mut document);
     let listed = manifests(scene, &parts, &references, &mut document);
     let properties = Properties::read(&parts, &references, &mut document);
     let every: Vec<_> = references.iter().chain(&listed).collect();
-    let coverage = coverage::check(scene.tree, &parts, &every, &mut document);
-    let mut judged = signer(scene, occasion, &parts, &properties, &references);
+    let coverage = coverage::check(scene, &parts, &every, &mut document);
+    let (mut judged, proofs) = signer(scene, occasion, &parts, &properties, &references);
     for hash in hashes(&listed) {
         judged.weigh_hash(occasion, Hashed::Content, &hash);
     }
@@ -46,9 +47,10 @@ pub fn judge(scene: Scene<'_, '_>, occasion: Occasion<'_>, index: usize) -> Judg
     let format = if is_xades { Format::Xades } else { Format::XmlDsig };
     let mut signature = message::bare(index, format, verdict);
     signature.coverage = coverage;
+    signature.counter_signs = scene.confirmed.map(|confirmed| confirmed.index);
     message::fill(&mut signature, judged);
     let covered = references.into_iter().chain(listed).map(|one| one.covered);
-    Judged { signature, references: covered.collect() }
+    Judged { signature, references: covered.collect(), proofs }
 }
 
 /// What references are hashed with, each once.
@@ -92,7 +94,7 @@ fn signer<'a, 't>(
     parts: &Parts<'a, 't>,
     properties: &Properties<'a, 't>,
     references: &[Referred<'a, 't>],
-) -> signer::Judged {
+) -> (signer::Judged, Proofs) {
     let mut judged = signer::Judged::default();
     let mut material = occasion.material.clone();
     let trust = occasion.trust;
@@ -115,10 +117,11 @@ fn signer<'a, 't>(
         for hash in hashes(references) {
             judged.weigh_hash(occasion, Hashed::Content, &hash);
         }
-        return judged;
+        return (judged, Proofs::default());
     };
     let occasion = Occasion { material: &material, ..occasion };
-    let made = stamp::judge(scene, occasion, parts, properties, references, &mut judged);
+    let Proven { made, proofs } =
+        stamp::judge(scene, occasion, parts, properties, references, &mut judged);
     judged.best_time = made.by;
     if let Some(claimed) = judged.signing_time {
         judged.quirks.extend(claimed_time_quirk(occasion.now, judged.best_time, claimed));
@@ -126,8 +129,14 @@ fn signer<'a, 't>(
     judged.signer = Some(maker.to_signer());
     let brought = [&info.certificates[..], &material.certificates].concat();
     judged.path = path::judge(trust, occasion.now, Purpose::Document, &maker, &brought);
+    let occasion = Occasion { proofs: &proofs, ..occasion };
     judged.settle(occasion, Purpose::Document, made, &hashes(references));
-    judged
+    let named = properties.signing_certificates.iter().flatten();
+    for digest in named.filter(|digest| digest.fits(&maker) == Some(true)).take(1) {
+        let hash = algorithm::hash(&digest.algorithm);
+        judged.weigh_hash(occasion, Hashed::Certificate, &hash);
+    }
+    (judged, proofs)
 }
 
 /// The certificate whose key made the value, or the likeliest if none did.
@@ -297,5 +306,5 @@ fn value(parts: &Parts<'_, '_>, method: &Algorithm, key: &Key, message: &[u8]) -
 pub fn whole(findings: Findings) -> Judged {
     let mut signature = message::bare(0, Format::XmlDsig, findings.conclude(None));
     signature.coverage = Coverage::Partial;
-    Judged { signature, references: Vec::new() }
+    Judged { signature, references: Vec::new(), proofs: Proofs::default() }
 }

@@ -8,6 +8,7 @@ use super::algorithm::{self, positive};
 use super::element::{self, elements, only};
 use super::names;
 use super::reference::Scene;
+use super::stamp;
 use crate::limits::CERTIFICATES_MAX;
 use crate::signature::algorithm::Key;
 use crate::signature::asn1::{encode, tag, trimmed};
@@ -109,7 +110,7 @@ impl KeyInfo {
                 "X509Certificate" => self.certificate(trust, child),
                 "X509CRL" => {
                     if let Some(der) = element::bytes(child) {
-                        material.add(Packing::List, &der, None);
+                        material.add(Packing::List, &der, Some(stamp::KEY_INFO));
                     }
                 }
                 "X509IssuerSerial" => {

@@ -22,7 +22,8 @@ mod xml_base;
 
 use std::cell::RefCell;
 
-use reference::Scene;
+use reference::{Confirmed, Scene};
+use roxmltree::Node;
 use tree::{Refused, Tree};
 
 use super::evidence::{Material, Proofs};
@@ -97,6 +98,8 @@ pub(super) struct Judged {
     pub signature: Signature,
     /// The references of SignedInfo, then those of its manifests.
     pub references: Vec<Covered>,
+    /// What time-stamps prove about the signature and its properties.
+    proofs: Proofs,
 }
 
 /// One reference.
@@ -252,16 +255,58 @@ fn judge_tree(
     if !every.is_empty() && tree.has_doubled_ids() {
         quirks.push("several elements have the same identifier".to_owned());
     }
-    let (material, proofs) = (Material::default(), Proofs::default());
-    let occasion = Occasion { trust, now, material: &material, proofs: &proofs };
-    // Signatures upon signatures are properties of these.
-    let own = every.iter().filter_map(|id| tree.node(*id)).filter(|node| {
-        !node.ancestors().any(|above| xades::is_named(&above, "UnsignedProperties"))
-    });
-    let judged = own.enumerate().map(|(index, signature)| {
-        judgement::judge(Scene { tree, signature, files }, occasion, index)
-    });
-    (judged.collect(), quirks)
+    let material = Material::default();
+    let mut judged: Vec<Judged> = Vec::new();
+    // A signature stands before those that confirm it, which are among its properties.
+    let mut known: Vec<Node<'_, '_>> = Vec::new();
+    for signature in every.iter().filter_map(|id| tree.node(*id)) {
+        let (confirmed, proofs) = match standing(signature) {
+            Standing::Own => (None, Proofs::default()),
+            Standing::Foreign => {
+                let quirk = "a signature among the properties of another one was not judged";
+                quirks.push(quirk.to_owned());
+                continue;
+            }
+            Standing::Confirms { signature, property } => {
+                let index = known.iter().position(|one| one.id() == signature.id());
+                let around = index.and_then(|index| judged.get(index));
+                let proofs = around.map(|one| one.proofs.within(property)).unwrap_or_default();
+                (Some(Confirmed { signature, index: index.unwrap_or(0) }), proofs)
+            }
+        };
+        let occasion = Occasion { trust, now, material: &material, proofs: &proofs };
+        let scene = Scene { tree, signature, confirmed, files };
+        judged.push(judgement::judge(scene, occasion, judged.len()));
+        known.push(signature);
+    }
+    (judged, quirks)
+}
+
+/// Whose a signature is.
+enum Standing<'a, 't> {
+    /// It is about the document.
+    Own,
+    /// It confirms the signature among whose properties it stands, in the one that ends there.
+    Confirms { signature: Node<'a, 't>, property: u64 },
+    /// It belongs to something else among the properties of a signature.
+    Foreign,
+}
+
+fn standing<'a, 't>(signature: Node<'a, 't>) -> Standing<'a, 't> {
+    let mut above = signature.ancestors().skip(1);
+    if !above.clone().any(|node| xades::is_named(&node, "UnsignedProperties")) {
+        return Standing::Own;
+    }
+    let property = above.next().filter(|node| xades::is_named(node, "CounterSignature"));
+    let list = above.next().filter(|node| xades::is_named(node, "UnsignedSignatureProperties"));
+    match (property, list, above.find(element::is_signature)) {
+        (Some(property), Some(list), Some(signature)) => {
+            let mut properties = element::elements(list);
+            let number = properties.position(|node| node.id() == property.id());
+            Standing::Confirms { signature, property: stamp::end_of(number.unwrap_or(0)) }
+        }
+        _ => Standing::Foreign,
+    }
 }
 
 fn note(refused: Refused, findings: &mut Findings) {

@@ -34,7 +34,17 @@ pub struct Referred<'a, 't> {
 pub struct Scene<'a, 't> {
     pub tree: &'a Tree<'t>,
     pub signature: Node<'a, 't>,
+    /// The signature in whose properties this one stands, to confirm it.
+    pub confirmed: Option<Confirmed<'a, 't>>,
     pub files: &'a dyn Files,
+}
+
+/// A signature that has a counter-signature.
+#[derive(Clone, Copy)]
+pub struct Confirmed<'a, 't> {
+    pub signature: Node<'a, 't>,
+    /// Its position in the document.
+    pub index: usize,
 }
 
 /// The two lists that hold references.

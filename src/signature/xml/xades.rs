@@ -9,6 +9,7 @@ use super::key_info::CertificateDigest;
 use super::names;
 use super::parts::Parts;
 use super::reference::Referred;
+use super::stamp;
 use crate::clock::Time;
 use crate::limits::CERTIFICATES_MAX;
 use crate::signature::evidence::{Material, Packing};
@@ -130,18 +131,21 @@ impl<'a, 't> Properties<'a, 't> {
 
     /// Certificates and revocation data in the unsigned properties: candidates, no more.
     pub fn add_to(&self, trust: &Trust, material: &mut Material) {
-        for values in self.unsigned.into_iter().flat_map(elements) {
+        for (number, values) in self.unsigned.into_iter().flat_map(elements).enumerate() {
+            let end = stamp::end_of(number);
             let tag = values.tag_name().name();
             match tag {
                 "CertificateValues" | "AttrAuthoritiesCertValues" => {
                     certificates(values, trust, material)
                 }
-                "RevocationValues" | "AttributeRevocationValues" => revocations(values, material),
+                "RevocationValues" | "AttributeRevocationValues" => {
+                    revocations(values, end, material)
+                }
                 "TimeStampValidationData" | "AnyValidationData" => {
                     for inner in elements(values) {
                         match inner.tag_name().name() {
                             "CertificateValues" => certificates(inner, trust, material),
-                            "RevocationValues" => revocations(inner, material),
+                            "RevocationValues" => revocations(inner, end, material),
                             _ => {}
                         }
                     }
@@ -161,7 +165,8 @@ fn certificates(values: Node<'_, '_>, trust: &Trust, material: &mut Material) {
     }
 }
 
-fn revocations(values: Node<'_, '_>, material: &mut Material) {
+/// `end` is where the property stands that holds them.
+fn revocations(values: Node<'_, '_>, end: u64, material: &mut Material) {
     for value in elements(values).flat_map(elements) {
         let packing = match value.tag_name().name() {
             "EncapsulatedCRLValue" => Packing::List,
@@ -169,7 +174,7 @@ fn revocations(values: Node<'_, '_>, material: &mut Material) {
             _ => continue,
         };
         if let Some(der) = element::bytes(value) {
-            material.add(packing, &der, None);
+            material.add(packing, &der, Some(end));
         }
     }
 }
