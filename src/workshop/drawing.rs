@@ -117,7 +117,22 @@ pub(super) fn size_seen(page: &Page) -> [f64; 2] {
     [width, height]
 }
 
+/// Points that a place may reach over the edge: what rounding takes.
+const OVER_THE_EDGE_MAX: f64 = 0.5;
+
 impl Drawing<'_> {
+    /// A reader must see all of it.
+    pub(super) fn fits(&self, page: &Page) -> Result<(), Error> {
+        let [left, bottom, right, top] = self.rectangle;
+        let [width, height] = size_seen(page);
+        let over = [-left, -bottom, right - width, top - height];
+        if over.iter().all(|over| *over <= OVER_THE_EDGE_MAX) {
+            return Ok(());
+        }
+        let [width_mm, height_mm] = [width, height].map(|side| side / MILLIMETRE);
+        Err(Error::OutsidePage { width_mm, height_mm })
+    }
+
     /// The form XObject that is object `first`, and after it what it uses.
     pub(super) fn objects(&self, first: u32, rotation: u16) -> Result<Vec<Object>, Error> {
         let [left, bottom, right, top] = self.rectangle;

@@ -86,6 +86,7 @@ fn added(
     match drawing {
         None => text.push_str(" /Rect [0 0 0 0] >>"),
         Some(drawing) => {
+            drawing.fits(page)?;
             let place = drawing::on_page(page, drawing.rectangle);
             let place = place.map(|value| format!("{value:.2}")).join(" ");
             text.push_str(&format!(" /Rect [{place}] /AP << /N {} >> >>", reference(picture)));

@@ -15,11 +15,12 @@ use rustls::SignatureScheme;
 use rustls::crypto::ring::sign::any_supported_type;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use x509_parser::pem::Pem;
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 use zeroize::Zeroize as _;
 
 use super::identity::Identity;
-use super::{Error, der};
+use super::{Error, der, encrypted_key};
 use crate::limits::HASH_WINDOW_SIZE;
 
 const RSA: &[u32] = &[1, 2, 840, 113_549, 1, 1, 1];
@@ -178,6 +179,19 @@ impl SoftwareKey {
         let key = Self::of(&der);
         der.zeroize();
         key
+    }
+
+    /// Reads a PKCS#8 key in PEM that is encrypted with AES-CBC under a password (PBES2, PBKDF2).
+    ///
+    /// # Errors
+    /// [`Error::KeyEncryption`] if it is encrypted in another way, [`Error::KeyPassword`], and
+    /// those of [`SoftwareKey::from_pem`].
+    pub fn from_encrypted_pem(text: &[u8], password: &[u8]) -> Result<Self, Error> {
+        let blocks = Pem::iter_from_buffer(text).filter_map(Result::ok);
+        let mut keys = blocks.filter(|block| block.label == "ENCRYPTED PRIVATE KEY");
+        let block = keys.next().ok_or(Error::KeyEncryption)?;
+        let plain = encrypted_key::open(&block.contents, password)?;
+        Self::of(&PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(plain.as_slice())))
     }
 
     /// The key of an identity.

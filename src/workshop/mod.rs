@@ -9,6 +9,7 @@ mod composed;
 mod der;
 pub(crate) mod disk;
 pub mod drawing;
+mod encrypted_key;
 mod field;
 pub mod font;
 pub mod identity;
@@ -41,6 +42,12 @@ pub enum Error {
     /// The private key is encrypted.
     #[error("the private key is encrypted")]
     KeyEncrypted,
+    /// The private key is encrypted in another way than those that are opened here.
+    #[error("the private key is encrypted in a way that is not read here")]
+    KeyEncryption,
+    /// The private key needs another password.
+    #[error("the password does not open the private key")]
+    KeyPassword,
     /// The private key is of a kind that is not used here.
     #[error("the private key is none of RSA (2048 to 8192 bits), P-256, P-384, Ed25519")]
     KeyKind,
@@ -62,9 +69,23 @@ pub enum Error {
     /// The time-stamping authority cannot be reached.
     #[error("the time-stamping authority cannot be reached: {0}")]
     StampConnection(String),
+    /// Nothing says which server may be asked for a time-stamp over TLS.
+    #[error("the time-stamping authority is reached by https, and no certificate says who it is")]
+    StampTrust,
     /// The image or font cannot be used.
     #[error("{0}")]
     Drawing(String),
+    /// What is to be shown would lie outside of the page.
+    #[error(
+        "the signature would stand outside of its page, which is {width_mm:.0} mm wide and \
+         {height_mm:.0} mm high"
+    )]
+    OutsidePage {
+        /// Width as a reader sees the page, in millimetres.
+        width_mm: f64,
+        /// Height, in millimetres.
+        height_mm: f64,
+    },
     /// The PEM or DER text is not what it should be.
     #[error("{0} is not readable")]
     Unreadable(String),

@@ -11,13 +11,14 @@ const PAGE: (usize, usize) = (595, 842);
 /// Margins and sizes of NĐ 30/2020, Phụ lục I, phần I, mục I: left 30–35 mm, right 15–20 mm.
 const LEFT: f64 = 88.0;
 const WIDTH: f64 = 454.0;
-const TOP: f64 = 745.0;
+const TOP: f64 = 725.0;
 const LEADING: f64 = 16.0;
-/// Where the heading stands: the middle of the right half, and its two lines.
+/// Where the heading stands: the middle of the right half, and its two lines. They begin 20 mm below the
+/// edge; what an annex or copy shows (`official.rs`) stands above them.
 const HEADING_MIDDLE: f64 = 405.0;
 const HEADING: [(&str, f64, f64); 2] = [
-    ("CỘNG HÒA XÃ HỘI CHỦ NGHĨA VIỆT NAM", 12.0, 800.0),
-    ("Độc lập - Tự do - Hạnh phúc", 13.0, 785.0),
+    ("CỘNG HÒA XÃ HỘI CHỦ NGHĨA VIỆT NAM", 12.0, 772.0),
+    ("Độc lập - Tự do - Hạnh phúc", 13.0, 757.0),
 ];
 const TITLE_SIZE: f64 = 14.0;
 const TEXT_SIZE: f64 = 13.0;
@@ -80,7 +81,7 @@ fn content(title: &str, lines: &[&str]) -> String {
         out.push_str(&TIMES_BOLD.show(line, "/F2", size, [left, y]));
     }
     // The rule under the motto is as long as it (mục II.1).
-    out.push_str("0.7 w 325 780 m 485 780 l S\n");
+    out.push_str("0.7 w 325 752 m 485 752 l S\n");
     for (face, font, size, line) in bold.chain(plain).take(LINES_MAX) {
         out.push_str(&face.show(&line, font, size, [LEFT, y]));
         y -= LEADING;
@@ -172,6 +173,14 @@ mod tests {
             let file = pdf("Công văn", &["Kính gửi: các cơ quan"], size);
             assert!(file.len() >= size && file.len() < size.max(4_096) + 1_024, "{size}");
             assert_eq!(file, pdf("Công văn", &["Kính gửi: các cơ quan"], size));
+        }
+    }
+
+    #[test]
+    fn the_heading_begins_where_official_documents_do() {
+        let edge = 842.0 - 20.0 * crate::workshop::drawing::MILLIMETRE;
+        for (line, size, y) in HEADING {
+            assert!(y + size <= edge, "{line}");
         }
     }
 

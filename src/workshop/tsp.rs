@@ -1,9 +1,10 @@
-//! Asking a time-stamping authority over HTTP (RFC 3161 §3.4): one request, one answer, with a
-//! deadline and a limit.
+//! Asking a time-stamping authority over HTTP (RFC 3161 §3.4), with or without TLS: one request, one
+//! answer, with a deadline and a limit.
 //!
 //! The answer must hold the digest and the nonce that were sent. Whether its signature holds and who
 //! made it is for the judge to say, who sees it in the signed file.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -11,47 +12,75 @@ use http::{Request, Uri, header};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper_util::rt::TokioIo;
 use ring::rand::{SecureRandom as _, SystemRandom};
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use x509_parser::asn1_rs::{Any, FromBer as _, Tag};
+use tokio_rustls::TlsConnector;
+use x509_parser::asn1_rs::Tag;
 
+use super::Error;
 use super::cms::Stamp;
+use super::der::{self, Value, children, content};
 use super::key::Hash;
-use super::{Error, der};
 use crate::digest::Sha256;
 use crate::limits::{TIMESTAMP_ANSWER_SIZE_MAX, TIMESTAMP_TOKEN_ROOM};
 
-/// A time-stamping authority at an `http` address.
+/// A time-stamping authority at an `http` or `https` address.
 pub struct Authority {
     address: Uri,
     host: String,
     port: u16,
+    /// How its server shows who it is; plain HTTP without.
+    tls: Option<(TlsConnector, ServerName<'static>)>,
     wait_max: Duration,
     runtime: tokio::runtime::Runtime,
 }
 
 impl Authority {
-    /// Reads the address; nothing is sent yet.
+    /// Reads the address; nothing is sent yet. The server of an `https` address must have a certificate
+    /// under one of `anchors_der`; tokens are signed and ask for no secrecy, so plain `http` will do.
     ///
     /// # Errors
-    /// [`Error::Stamp`] if it is no `http` address.
-    pub fn new(address: &str, wait_max: Duration) -> Result<Self, Error> {
-        let wrong = || Error::Stamp(format!("has no http address: {address}"));
+    /// [`Error::Stamp`] if it is no such address, [`Error::StampTrust`] if its server could not be told
+    /// from any other, [`Error::Unreadable`] if an anchor is no certificate.
+    pub fn new(address: &str, anchors_der: &[Vec<u8>], wait_max: Duration) -> Result<Self, Error> {
+        let wrong = || Error::Stamp(format!("has no http or https address: {address}"));
         let address: Uri = address.parse().map_err(|_| wrong())?;
-        // Tokens are signed and ask for no secrecy: authorities are reached by plain HTTP.
-        if address.scheme_str() != Some("http") {
-            return Err(wrong());
-        }
         let host = address.host().ok_or_else(wrong)?.trim_matches(['[', ']']).to_owned();
-        let port = address.port_u16().unwrap_or(80);
+        let (tls, port) = match address.scheme_str() {
+            Some("http") => (None, 80),
+            Some("https") => {
+                let name = ServerName::try_from(host.clone()).map_err(|_| wrong())?;
+                (Some((connector(anchors_der)?, name)), 443)
+            }
+            _ => return Err(wrong()),
+        };
+        let port = address.port_u16().unwrap_or(port);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|cause| Error::Stamp(format!("cannot be asked: {cause}")))?;
-        Ok(Self { address, host, port, wait_max, runtime })
+        Ok(Self { address, host, port, tls, wait_max, runtime })
     }
 
     async fn post(&self, query: Vec<u8>) -> Result<Bytes, Error> {
-        let unreachable = |cause: String| Error::StampConnection(cause);
+        let unreachable = |cause: std::io::Error| Error::StampConnection(cause.to_string());
         let stream = TcpStream::connect((self.host.as_str(), self.port)).await;
-        let stream = stream.map_err(|cause| unreachable(cause.to_string()))?;
+        let stream = stream.map_err(unreachable)?;
+        match &self.tls {
+            None => self.exchange(stream, query).await,
+            Some((connector, name)) => {
+                let stream = connector.connect(name.clone(), stream).await.map_err(unreachable)?;
+                self.exchange(stream, query).await
+            }
+        }
+    }
+
+    async fn exchange(
+        &self,
+        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        query: Vec<u8>,
+    ) -> Result<Bytes, Error> {
+        let unreachable = |cause: String| Error::StampConnection(cause);
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
             .await
             .map_err(|cause| unreachable(cause.to_string()))?;
@@ -77,6 +106,26 @@ impl Authority {
             body.map_err(|_| Error::Stamp("broke off, or answered at too great length".into()))?;
         Ok(body.to_bytes())
     }
+}
+
+/// Servers are told apart by certificates under these anchors, and by nothing that the system brings.
+fn connector(anchors_der: &[Vec<u8>]) -> Result<TlsConnector, Error> {
+    if anchors_der.is_empty() {
+        return Err(Error::StampTrust);
+    }
+    let mut roots = RootCertStore::empty();
+    for der in anchors_der {
+        let unreadable =
+            |_| Error::Unreadable("a certificate that the authority is told by".into());
+        roots.add(CertificateDer::from(der.clone())).map_err(unreadable)?;
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|cause| Error::Stamp(format!("cannot be asked: {cause}")))?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Ok(TlsConnector::from(Arc::new(config)))
 }
 
 impl Stamp for Authority {
@@ -160,31 +209,6 @@ fn info(token: &[u8]) -> Option<Vec<u8>> {
     Some(octets.content.to_vec())
 }
 
-/// A value inside another.
-struct Value<'a> {
-    tag: Tag,
-    is_constructed: bool,
-    content: &'a [u8],
-    whole: &'a [u8],
-}
-
-fn content(bytes: &[u8]) -> Option<&[u8]> {
-    Any::from_ber(bytes).ok().map(|(_, any)| any.data)
-}
-
-fn children(bytes: &[u8]) -> Option<Vec<Value<'_>>> {
-    let mut out = Vec::new();
-    let mut rest = bytes;
-    while !rest.is_empty() {
-        let (after, any) = Any::from_ber(rest).ok()?;
-        let whole = rest.get(..rest.len().checked_sub(after.len())?)?;
-        let is_constructed = any.header.is_constructed();
-        out.push(Value { tag: any.tag(), is_constructed, content: any.data, whole });
-        rest = after;
-    }
-    Some(out)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -236,9 +260,19 @@ mod tests {
     }
 
     #[test]
-    fn only_http_addresses_are_taken() {
-        for wrong in ["", "tsa", "https://tsa.example/", "ftp://tsa.example/"] {
-            assert!(Authority::new(wrong, Duration::from_secs(1)).is_err(), "{wrong}");
+    fn only_http_addresses_are_taken_and_https_with_anchors() {
+        let make = |address: &str, anchors: &[Vec<u8>]| {
+            Authority::new(address, anchors, Duration::from_secs(1)).map(|made| made.port)
+        };
+        let anchor = vec![pki().signer("tsa").unwrap().leaf().to_vec()];
+        for wrong in ["", "tsa", "ftp://tsa.example/", "https:///"] {
+            assert!(matches!(make(wrong, &anchor), Err(Error::Stamp(_))), "{wrong}");
         }
+        assert!(matches!(make("https://tsa.example/", &[]), Err(Error::StampTrust)));
+        let broken = [vec![0x30, 0]];
+        assert!(matches!(make("https://tsa.example/", &broken), Err(Error::Unreadable(_))));
+        assert_eq!(make("https://tsa.example/", &anchor).unwrap(), 443);
+        assert_eq!(make("https://[::1]:8443/", &anchor).unwrap(), 8443);
+        assert_eq!(make("http://tsa.example/", &[]).unwrap(), 80);
     }
 }

@@ -183,6 +183,25 @@ def test_what_cannot_be_shown_is_refused(pki, letter, images, tmp_path):
     assert not out.exists()
 
 
+@pytest.mark.parametrize("page", ["", "/Rotate 90", "/CropBox [20 30 317 450]"])
+def test_what_would_stand_outside_of_a_small_page_is_refused(pki, images, tmp_path, page):
+    """A5 and smaller: the usual place of a person's signature is for A4."""
+    path, out = tmp_path / "small.pdf", tmp_path / "out.pdf"
+    path.write_bytes(table(page_objects(page=f"/MediaBox [0 0 420 595] {page}")))
+    width, height = {"": (148, 210), "/Rotate 90": (210, 148)}.get(page, (105, 148))
+    person = ("--show", "person", "--image", images["name"], "-o", out)
+    options = (path, *pki.signer("officers/H49.151").options, *person)
+    message = f"the signature would stand outside of its page, which is {width} mm wide and {height} mm high"
+    for place in ("130,60,80,25", "20,200,60,20"):
+        if place.startswith("130") and width == 210:
+            continue
+        done = refused(1, message, *options, "--place", place)
+        assert "--place LEFT,BOTTOM,WIDTH,HEIGHT" in done.err
+    assert not out.exists()
+    vanthu_json("sign", *options, "--place", "10,20,80,25")
+    pki.passes(out, 1)
+
+
 def test_an_image_without_transparency_is_taken_with_a_warning(pki, letter, tmp_path):
     path = tmp_path / "opaque.png"
     path.write_bytes(png(30, 10, lambda x, y: (255, 255, 255, 255)))

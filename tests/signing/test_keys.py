@@ -74,6 +74,10 @@ class Authority:
         path.write_bytes(key.private_bytes(serialization.Encoding.PEM, form, hidden))
         return Signer(cert, path)
 
+    def passes(self, path):
+        report = vanthu_json("verify", path, "--trust", self.trust)
+        assert report["indication"] == "TOTAL-PASSED", report
+
     def anchors(self):
         return [self.trust / "gov" / "anchors" / "root.pem"]
 
@@ -154,11 +158,47 @@ def test_a_certificate_of_another_key_is_refused(pki, letter, tmp_path):
     assert not (tmp_path / "out.pdf").exists()
 
 
-def test_an_encrypted_key_is_refused_and_never_printed(authority, letter):
-    for form in (PKCS8, TRADITIONAL):
-        signer = authority.signer(p256(), form, password=b"secret")
-        done = refused(3, "the private key is encrypted", letter, *signer.options)
-        assert "openssl pkey" in done.err
+def test_an_encrypted_key_asks_for_its_password(authority, letter, tmp_path):
+    signer = authority.signer(p256(), PKCS8, password=b"m\xe1\xba\xadt kh\xe1\xba\xa9u")
+    done = refused(3, "the private key is encrypted", letter, *signer.options)
+    assert "--key-password-file" in done.err
+    out = tmp_path / "out.pdf"
+    file = tmp_path / "password"
+    file.write_text("mật khẩu\n")
+    vanthu_json("sign", letter, *signer.options, "--key-password-file", file, "-o", out)
+    authority.passes(out)
+    out.unlink()
+    given = {"VANTHU_KEY_PASSWORD": "mật khẩu"}
+    vanthu_json("sign", letter, *signer.options, "-o", out, env=given)
+    authority.passes(out)
+    for wrong in ("", "mat khau", "mật khẩu "):
+        file.write_text(wrong)
+        options = (*signer.options, "--key-password-file", file)
+        refused(3, "the password does not open the private key", letter, *options)
+
+
+@pytest.mark.parametrize("cipher", ["aes-128-cbc", "aes-192-cbc", "aes-256-cbc"])
+@pytest.mark.parametrize("hmac", ["hmacWithSHA1", "hmacWithSHA256", "hmacWithSHA384", "hmacWithSHA512"])
+def test_keys_that_openssl_encrypted_are_opened(authority, letter, tmp_path, cipher, hmac):
+    signer = authority.signer(p256())
+    topk8 = ("openssl", "pkcs8", "-topk8", "-in", signer.key, "-passout", "pass:secret")
+    call(*topk8, "-v2", cipher, "-v2prf", hmac, "-iter", "100000", "-out", tmp_path / "key.pem")
+    options = ("--cert", signer.cert, "--key", tmp_path / "key.pem")
+    vanthu_json("sign", letter, *options, "-o", tmp_path / "out.pdf", env={"VANTHU_KEY_PASSWORD": "secret"})
+    authority.passes(tmp_path / "out.pdf")
+
+
+def test_keys_that_are_encrypted_otherwise_are_refused(authority, letter, tmp_path):
+    given = {"VANTHU_KEY_PASSWORD": "secret"}
+    old = authority.signer(p256(), TRADITIONAL, password=b"secret")
+    message = "the private key is encrypted in a way that is not read here"
+    done = refused(3, message, letter, *old.options, env=given)
+    assert "openssl pkcs8 -topk8" in done.err
+    signer = authority.signer(p256())
+    topk8 = ("openssl", "pkcs8", "-topk8", "-in", signer.key, "-passout", "pass:secret", "-scrypt")
+    call(*topk8, "-out", tmp_path / "key.pem")
+    options = ("--cert", signer.cert, "--key", tmp_path / "key.pem")
+    refused(3, message, letter, *options, env=given)
 
 
 @pytest.mark.parametrize(

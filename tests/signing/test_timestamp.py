@@ -1,6 +1,7 @@
 """Time-stamps from an authority on loopback, which is OpenSSL: PAdES B-T, CAdES B-T, and bad answers."""
 
 import http.server
+import ssl
 import subprocess
 import threading
 
@@ -29,7 +30,7 @@ ess_cert_id_alg = sha256
 class Authority:
     """An RFC 3161 responder whose next answers can be bent."""
 
-    def __init__(self, pki, folder):
+    def __init__(self, pki, folder, tls=None):
         self.folder, self.signer = folder, pki.signer("tsa")
         (folder / "serial").write_text("01\n")
         (folder / "tsa.cnf").write_text(CONFIG.format(folder=folder))
@@ -55,7 +56,11 @@ class Authority:
 
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self.server.server_address[1]}/tsa"
+        if tls:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(tls.cert, tls.key)
+            self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
+        self.url = f"http{'s' if tls else ''}://127.0.0.1:{self.server.server_address[1]}/tsa"
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
     def stamp(self, query):
@@ -183,5 +188,47 @@ def test_an_authority_that_is_slow_or_away_is_given_up(rsa_pki, authority, lette
     authority.close()
     message = "the time-stamping authority cannot be reached: Connection refused (os error 111)"
     refused(4, message, *options, authority.url)
-    message = "the time-stamping authority has no http address: https://tsa.example/"
-    refused(1, message, *options, "https://tsa.example/")
+    message = "the time-stamping authority has no http or https address: ftp://tsa.example/"
+    refused(1, message, *options, "ftp://tsa.example/")
+
+
+@pytest.fixture
+def https(rsa_pki, tmp_path):
+    """The same behind TLS, with a certificate under the anchors of the dev PKI's servers."""
+    (tmp_path / "tsa").mkdir()
+    authority = Authority(rsa_pki, tmp_path / "tsa", tls=rsa_pki.signer("tls/gateway"))
+    yield authority
+    authority.close()
+
+
+def anchors(pki, domain):
+    [anchor, *_] = sorted((pki.trust / domain / "anchors").iterdir())
+    return anchor
+
+
+def test_an_authority_behind_tls_is_asked_if_its_certificate_leads_to_an_anchor(rsa_pki, https, letter, tmp_path):
+    out = tmp_path / "out.pdf"
+    options = (letter, *rsa_pki.signer("seals/H49").options, "-o", out, "--timestamp", https.url)
+    told = vanthu_json("sign", *options, "--timestamp-trust", anchors(rsa_pki, "tls"))
+    assert told["timestamp"]
+    [signature] = rsa_pki.passes(out, 1)
+    assert signature["best_time"], signature
+
+
+def test_an_authority_behind_tls_that_is_not_known_is_not_asked(rsa_pki, https, letter, tmp_path):
+    out = tmp_path / "out.pdf"
+    options = (letter, *rsa_pki.signer("seals/H49").options, "-o", out, "--timestamp")
+    message = "the time-stamping authority is reached by https, and no certificate says who it is"
+    done = refused(3, message, *options, https.url)
+    assert "--timestamp-trust" in done.err
+    message = "the time-stamping authority cannot be reached: invalid peer certificate: UnknownIssuer"
+    refused(4, message, *options, https.url, "--timestamp-trust", anchors(rsa_pki, "gov"))
+    # The certificate is good, but for another name.
+    other = https.url.replace("127.0.0.1", "127.0.0.2")
+    done = vanthu("sign", *options, other, "--timestamp-trust", anchors(rsa_pki, "tls"), code=4)
+    assert "cannot be reached: " in done.err
+    # Nothing answers in TLS.
+    plain = https.url.replace("https", "http")
+    done = vanthu("sign", *options, plain, code=4)
+    assert "cannot be reached: " in done.err
+    assert https.requests == [] and not out.exists()

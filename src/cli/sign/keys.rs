@@ -1,6 +1,6 @@
 //! With which key and certificate: from files, or on a PKCS#11 token.
 //!
-//! A PIN comes from a file or the environment, never from the command line, which every user of the
+//! A PIN or password comes from a file or the environment, never from the command line, which every user of the
 //! machine can read.
 
 use std::path::{Path, PathBuf};
@@ -12,12 +12,15 @@ use super::{failure, read};
 use crate::cli::exit::{Exit, Failure};
 use crate::clock::Time;
 use crate::limits::KEY_FILE_SIZE_MAX;
+use crate::workshop::Error;
 use crate::workshop::identity::certificates;
 use crate::workshop::key::{SigningKey, SoftwareKey};
 use crate::workshop::token::{Choice, TokenKey};
 
 /// The environment variable that holds the PIN.
 const PIN: &str = "VANTHU_PIN";
+/// The environment variable that holds the password of a key file.
+const KEY_PASSWORD: &str = "VANTHU_KEY_PASSWORD";
 
 /// With which key and certificate.
 #[derive(Debug, clap::Args)]
@@ -26,9 +29,12 @@ pub(super) struct Options {
     /// Certificate of the key, then its issuers (PEM, or one in DER); a token may have its own
     #[arg(long, required_unless_present = "pkcs11")]
     cert: Option<PathBuf>,
-    /// Private key in PEM, not encrypted: RSA, P-256, P-384 or Ed25519
+    /// Private key in PEM: RSA, P-256, P-384 or Ed25519
     #[arg(long, required_unless_present = "pkcs11", conflicts_with = "pkcs11")]
     key: Option<PathBuf>,
+    /// File with the password of the key [default: the one in VANTHU_KEY_PASSWORD]
+    #[arg(long, value_name = "FILE", requires = "key")]
+    key_password_file: Option<PathBuf>,
     /// PKCS#11 module that reaches the token
     #[arg(long, value_name = "MODULE")]
     pkcs11: Option<PathBuf>,
@@ -56,7 +62,10 @@ impl Held {
         let held = match (&options.key, &options.pkcs11) {
             (Some(path), _) => {
                 let text = Zeroizing::new(read(path, KEY_FILE_SIZE_MAX).map_err(unusable)?);
-                let key = SoftwareKey::from_pem(&text).map_err(failure)?;
+                let key = match SoftwareKey::from_pem(&text) {
+                    Err(Error::KeyEncrypted) => opened(options, &text)?,
+                    key => key.map_err(failure)?,
+                };
                 Self { key: Box::new(key), chain_der: given.unwrap_or_default() }
             }
             (None, Some(module)) => {
@@ -80,7 +89,8 @@ impl Held {
     }
 }
 
-fn chain(path: &Path) -> Result<Vec<Vec<u8>>, Failure> {
+/// The certificates in a file: several in PEM, or one in DER.
+pub(super) fn chain(path: &Path) -> Result<Vec<Vec<u8>>, Failure> {
     let bytes = read(path, KEY_FILE_SIZE_MAX).map_err(unusable)?;
     if X509Certificate::from_der(&bytes).is_ok() {
         return Ok(vec![bytes]);
@@ -114,17 +124,28 @@ fn usable(leaf: &[u8], now: Time) -> Result<(), Failure> {
     Ok(())
 }
 
+/// An encrypted key, with the password that was given.
+fn opened(options: &Options, text: &[u8]) -> Result<SoftwareKey, Failure> {
+    let password = secret(options.key_password_file.as_deref(), KEY_PASSWORD)?;
+    let password = password.ok_or_else(|| failure(Error::KeyEncrypted))?;
+    SoftwareKey::from_encrypted_pem(text, password.as_bytes()).map_err(failure)
+}
+
 fn pin(options: &Options) -> Result<Zeroizing<String>, Failure> {
-    let wrong = |why: &str| Failure::new(Exit::Configuration, why);
-    if let Some(path) = &options.pin_file {
-        let bytes = Zeroizing::new(read(path, KEY_FILE_SIZE_MAX).map_err(unusable)?);
-        let text = std::str::from_utf8(&bytes).map_err(|_| wrong("the PIN file is no text"))?;
-        return Ok(Zeroizing::new(text.trim_end_matches(['\r', '\n']).to_owned()));
-    }
-    let pin = std::env::var(PIN).map(Zeroizing::new);
-    pin.map_err(|_| {
-        wrong("no PIN").with_hint(format!("put it in a file for --pin-file, or in {PIN}"))
-    })
+    let hint = || format!("put it in a file for --pin-file, or in {PIN}");
+    let pin = secret(options.pin_file.as_deref(), PIN)?;
+    pin.ok_or_else(|| Failure::new(Exit::Configuration, "no PIN").with_hint(hint()))
+}
+
+/// The first line of a file, or else a variable of the environment.
+fn secret(path: Option<&Path>, variable: &str) -> Result<Option<Zeroizing<String>>, Failure> {
+    let Some(path) = path else {
+        return Ok(std::env::var(variable).ok().map(Zeroizing::new));
+    };
+    let bytes = Zeroizing::new(read(path, KEY_FILE_SIZE_MAX).map_err(unusable)?);
+    let text = std::str::from_utf8(&bytes);
+    let text = text.map_err(|_| unusable(Failure::file(path, "it is no text")))?;
+    Ok(Some(Zeroizing::new(text.trim_end_matches(['\r', '\n']).to_owned())))
 }
 
 fn unusable(failure: Failure) -> Failure {

@@ -54,9 +54,12 @@ pub(super) struct Options {
     /// Form of a PDF signature
     #[arg(long, value_enum, default_value_t = Form::Pades, conflicts_with = "detached")]
     form: Form,
-    /// HTTP address of a time-stamping authority (RFC 3161)
+    /// Address of a time-stamping authority (RFC 3161): http, or https with --timestamp-trust
     #[arg(long, value_name = "URL")]
     timestamp: Option<String>,
+    /// Certificates (PEM) under which the server of an https authority must have its own
+    #[arg(long, value_name = "PEM", requires = "timestamp")]
+    timestamp_trust: Option<PathBuf>,
     /// Seconds that the authority may take
     #[arg(long, value_name = "SECONDS", default_value_t = TIMESTAMP_WAIT_MAX.as_secs(),
           value_parser = clap::value_parser!(u64).range(1..=TIMESTAMP_WAIT_MAX.as_secs()))]
@@ -89,9 +92,7 @@ pub(super) fn run(options: &Options, output: Output) -> Result<Exit, Failure> {
     let held = keys::Held::open(&options.keys, now)?;
     let checked = CheckedKey::new(held.key.as_ref(), held.leaf()).map_err(failure)?;
     let by = Signer { chain_der: &held.chain_der, key: &checked };
-    let authority = options.timestamp.as_deref().map(|address| {
-        Authority::new(address, Duration::from_secs(options.timestamp_wait)).map_err(failure)
-    });
+    let authority = options.timestamp.as_deref().map(|address| authority(options, address));
     let authority = authority.transpose()?;
     let stamp = authority.as_ref().map(|authority| authority as &dyn Stamp);
     let (bytes, signature) = if options.detached {
@@ -103,6 +104,12 @@ pub(super) fn run(options: &Options, output: Output) -> Result<Exit, Failure> {
     disk::write_file(&out, &bytes).map_err(failure)?;
     print(options, &out, &signature, now, output);
     Ok(Exit::Ok)
+}
+
+fn authority(options: &Options, address: &str) -> Result<Authority, Failure> {
+    let anchors = options.timestamp_trust.as_deref().map(keys::chain).transpose()?;
+    let wait_max = Duration::from_secs(options.timestamp_wait);
+    Authority::new(address, &anchors.unwrap_or_default(), wait_max).map_err(failure)
 }
 
 /// Where to write; a name that nobody gave takes no file's place.
@@ -261,16 +268,24 @@ fn failure(error: Error) -> Failure {
     let hint = match &error {
         Error::Pdf("it is encrypted") => "sign the document before it is encrypted",
         Error::Pdf("it is no PDF") => "sign other files with --detached",
-        Error::KeyEncrypted => "decrypt it with `openssl pkey`, or keep it on a token",
+        Error::KeyEncrypted => "name its password with --key-password-file, or keep it on a token",
+        Error::KeyEncryption => "write it anew with `openssl pkcs8 -topk8`, which uses AES",
         Error::KeyMismatch => "the certificate of the key stands first in its file",
+        Error::OutsidePage { .. } => {
+            "say where it stands with --place LEFT,BOTTOM,WIDTH,HEIGHT in mm"
+        }
+        Error::StampTrust => "name its root certificate with --timestamp-trust",
         Error::Pin(_) => "each wrong PIN brings the token closer to being locked",
         _ => "",
     };
     let exit = match &error {
         Error::KeyEncrypted
+        | Error::KeyEncryption
+        | Error::KeyPassword
         | Error::KeyKind
         | Error::KeyMismatch
         | Error::Key
+        | Error::StampTrust
         | Error::Token(_)
         | Error::Unreadable(_) => Exit::Configuration,
         Error::StampConnection(_) => Exit::Connection,
