@@ -1,7 +1,14 @@
 //! Z1: what is done to signed Office Open XML packages, and to XAdES in containers.
 
+use vanthu::digest::Sha256;
+use vanthu::workshop::identity::Identity;
+use vanthu::workshop::sign;
+
+use crate::package;
 use crate::people::People;
+use crate::records;
 use crate::sheet::{Sheet, canonical, reference, transform};
+use crate::xml_properties::day;
 use crate::zip::{Entry, place, zip};
 use crate::{Case, Expected, PASSED, doubted, failed};
 
@@ -184,6 +191,7 @@ pub fn cases(people: &People) -> Vec<Case> {
     let mut cases = packages(people);
     cases.extend(changes(people));
     cases.extend(containers(people));
+    cases.extend(dated(people));
     cases
 }
 
@@ -321,16 +329,61 @@ const SIGNATURES: &str = "META-INF/signatures.xml";
 
 /// ASiC with XAdES: these files, of which the signature names those.
 fn container(people: &People, files: &[(&str, &[u8])], signed: &[(&str, &[u8])]) -> Vec<Entry> {
+    container_by(&people.officer, people, files, signed)
+}
+
+fn container_by(
+    identity: &Identity,
+    people: &People,
+    files: &[(&str, &[u8])],
+    signed: &[(&str, &[u8])],
+) -> Vec<Entry> {
     let references = signed.iter().map(|(name, content)| reference(name, "", &[], content));
     let mut sheet = Sheet::new(references.collect());
     sheet.scope = SHELL.to_owned();
-    let signature = sheet.sign(&people.officer, people);
+    let signature = sheet.sign(identity, people);
     let signatures = format!("<asic:XAdESSignatures{SHELL}>{signature}</asic:XAdESSignatures>");
     let mut entries = vec![Entry::stored("mimetype", b"application/vnd.etsi.asic-e+zip")];
     entries.extend(files.iter().map(|(name, content)| Entry::deflated(name, content)));
     entries.push(Entry::deflated("META-INF/manifest.xml", b"<manifest/>"));
-    entries.push(Entry::deflated(SIGNATURES, signatures.as_bytes()));
+    entries.push(Entry::stored(SIGNATURES, signatures.as_bytes()));
     entries
+}
+
+/// The signer was revoked yesterday; older time-stamps over the signature as a file, or over others.
+fn dated(people: &People) -> Vec<Case> {
+    let files = [("a.txt", &b"100"[..]), ("b.txt", b"An")];
+    let base = container_by(&people.revoked, people, &files, &files);
+    let signature = base.last().unwrap().data.clone();
+    let both = [(SIGNATURES, &signature[..]), files[0], files[1]];
+    let listing = |name: &str, covered: &[(&str, &[u8])]| {
+        let digests: Vec<_> =
+            covered.iter().map(|(name, content)| package::reference(name, content)).collect();
+        package::manifest(name, &digests)
+    };
+    let stamped = |covered: &[(&str, &[u8])]| {
+        let name = "META-INF/timestamp001.tst";
+        let list = listing(name, covered);
+        let imprint = Sha256::of(list.as_bytes());
+        let token = sign::timestamp(imprint, &[], &people.tsa, day(people, -5)).unwrap();
+        let list = Entry::stored("META-INF/ASiCArchiveManifest001.xml", list.as_bytes());
+        zip(&[&base[..], &[list, Entry::stored(name, &token)]].concat())
+    };
+    let recorded = |covered: &[(&str, &[u8])]| {
+        let documents: Vec<&[u8]> = covered.iter().map(|(_, content)| *content).collect();
+        let record = records::of_group(people, &documents, -5);
+        let list = listing(records::RECORD, covered);
+        let list = Entry::stored(records::MANIFEST, list.as_bytes());
+        zip(&[&base[..], &[list, Entry::stored(records::RECORD, &record)]].concat())
+    };
+    let revoked = || doubted("REVOKED", None);
+    vec![
+        case("xades-stamped.asice", stamped(&both), PASSED),
+        case("xades-recorded.asice", recorded(&both), PASSED),
+        case("xades-unstamped.asice", zip(&base), revoked()),
+        case("xades-files-stamped-only.asice", stamped(&files), revoked()),
+        case("xades-files-recorded-only.asice", recorded(&files), revoked()),
+    ]
 }
 
 fn containers(people: &People) -> Vec<Case> {
@@ -341,7 +394,7 @@ fn containers(people: &People) -> Vec<Case> {
     let changed = zip(&container(people, &changed, &files));
     let removed = zip(&container(people, &files[..1], &files));
     let mut none = container(people, &files, &files);
-    none[4] = Entry::deflated(SIGNATURES, b"<a/>");
+    none[4] = Entry::stored(SIGNATURES, b"<a/>");
     let none = zip(&none);
     let mut damaged = container(people, &files, &files);
     damaged[2].headers().into_iter().for_each(|header| header.crc ^= 1);

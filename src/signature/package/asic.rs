@@ -152,7 +152,7 @@ impl<'a> Container<'a> {
             }
             match role {
                 Some(Role::Cades) => signatures.extend(self.cades(index, &tokens)),
-                Some(Role::Xades) => signatures.extend(self.xades(index)),
+                Some(Role::Xades) => signatures.extend(self.xades(index, &tokens)),
                 _ => signatures.extend(tokens.report(index)),
             }
         }

@@ -7,7 +7,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::super::evidence::{Material, Proofs};
 use super::super::message::bare;
+use super::super::past::Occasion;
 use super::super::report::{Coverage, Findings, Format, Signature, SubIndication as Sub};
 use super::super::trust::Trust;
 use super::super::xml::{self, Covered, Judged, Target};
@@ -155,7 +157,10 @@ impl<'a> Package<'a> {
         for &(index, is_linked) in self.signatures.iter().take(SIGNATURES_MAX) {
             let Some(entry) = self.archive.entries.get(index) else { continue };
             let judged = self.archive.bytes_of(index);
-            let judged = judged.map(|opened| xml::judge(&opened, &members, self.trust, self.now).0);
+            let (material, proofs) = (Material::default(), Proofs::default());
+            let occasion =
+                Occasion { trust: self.trust, now: self.now, material: &material, proofs: &proofs };
+            let judged = judged.map(|opened| xml::judge(&opened, &members, occasion).0);
             let judged = judged.unwrap_or_default();
             if judged.is_empty() {
                 let findings = self.findings(index, is_linked);

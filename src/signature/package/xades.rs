@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use super::super::evidence::Material;
 use super::super::message::bare;
+use super::super::past::Occasion;
 use super::super::report::{
     Coverage, Findings, Format, Indication, Reason, Signature, SubIndication as Sub, Verdict,
 };
@@ -12,6 +14,7 @@ use super::asic::Container;
 use super::layout::Entry;
 use super::manifest::decoded;
 use super::names::shown;
+use super::stamped::{PLACE, Tokens};
 use crate::source::Source;
 
 /// The entries of a package, by the URIs of its format.
@@ -91,13 +94,15 @@ pub(super) fn without_signature(
 
 impl Container<'_> {
     /// The XAdES signatures in one entry.
-    pub(super) fn xades(&self, index: usize) -> Vec<Signature> {
+    pub(super) fn xades(&self, index: usize, tokens: &Tokens) -> Vec<Signature> {
         let Some(entry) = self.archive.entries.get(index) else { return Vec::new() };
         let members = Members { archive: self.archive, name: decoded };
-        let judged = self
-            .archive
-            .bytes_of(index)
-            .map(|opened| xml::judge(&opened, &members, self.trust, self.now).0);
+        // A token or record over the entry covers all that is in it.
+        let (material, proofs) = (Material::default(), tokens.proofs(index).within(PLACE.end));
+        let occasion =
+            Occasion { trust: self.trust, now: self.now, material: &material, proofs: &proofs };
+        let judged = self.archive.bytes_of(index);
+        let judged = judged.map(|opened| xml::judge(&opened, &members, occasion).0);
         let judged = judged.unwrap_or_default();
         let around = || {
             let mut findings = self.findings();

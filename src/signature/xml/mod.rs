@@ -155,12 +155,11 @@ pub(super) fn starts_like_xml(head: &[u8]) -> bool {
             .any(|it| head.starts_with(it))
 }
 
-/// Judges every signature in an XML document.
+/// Judges every signature in an XML document; `occasion` is that of the whole document.
 pub(super) fn judge(
     content: &dyn Source,
     files: &dyn Files,
-    trust: &Trust,
-    now: Time,
+    occasion: Occasion<'_>,
 ) -> (Vec<Judged>, Vec<String>) {
     let size = usize::try_from(content.size()).unwrap_or(usize::MAX);
     if size > XML_SIZE_MAX {
@@ -178,15 +177,14 @@ pub(super) fn judge(
         findings.doubt(Sub::SignedDataNotFound, "CONTENT_UNREADABLE", message);
         return (vec![judgement::whole(findings)], Vec::new());
     }
-    judge_bytes(&bytes, files, trust, now)
+    judge_bytes(&bytes, files, occasion)
 }
 
 /// Judges every signature in an XML document in memory.
 pub(super) fn judge_bytes(
     bytes: &[u8],
     files: &dyn Files,
-    trust: &Trust,
-    now: Time,
+    occasion: Occasion<'_>,
 ) -> (Vec<Judged>, Vec<String>) {
     let unsigned = (Vec::new(), Vec::new());
     let mut findings = Findings::default();
@@ -205,7 +203,7 @@ pub(super) fn judge_bytes(
         return unsigned;
     }
     match Tree::parse(&text) {
-        Ok(tree) => judge_tree(&tree, files, trust, now),
+        Ok(tree) => judge_tree(&tree, files, occasion),
         Err(refused) if text.contains(names::DSIG) => {
             note(refused, &mut findings);
             (vec![judgement::whole(findings)], Vec::new())
@@ -242,8 +240,7 @@ fn mentions_signature_anywhere(content: &dyn Source) -> bool {
 fn judge_tree(
     tree: &Tree<'_>,
     files: &dyn Files,
-    trust: &Trust,
-    now: Time,
+    occasion: Occasion<'_>,
 ) -> (Vec<Judged>, Vec<String>) {
     let every = tree.signatures();
     if every.len() > SIGNATURES_MAX {
@@ -255,13 +252,12 @@ fn judge_tree(
     if !every.is_empty() && tree.has_doubled_ids() {
         quirks.push("several elements have the same identifier".to_owned());
     }
-    let material = Material::default();
     let mut judged: Vec<Judged> = Vec::new();
     // A signature stands before those that confirm it, which are among its properties.
     let mut known: Vec<Node<'_, '_>> = Vec::new();
     for signature in every.iter().filter_map(|id| tree.node(*id)) {
         let (confirmed, proofs) = match standing(signature) {
-            Standing::Own => (None, Proofs::default()),
+            Standing::Own => (None, occasion.proofs.clone()),
             Standing::Foreign => {
                 let quirk = "a signature among the properties of another one was not judged";
                 quirks.push(quirk.to_owned());
@@ -274,7 +270,7 @@ fn judge_tree(
                 (Some(Confirmed { signature, index: index.unwrap_or(0) }), proofs)
             }
         };
-        let occasion = Occasion { trust, now, material: &material, proofs: &proofs };
+        let occasion = Occasion { proofs: &proofs, ..occasion };
         let scene = Scene { tree, signature, confirmed, files };
         judged.push(judgement::judge(scene, occasion, judged.len()));
         known.push(signature);
@@ -331,7 +327,9 @@ fn note(refused: Refused, findings: &mut Findings) {
 
 /// The report on a document that stands alone.
 pub(super) fn report(content: &dyn Source, files: &dyn Files, trust: &Trust, now: Time) -> Report {
-    let (judged, quirks) = judge(content, files, trust, now);
+    let (material, proofs) = (Material::default(), Proofs::default());
+    let occasion = Occasion { trust, now, material: &material, proofs: &proofs };
+    let (judged, quirks) = judge(content, files, occasion);
     let signatures = judged.into_iter().map(|mut one| {
         one.signature.signed = one.references.iter().map(Covered::describe).collect();
         one.signature
