@@ -1,6 +1,9 @@
 //! From an entry to what it changes in the projections. The live path and `store rebuild` both
 //! come through here, so that what is rebuilt is what was.
 
+use unicode_normalization::UnicodeNormalization as _;
+use unicode_normalization::char::is_combining_mark;
+
 use super::deadline::Failure;
 use super::state::{Consignment, Delivery, Transport};
 use crate::digest::Sha256;
@@ -68,7 +71,7 @@ pub enum Term {
     Consignment(ConsignmentId),
     /// Acceptances and rejections of a document identifier.
     Document(String),
-    /// Acceptances of a number and notation, folded by [`fold_number`].
+    /// Acceptances of a number and notation in any spelling, folded by [`fold_spelling`].
     Number(String),
     /// The acceptances of a number and notation from one sender in one year, in which it is given
     /// once (NĐ 30/2020 Art. 15).
@@ -86,6 +89,11 @@ pub enum Term {
     Envelope(Sha256),
     /// The acceptance under an idempotency key, the SHA-256 of sender and request id: taken for ever.
     Request(Sha256),
+    /// Acceptances and rejections of what an agency sent. The log is in the order of time, so a
+    /// period of it is a range of these.
+    Sender(Code),
+    /// What was consigned to an agency, in the same order.
+    Recipient(Code),
 }
 
 impl Term {
@@ -96,7 +104,7 @@ impl Term {
             Event::SubmissionAcceptance => {
                 terms.extend(entry.request.map(Self::Request));
                 terms.extend(
-                    entry.number.as_deref().map(|number| Self::Number(fold_number(number))),
+                    entry.number.as_deref().map(|number| Self::Number(fold_spelling(number))),
                 );
                 terms.extend(Self::issued(entry));
                 terms.extend(entry.dossier.clone().map(Self::Dossier));
@@ -113,8 +121,8 @@ impl Term {
             | Event::Release => {
                 terms.extend(entry.consignment.map(Self::Consignment));
             }
+            Event::ContentConsignment => terms.extend(entry.to.clone().map(Self::Recipient)),
             Event::SubmissionRejection
-            | Event::ContentConsignment
             | Event::EpochOpening
             | Event::TimeStamp
             | Event::Outage
@@ -125,6 +133,7 @@ impl Term {
         if matches!(entry.event, Event::SubmissionAcceptance | Event::SubmissionRejection) {
             terms.extend(entry.document.clone().map(Self::Document));
             terms.extend(entry.envelope.map(Self::Envelope));
+            terms.extend(entry.from.clone().map(Self::Sender));
         }
         terms
     }
@@ -143,20 +152,58 @@ impl Term {
         match self {
             Self::Consignment(id) => entry.consignment == Some(*id),
             Self::Document(text) => entry.document.as_ref() == Some(text),
-            Self::Number(text) => entry.number.as_deref().map(fold_number).as_ref() == Some(text),
+            Self::Number(text) => entry.number.as_deref().map(fold_spelling).as_ref() == Some(text),
             Self::Issued { .. } => Self::issued(entry).as_ref() == Some(self),
             Self::Dossier(code) => entry.dossier.as_ref() == Some(code),
             Self::Envelope(digest) => entry.envelope == Some(*digest),
             Self::Request(key) => {
                 entry.event == Event::SubmissionAcceptance && entry.request == Some(*key)
             }
+            Self::Sender(code) => {
+                use Event::{SubmissionAcceptance, SubmissionRejection};
+                let sent = matches!(entry.event, SubmissionAcceptance | SubmissionRejection);
+                sent && entry.from.as_ref() == Some(code)
+            }
+            Self::Recipient(code) => {
+                entry.event == Event::ContentConsignment && entry.to.as_ref() == Some(code)
+            }
         }
     }
 }
 
-/// A number as it is compared: without spaces, in upper case.
+/// A number and notation as two of them are compared: composed letters in upper case, without
+/// spaces, with one kind of dash, and without the zero before numbers below ten (NĐ 30/2020
+/// Annex I: `05/QĐ-UBND`).
 pub fn fold_number(number: &str) -> String {
-    number.chars().filter(|c| !c.is_whitespace()).flat_map(char::to_uppercase).collect()
+    let folded: String = if number.is_ascii() {
+        // The writer folds every number; most need no tables.
+        number.chars().filter(|c| !c.is_whitespace()).map(|c| c.to_ascii_uppercase()).collect()
+    } else {
+        let composed = number.nfkc().filter(|c| !c.is_whitespace()).map(dash);
+        composed.flat_map(char::to_uppercase).collect()
+    };
+    let bare = folded.trim_start_matches('0');
+    if bare.starts_with(|first: char| first.is_ascii_digit()) { bare.to_owned() } else { folded }
+}
+
+/// A number and notation as it is looked for: as [`fold_number`], and without diacritics, because
+/// people leave them out. `ĐA` (đề án) and `DA` (dự án) become the same, so it never decides whether
+/// two documents are one.
+pub fn fold_spelling(number: &str) -> String {
+    let bare = |c: char| match c {
+        'Đ' => Some('D'),
+        c => (!is_combining_mark(c)).then_some(c),
+    };
+    let folded = fold_number(number);
+    if folded.is_ascii() { folded } else { folded.nfd().filter_map(bare).collect() }
+}
+
+/// Hyphens and dashes as typewriters, word processors and telephones make them.
+fn dash(c: char) -> char {
+    match c {
+        '\u{2010}'..='\u{2015}' | '\u{2212}' => '-',
+        c => c,
+    }
 }
 
 /// What must be known of the time before an entry.
@@ -252,6 +299,54 @@ mod tests {
     use crate::log::Actor;
 
     #[test]
+    fn a_number_is_found_in_any_spelling_and_kept_apart_from_another() {
+        let written = "05/QĐ-UBND";
+        let decomposed: String = "05/Qđ-UBNDVPTƯ".nfd().collect();
+        assert_eq!(fold_spelling(&decomposed), fold_spelling("5/qd–ubnd vptu"));
+        for spelling in ["05/QĐ-UBND", "5/qđ-ubnd", " 5 / QD - UBND ", "005/QD‑UBND", "5/Qđ—UBND"]
+        {
+            assert_eq!(fold_spelling(spelling), fold_spelling(written), "{spelling}");
+        }
+        for other in ["50/QĐ-UBND", "5/QĐ-UBNDH", "QĐ-UBND", "5/QĐUBND", ""] {
+            assert_ne!(fold_spelling(other), fold_spelling(written), "{other}");
+        }
+        assert_ne!(fold_number("12/ĐA-UBND"), fold_number("12/DA-UBND"), "đề án is not dự án");
+        assert_eq!(fold_spelling("12/ĐA-UBND"), fold_spelling("12/DA-UBND"));
+        assert_eq!(
+            (fold_number("0"), fold_number("00/X"), fold_number("07")),
+            ("0".into(), "00/X".into(), "7".into(),)
+        );
+    }
+
+    #[test]
+    fn an_agency_is_found_by_what_it_sent_and_by_what_reached_it() {
+        let system = SystemId::parse("gateway").expect("an id");
+        let actor = Actor { system, certificate: Sha256::of(b"certificate") };
+        let code = |text| Code::parse(text).expect("a code");
+        let entry = |event| Entry {
+            from: Some(code("H49.1")),
+            to: (event == Event::ContentConsignment).then(|| code("H49")),
+            ..Entry::new(event, Time::from_millis(0), actor.clone())
+        };
+        for (event, expected) in [
+            (Event::SubmissionAcceptance, Some(Term::Sender(code("H49.1")))),
+            (Event::SubmissionRejection, Some(Term::Sender(code("H49.1")))),
+            (Event::ContentConsignment, Some(Term::Recipient(code("H49")))),
+            (Event::ContentHandover, None),
+        ] {
+            let entry = entry(event);
+            let found: Vec<_> = Term::all_of(&entry)
+                .into_iter()
+                .filter(|term| matches!(term, Term::Sender(_) | Term::Recipient(_)))
+                .collect();
+            assert_eq!(found, Vec::from_iter(expected), "{event:?}");
+            assert!(found.iter().all(|term| term.is_of(&entry)));
+            assert!(!Term::Sender(code("H49")).is_of(&entry));
+            assert!(!Term::Recipient(code("H49.1")).is_of(&entry));
+        }
+    }
+
+    #[test]
     fn an_entry_bears_its_own_terms_only() {
         let system = SystemId::parse("gateway").expect("an id");
         let actor = Actor { system, certificate: Sha256::of(b"certificate") };
@@ -263,7 +358,7 @@ mod tests {
             ..Entry::new(Event::SubmissionAcceptance, Time::from_millis(0), actor)
         };
         let own = [
-            Term::Number(fold_number("12 /UBND")),
+            Term::Number(fold_spelling("12 /UBND")),
             Term::Document("H49,1".into()),
             Term::Envelope(envelope),
         ];
@@ -283,7 +378,7 @@ mod tests {
             ..entry.clone()
         };
         let all = Term::all_of(&whole);
-        assert!(all.len() == 6 && all.iter().all(|term| term.is_of(&whole)), "{all:?}");
+        assert!(all.len() == 7 && all.iter().all(|term| term.is_of(&whole)), "{all:?}");
         let issued = |year| Term::Issued {
             sender: Code::parse("H49.1").expect("a code"),
             year,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::ports::{LogReader, LogStore, Store, StoreError};
 use super::{Error, Fault};
+use crate::clock::Time;
 use crate::digest::Sha256;
 use crate::evidence::Receipt;
 use crate::log::{
@@ -52,10 +53,7 @@ impl Reading {
         if epoch > head.epoch {
             return Err(unknown().into());
         }
-        // The epoch after it begins by naming where it ended.
-        let opening = self.entry(EntryId { epoch: epoch + 1, index: 0 })?;
-        let end = opening.previous_epoch.ok_or_else(unknown)?;
-        Ok(self.store.checkpoint(epoch, end.size)?.ok_or_else(unknown)?)
+        Ok(self.store.checkpoint(epoch, self.size_of(epoch)?)?.ok_or_else(unknown)?)
     }
 
     /// Up to `max` leaves from `from` on.
@@ -64,6 +62,25 @@ impl Reading {
     /// The store's.
     pub fn leaves(&self, from: EntryId, max: usize) -> Result<Vec<Vec<u8>>, StoreError> {
         self.store.leaves(from, max)
+    }
+
+    /// Up to `max` entries behind `last`, across the end of an epoch; none at the end of the log.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn behind(&self, last: EntryId, max: usize) -> Result<Vec<(EntryId, Vec<u8>)>, StoreError> {
+        let mut from = last.next();
+        if last.epoch == 0 {
+            from = EntryId { epoch: 1, index: 0 };
+        }
+        let mut leaves = self.store.leaves(from, max)?;
+        if leaves.is_empty() && from.epoch < self.store.head()?.epoch {
+            from = EntryId { epoch: from.epoch + 1, index: 0 };
+            leaves = self.store.leaves(from, max)?;
+        }
+        // Leaves first: the place behind the last one that there can be has no successor.
+        let numbered = leaves.into_iter().zip(0..);
+        Ok(numbered.map(|(leaf, n)| (EntryId { index: from.index + n, ..from }, leaf)).collect())
     }
 
     /// The first checkpoint of an epoch that covers `size` entries.
@@ -95,6 +112,50 @@ impl Reading {
     pub fn entry(&self, id: EntryId) -> Result<Entry, StoreError> {
         Entry::from_leaf(&self.leaf(id)?)
             .map_err(|error| StoreError::Damaged(format!("entry {id}: {error}")))
+    }
+
+    /// The first entry that is not earlier than `time`, or where the next one will stand: the log is
+    /// in the order of time, so some thirty entries of ten million are looked at.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn first_since(&self, time: Time) -> Result<EntryId, StoreError> {
+        let head = self.store.head()?;
+        let is_before = |id| Ok::<_, StoreError>(self.entry(id)?.time < time);
+        // Whole epochs first: the last one that begins before the time.
+        let (mut epoch, mut beyond) = (1, head.epoch + 1);
+        while beyond - epoch > 1 {
+            let middle = epoch + (beyond - epoch) / 2;
+            let begins_before = (middle, head.size) != (head.epoch, 0)
+                && is_before(EntryId { epoch: middle, index: 0 })?;
+            if begins_before {
+                epoch = middle;
+            } else {
+                beyond = middle;
+            }
+        }
+        let size = if epoch == head.epoch { head.size } else { self.size_of(epoch)? };
+        let (mut first, mut end) = (0, size);
+        while first < end {
+            let middle = first + (end - first) / 2;
+            if is_before(EntryId { epoch, index: middle })? {
+                first = middle + 1;
+            } else {
+                end = middle;
+            }
+        }
+        Ok(if first == size && epoch < head.epoch {
+            EntryId { epoch: epoch + 1, index: 0 }
+        } else {
+            EntryId { epoch, index: first }
+        })
+    }
+
+    /// How many entries a closed epoch has: the one after it begins by saying so.
+    fn size_of(&self, epoch: u32) -> Result<u64, StoreError> {
+        let opening = self.entry(EntryId { epoch: epoch + 1, index: 0 })?;
+        let unsaid = || StoreError::Damaged(format!("epoch {epoch} has no end"));
+        Ok(opening.previous_epoch.ok_or_else(unsaid)?.size)
     }
 
     /// The receipt of an entry against the first checkpoint that covered it: the same bytes every

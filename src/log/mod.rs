@@ -45,6 +45,21 @@ impl EntryId {
         let id = Self { epoch: epoch.parse().ok()?, index: index.parse().ok()? };
         (id.to_string() == text).then_some(id)
     }
+
+    /// The place behind this one in its epoch.
+    #[must_use]
+    pub fn next(self) -> Self {
+        Self { index: self.index.saturating_add(1), ..self }
+    }
+
+    /// A place behind every entry before this one: what begins here is behind it.
+    #[must_use]
+    pub fn before(self) -> Self {
+        match self.index.checked_sub(1) {
+            Some(index) => Self { index, ..self },
+            None => Self { epoch: self.epoch.saturating_sub(1), index: u64::MAX },
+        }
+    }
 }
 
 impl fmt::Display for EntryId {
