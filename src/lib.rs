@@ -19,6 +19,7 @@ pub mod routing;
 pub mod log;
 pub mod delivery;
 pub mod evidence;
+pub mod statistics;
 pub mod audit;
 
 // hall: the only place where the rooms meet
