@@ -39,6 +39,23 @@ pub const WATCHES_PER_SYSTEM_MAX: usize = 1_024;
 pub const STREAMS_PER_CONNECTION_MAX: u32 = 2_048;
 /// Items in one page of a list.
 pub const PAGE_SIZE_MAX: usize = 500;
+/// Characters of an identifier or number that is looked for: as long as an identifier may be.
+pub const SEARCH_TEXT_LENGTH_MAX: usize = 100;
+/// Entries and deliveries looked at for one page of a search or report: at some 20 us each, a fifth
+/// of a second. Who finds little among them gets the rest with the next page.
+pub const SEARCHED_ENTRIES_MAX: usize = 10_000;
+/// One entry of an auditor's read in so long, once the stock is used up: 86,400 a day at most.
+pub const READ_INTERVAL: Duration = Duration::from_secs(1);
+/// The stock: a morning's work by hand, or the questions of a program that works off a list.
+pub const READS_AT_ONCE: u32 = 600;
+/// A reader that would have to wait longer is told to come again: half a call's deadline.
+pub const READ_WAIT_MAX: Duration = Duration::from_secs(30);
+/// Rows of a register in one message: 64 of 8 KiB are half a MiB.
+pub const REGISTER_ROWS_AT_ONCE: usize = 64;
+/// Characters of the addressees in a row of a register; the rest is counted.
+pub const REGISTER_NAMES_LENGTH_MAX: usize = 1_000;
+/// Reasons that are counted apart in statistics; the catalogue has fewer than a hundred.
+pub const REPORT_REASONS_MAX: usize = 256;
 /// Time given to calls in flight after SIGTERM.
 pub const DRAIN_DEADLINE: Duration = Duration::from_secs(20);
 

@@ -11,7 +11,11 @@ mod exit;
 mod inspect;
 mod log;
 mod mailbox;
+mod period;
 mod progress;
+mod reconcile;
+mod report;
+mod search;
 mod send;
 mod serve;
 mod sign;
@@ -22,7 +26,7 @@ mod verify;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{CommandFactory as _, Parser, Subcommand, ValueEnum};
 
 pub use exit::{Exit, Failure};
 
@@ -35,13 +39,40 @@ pub use exit::{Exit, Failure};
 struct Arguments {
     #[command(subcommand)]
     command: Command,
-    /// How data is printed
-    #[arg(long, global = true, value_enum, default_value_t = Output::Text)]
-    output: Output,
+    /// How data is printed; csv and html for reports
+    #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
+    output: Format,
+}
+
+/// How data can be printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people
+    Text,
+    /// One JSON value per result; stable
+    Json,
+    /// For spreadsheets (RFC 4180)
+    Csv,
+    /// A page to print
+    Html,
+}
+
+impl Format {
+    /// What every command can print; a usage error for what only reports can.
+    fn common(self) -> Output {
+        match self {
+            Self::Text => Output::Text,
+            Self::Json => Output::Json,
+            Self::Csv | Self::Html => {
+                let kind = clap::error::ErrorKind::ValueValidation;
+                Arguments::command().error(kind, "only `vanthu report` prints csv and html").exit()
+            }
+        }
+    }
 }
 
 /// How data is printed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Output {
     /// For people.
     Text,
@@ -77,8 +108,11 @@ enum Command {
     Refuse(mailbox::RefuseOptions),
     /// Reports a business status: 01, 04, 05 or 06
     Status(mailbox::StatusOptions),
-    /// Shows what happened to a document
-    Trace(trace::Options),
+    /// Shows what happened to a document, or looks for documents
+    Trace(Box<trace::TraceOptions>),
+    /// Prints registers and statistics
+    #[command(subcommand)]
+    Report(report::Command),
     /// Fetches or verifies evidence
     #[command(subcommand)]
     Evidence(evidence::Command),
@@ -101,8 +135,12 @@ enum Command {
 /// Runs the command of this process.
 pub fn run() -> ExitCode {
     let arguments = Arguments::parse();
-    let output = arguments.output;
-    let outcome = match arguments.command {
+    let command = match arguments.command {
+        Command::Report(command) => return ended(report::run(command, arguments.output)),
+        command => command,
+    };
+    let output = arguments.output.common();
+    ended(match command {
         Command::Certs(command) => certs::run(command),
         Command::Verify(options) => verify::run(&options, output),
         Command::Sign(options) => sign::run(&options, output),
@@ -114,7 +152,10 @@ pub fn run() -> ExitCode {
             Ok(runtime) => runtime.block_on(run_async(command, output)),
             Err(error) => Err(Failure::other(error)),
         },
-    };
+    })
+}
+
+fn ended(outcome: Result<Exit, Failure>) -> ExitCode {
     match outcome {
         Ok(exit) => exit.into(),
         Err(failure) => {
@@ -137,7 +178,7 @@ async fn run_async(command: Command, output: Output) -> Result<Exit, Failure> {
         Command::Ack(options) => mailbox::acknowledge(options, output).await,
         Command::Refuse(options) => mailbox::refuse(options, output).await,
         Command::Status(options) => mailbox::status(options, output).await,
-        Command::Trace(options) => trace::run(options, output).await,
+        Command::Trace(options) => trace::run(*options, output).await,
         Command::Evidence(command) => evidence::run(command, output).await,
         Command::Log(command) => log::run(command, output).await,
         Command::Directory(command) => inspect::directory(command, output).await,
@@ -146,6 +187,7 @@ async fn run_async(command: Command, output: Output) -> Result<Exit, Failure> {
         | Command::Verify(_)
         | Command::Sign(_)
         | Command::Trust(_)
+        | Command::Report(_)
         | Command::Store(_)
         | Command::Config(_) => {
             unreachable!("commands that need no runtime have run without one")

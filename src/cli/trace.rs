@@ -1,49 +1,85 @@
 //! `vanthu trace`.
 
 use serde_json::json;
+use tonic::transport::Channel;
 
 use super::Output;
 use super::exit::{Exit, Failure};
+use super::search::{self, Conditions};
 use crate::client;
 use crate::clock::Time;
+use crate::digest::Sha256;
 use crate::document::{ConsignmentId, DossierCode};
 use crate::log::{Entry, EntryId, Status};
 use crate::proto::v1;
 use crate::proto::v1::trace_request::Term;
 use crate::proto::v1::trace_service_client::TraceServiceClient;
 
-/// Shows what happened to a document: by consignment, identifier, number or dossier code.
+/// Shows what happened to a document, or looks for documents.
+///
+/// A word alone shows every entry about that document. With conditions, or a number in any
+/// spelling, each document that fits is a line; --timeline adds its entries.
+///
+/// Examples:
+///   vanthu trace 019ab2c3-7d2b-7000-8000-000000000001
+///   vanthu trace 5/qd-ubnd --sender H49 --from 2026-11-01 --to 2026-11-30
+///   vanthu trace --recipient H49.11 --status 05 --timeline
 #[derive(Debug, clap::Args)]
-pub(super) struct Options {
+pub(super) struct TraceOptions {
     #[command(flatten)]
     client: client::Options,
-    /// Consignment id, dossier code, document identifier, or number and notation
-    what: String,
+    /// Consignment id, dossier code, document identifier, envelope's SHA-256, or number and notation
+    what: Option<String>,
     /// What the words are, if it cannot be seen from them
-    #[arg(long, value_parser = ["consignment", "document", "number", "dossier"])]
+    #[arg(long, requires = "what", value_parser = ["consignment", "document", "number", "dossier", "digest"])]
     by: Option<String>,
+    #[command(flatten)]
+    conditions: Conditions,
 }
 
-pub(super) async fn run(options: Options, output: Output) -> Result<Exit, Failure> {
+pub(super) async fn run(options: TraceOptions, output: Output) -> Result<Exit, Failure> {
     let mut client = TraceServiceClient::new(options.client.connect().await?);
-    let what = options.what;
-    let by = options.by.as_deref().unwrap_or_else(|| kind_of(&what));
-    let term = match by {
+    let term = options.what.map(|what| term(what, options.by.as_deref())).transpose()?;
+    match term {
+        Some(term) if options.conditions.are_none() => {
+            for traced in timeline_of(&mut client, term).await? {
+                print(&traced, output);
+            }
+            Ok(Exit::Ok)
+        }
+        term => search::run(&mut client, term, &options.conditions, output).await,
+    }
+}
+
+fn term(what: String, by: Option<&str>) -> Result<Term, Failure> {
+    let by = by.unwrap_or_else(|| kind_of(&what));
+    Ok(match by {
         "consignment" => Term::ConsignmentId(what),
         "dossier" => Term::DossierCode(what),
         "number" => Term::Number(what),
+        "digest" => {
+            let digest: Result<Sha256, _> = what.parse();
+            let digest =
+                digest.map_err(|_| Failure::other("not a SHA-256 in 64 lower-case digits"))?;
+            Term::EnvelopeSha256(digest.0.to_vec().into())
+        }
         _ => Term::DocumentId(what),
-    };
-    let mut page_token = String::new();
+    })
+}
+
+/// Every entry that is found under a term.
+pub(super) async fn timeline_of(
+    client: &mut TraceServiceClient<Channel>,
+    term: Term,
+) -> Result<Vec<v1::TracedEntry>, Failure> {
+    let (mut entries, mut page_token) = (Vec::new(), String::new());
     loop {
         let request = v1::TraceRequest { term: Some(term.clone()), page_size: 0, page_token };
         let page = client.trace(request).await?.into_inner();
-        for traced in &page.entries {
-            print(traced, output);
-        }
+        entries.extend(page.entries);
         page_token = page.next_page_token;
         if page_token.is_empty() {
-            return Ok(Exit::Ok);
+            return Ok(entries);
         }
     }
 }
@@ -53,6 +89,8 @@ fn kind_of(what: &str) -> &'static str {
         "consignment"
     } else if DossierCode::parse(what).is_some() {
         "dossier"
+    } else if what.parse::<Sha256>().is_ok() {
+        "digest"
     } else if what.contains(',') {
         "document"
     } else {

@@ -81,7 +81,7 @@ impl Gateway {
 }
 
 /// The salted text; `None` for no text.
-fn salted(note: &str, field: &str) -> Result<Option<Vec<u8>>, Refusal> {
+pub(super) fn salted(note: &str, field: &str) -> Result<Option<Vec<u8>>, Refusal> {
     if note.is_empty() {
         return Ok(None);
     }

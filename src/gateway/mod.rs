@@ -12,7 +12,9 @@ mod judging;
 pub mod peer;
 pub mod ports;
 mod reading;
+mod reads;
 mod recording;
+mod searching;
 mod sequencer;
 mod stage;
 mod submitting;
@@ -28,6 +30,8 @@ pub use dispatcher::Dispatcher;
 pub use judging::{Judged, Judgement, SignerRole, describe};
 pub use peer::Peer;
 pub use reading::{EpochRows, Page, Reading, page};
+pub use reads::{Asked, Query};
+pub use searching::{Findings, Found, Wanted};
 pub use sequencer::{Setup, StartError};
 pub use submitting::{Accepted, Bodies, Missing, Submission, Validated, Warning};
 pub use validation_report::ValidationReport;
@@ -120,6 +124,7 @@ pub struct Gateway {
     sequencer: Sequencer,
     dispatcher: Arc<Dispatcher>,
     kept: submitting::Kept,
+    readers: reads::Readers,
     recorder: recording::Recorder,
     space: Arc<dyn Space>,
     reserve: u64,
@@ -146,6 +151,7 @@ impl Gateway {
             sequencer,
             dispatcher,
             kept: submitting::Kept::default(),
+            readers: reads::Readers::default(),
             recorder: recording::Recorder::default(),
             space,
             reserve,

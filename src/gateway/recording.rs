@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 use super::command::{Command, Context, Decided};
 use super::peer::Peer;
 use super::ports::{Piece, Place};
+use super::reads::Read;
 use super::stage::Stage;
 use super::{Error, Fault, Gateway};
 use crate::clock::Time;
@@ -35,6 +36,8 @@ pub(super) enum Fact {
     Notified(ConsignmentId, Code),
     /// The system read content for the recipient.
     Accessed(Actor, ConsignmentId, Code),
+    /// An auditor asked.
+    Asked(Box<Read>),
     /// The recipient's time ended then.
     Failed(Failure, ConsignmentId, Code, Time),
 }
@@ -77,6 +80,17 @@ fn entry_of(stage: &Stage<'_>, context: &Context<'_>, fact: Fact) -> Result<Opti
         Fact::Accessed(actor, consignment, recipient) => {
             let entry = Entry::new(Event::ContentAccessTracking, context.now, actor);
             milestone(stage, consignment, recipient, entry)
+        }
+        Fact::Asked(read) => {
+            let Read { actor, query, note } = *read;
+            Ok(Some(Entry {
+                consignment: query.consignment,
+                from: query.from,
+                to: query.to,
+                reason: Some(query.asked.word().into()),
+                note: Some(note),
+                ..Entry::new(Event::AuditorsRead, context.now, actor)
+            }))
         }
         Fact::Failed(failure, consignment, recipient, end) => {
             let entry =

@@ -9,6 +9,7 @@ use tokio_stream::Stream;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
+use super::reads::query;
 use super::status::to_status;
 use super::{Door, convert};
 use crate::delivery::{Consignment, Term};
@@ -16,7 +17,7 @@ use crate::digest::Sha256;
 use crate::directory::{Code, Role};
 use crate::document::ConsignmentId;
 use crate::evidence::{Evidence, EvidencePart, PartInfo, Receipt, verify};
-use crate::gateway::{Error, Fault, Peer};
+use crate::gateway::{Asked, Error, Fault, Peer};
 use crate::limits::{CHUNK_DEADLINE, CHUNK_SIZE, EVIDENCE_PARTS_SIZE_MAX, PAGE_SIZE_MAX};
 use crate::log::{Entry, EntryId};
 use crate::proto::v1;
@@ -37,6 +38,13 @@ impl EvidenceService for Door {
     ) -> Result<Response<Self::GetEvidenceStream>, Status> {
         let peer = self.peer(&request)?;
         let request = request.into_inner();
+        let fields = [
+            ("consignment_id", request.consignment_id.as_str()),
+            ("recipient", request.recipient.as_str()),
+            ("include_parts", if request.include_parts { "true" } else { "" }),
+        ];
+        let asked = query(Asked::Evidence, "evidence", &fields);
+        self.noted(&peer, &mut String::new(), &asked).await?;
         let door = self.clone();
         let made = tokio::task::spawn_blocking(move || door.evidence(&peer, &request));
         let stopped = |_| to_status(Fault::Content("packing evidence ended early".into()));

@@ -8,10 +8,11 @@ use tokio_stream::Stream;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
+use super::reads::query;
 use super::status::to_status;
 use super::{Door, convert};
 use crate::directory::Role;
-use crate::gateway::{Error, Fault, Reading};
+use crate::gateway::{Asked, Error, Fault, Reading};
 use crate::limits::CHUNK_DEADLINE;
 use crate::log::EntryId;
 use crate::proto::v1;
@@ -74,6 +75,10 @@ impl LogService for Door {
         let peer = self.peer(&request)?;
         peer.require(&[Role::Auditor]).map_err(to_status)?;
         let request = request.into_inner();
+        let first = request.from.map(|id| convert::entry_id_from(id).to_string());
+        let (first, max) = (first.unwrap_or_default(), request.max_entries.to_string());
+        let fields = [("from", first.as_str()), ("max_entries", max.as_str())];
+        self.noted(&peer, &mut String::new(), &query(Asked::Entries, "entries", &fields)).await?;
         let from = request.from.map_or(EntryId::ZERO, convert::entry_id_from);
         let from = EntryId { epoch: from.epoch.max(1), ..from };
         let max = if request.max_entries == 0 { u64::MAX } else { request.max_entries };

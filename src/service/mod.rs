@@ -9,6 +9,9 @@ mod evidence;
 mod log;
 mod mailbox;
 mod paging;
+mod reads;
+mod report;
+mod search;
 mod signature;
 mod status;
 mod submission;
@@ -63,6 +66,7 @@ impl Door {
                     .max_decoding_message_size(limit),
             )
             .add_service(v1::trace_service_server::TraceServiceServer::new(self.clone()))
+            .add_service(v1::report_service_server::ReportServiceServer::new(self.clone()))
             .add_service(v1::log_service_server::LogServiceServer::new(self.clone()))
             .add_service(v1::evidence_service_server::EvidenceServiceServer::new(self.clone()))
             .add_service(v1::directory_service_server::DirectoryServiceServer::new(self.clone()));

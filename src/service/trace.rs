@@ -5,14 +5,16 @@ use std::collections::{BTreeSet, HashMap};
 use bytes::Bytes;
 use tonic::{Request, Response, Status};
 
+use super::reads::query;
 use super::status::to_status;
-use super::{Door, convert, paging};
-use crate::delivery::{Term, fold_number};
-use crate::digest::Sha256;
+use super::submission::blocking;
+use super::{Door, convert, paging, search};
+use crate::delivery::{Term, fold_spelling};
+use crate::digest::{Sha256, hex};
 use crate::directory::Role;
 use crate::document::{ConsignmentId, DossierCode};
 use crate::gateway::ports::Which;
-use crate::gateway::{Error, Peer, Surroundings};
+use crate::gateway::{Asked, Error, Peer, Query, Surroundings};
 use crate::limits::{PAGE_SIZE_MAX, RECIPIENTS_MAX};
 use crate::log::{Entry, EntryId, Event};
 use crate::proto::v1;
@@ -32,7 +34,12 @@ impl TraceService for Door {
         request: Request<v1::TraceRequest>,
     ) -> Result<Response<v1::TraceResponse>, Status> {
         let peer = self.peer(&request)?;
-        self.traced(&peer, &request.into_inner()).map(Response::new).map_err(to_status)
+        let mut request = request.into_inner();
+        let asked = query_of(&request);
+        let mark = self.noted(&peer, &mut request.page_token, &asked).await?;
+        let mut page = self.traced(&peer, &request).map_err(to_status)?;
+        page.next_page_token = mark.onto(page.next_page_token);
+        Ok(Response::new(page))
     }
 
     async fn list_deliveries(
@@ -40,7 +47,27 @@ impl TraceService for Door {
         request: Request<v1::ListDeliveriesRequest>,
     ) -> Result<Response<v1::ListDeliveriesResponse>, Status> {
         let peer = self.peer(&request)?;
-        self.deliveries(&peer, &request.into_inner()).map(Response::new).map_err(to_status)
+        let mut request = request.into_inner();
+        let fields = [("consignment_id", request.consignment_id.as_str())];
+        let asked = query(Asked::Trace, "deliveries", &fields);
+        let mark = self.noted(&peer, &mut request.page_token, &asked).await?;
+        let mut page = self.deliveries(&peer, &request).map_err(to_status)?;
+        page.next_page_token = mark.onto(page.next_page_token);
+        Ok(Response::new(page))
+    }
+
+    async fn search(
+        &self,
+        request: Request<v1::SearchRequest>,
+    ) -> Result<Response<v1::SearchResponse>, Status> {
+        let peer = self.peer(&request)?;
+        let (door, mut request) = (self.clone(), request.into_inner());
+        let asked = search::query_of(&request);
+        let mark = self.noted(&peer, &mut request.page_token, &asked).await?;
+        let found = tokio::task::spawn_blocking(move || door.found(&peer, &request));
+        let mut page = blocking(found).await?.map_err(to_status)?;
+        page.next_page_token = mark.onto(page.next_page_token);
+        Ok(Response::new(page))
     }
 }
 
@@ -49,12 +76,8 @@ impl Door {
         peer.require(&[Role::Agency, Role::Portal, Role::Auditor])?;
         let size = paging::size(request.page_size)?;
         let after = paging::entry(&request.page_token)?;
-        let mut eyes = Eyes {
-            door: self,
-            peer,
-            surroundings: &self.gateway.surroundings(),
-            parties: HashMap::new(),
-        };
+        let surroundings = self.gateway.surroundings();
+        let mut eyes = Eyes::new(self, peer, &surroundings);
         let term = searched(request)?;
         let (mut entries, mut last, mut looked_at) = (Vec::new(), after, 0);
         let more = 'page: loop {
@@ -165,6 +188,19 @@ impl Door {
     }
 }
 
+/// What an auditor's trace is recorded as.
+fn query_of(request: &v1::TraceRequest) -> Query {
+    let field = match &request.term {
+        None => ("term", String::new()),
+        Some(WireTerm::ConsignmentId(id)) => ("consignment_id", id.clone()),
+        Some(WireTerm::DocumentId(id)) => ("document_id", id.clone()),
+        Some(WireTerm::Number(number)) => ("number", number.clone()),
+        Some(WireTerm::EnvelopeSha256(digest)) => ("envelope_sha256", hex(digest)),
+        Some(WireTerm::DossierCode(code)) => ("dossier_code", code.clone()),
+    };
+    query(Asked::Trace, "trace", &[(field.0, &field.1)])
+}
+
 /// What is looked for.
 fn searched(request: &v1::TraceRequest) -> Result<Term, Error> {
     let malformed = |field: &str| Refusal::of_field(Reason::FieldMalformed, field);
@@ -172,7 +208,7 @@ fn searched(request: &v1::TraceRequest) -> Result<Term, Error> {
         None => return Err(Refusal::of_field(Reason::SearchEmpty, "term").into()),
         Some(WireTerm::ConsignmentId(id)) => Term::Consignment(convert::consignment_id(id)?),
         Some(WireTerm::DocumentId(id)) => Term::Document(id.clone()),
-        Some(WireTerm::Number(number)) => Term::Number(fold_number(number)),
+        Some(WireTerm::Number(number)) => Term::Number(fold_spelling(number)),
         Some(WireTerm::EnvelopeSha256(digest)) => {
             Term::Envelope(Sha256::from_slice(digest).ok_or_else(|| malformed("envelope_sha256"))?)
         }
@@ -183,16 +219,20 @@ fn searched(request: &v1::TraceRequest) -> Result<Term, Error> {
 }
 
 /// What one caller may see.
-struct Eyes<'a> {
+pub(super) struct Eyes<'a> {
     door: &'a Door,
     peer: &'a Peer,
     surroundings: &'a Surroundings,
     parties: HashMap<ConsignmentId, bool>,
 }
 
-impl Eyes<'_> {
+impl<'a> Eyes<'a> {
+    pub(super) fn new(door: &'a Door, peer: &'a Peer, surroundings: &'a Surroundings) -> Self {
+        Self { door, peer, surroundings, parties: HashMap::new() }
+    }
+
     /// Auditors see everything; a party sees the acceptance and what is about itself.
-    fn may_see(&mut self, entry: Option<&Entry>) -> Result<bool, Error> {
+    pub(super) fn may_see(&mut self, entry: Option<&Entry>) -> Result<bool, Error> {
         if self.peer.role == Role::Auditor {
             return Ok(true);
         }

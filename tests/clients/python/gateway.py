@@ -17,6 +17,7 @@ from vanthu.v1 import (
     evidence_service_pb2_grpc,
     log_service_pb2_grpc,
     mailbox_service_pb2_grpc,
+    report_service_pb2_grpc,
     signature_service_pb2_grpc,
     submission_service_pb2_grpc,
     trace_service_pb2_grpc,
@@ -198,6 +199,7 @@ class System:
         self.submission = submission_service_pb2_grpc.SubmissionServiceStub(channel)
         self.mailbox = mailbox_service_pb2_grpc.MailboxServiceStub(channel)
         self.signature = signature_service_pb2_grpc.SignatureServiceStub(channel)
+        self.report = report_service_pb2_grpc.ReportServiceStub(channel)
         self.trace = trace_service_pb2_grpc.TraceServiceStub(channel)
         self.log = log_service_pb2_grpc.LogServiceStub(channel)
         self.evidence = evidence_service_pb2_grpc.EvidenceServiceStub(channel)
