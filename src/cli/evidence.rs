@@ -23,6 +23,8 @@ pub(super) enum Command {
     Get(GetOptions),
     /// Verifies an evidence file or a receipt, offline, with public keys only
     Verify(VerifyOptions),
+    /// Holds an agency's own receipts against the log, or against those of another agency
+    Reconcile(Box<super::reconcile::ReconcileOptions>),
 }
 
 /// Saves the evidence of a consignment.
@@ -56,8 +58,10 @@ pub(super) struct VerifyOptions {
 }
 
 pub(super) async fn run(command: Command, output: Output) -> Result<Exit, Failure> {
-    let Command::Get(options) = command else {
-        unreachable!("verifying has run without a runtime")
+    let options = match command {
+        Command::Get(options) => options,
+        Command::Reconcile(options) => return super::reconcile::run(*options, output).await,
+        Command::Verify(_) => unreachable!("verifying has run without a runtime"),
     };
     let mut client = EvidenceServiceClient::new(options.client.connect().await?);
     let request = v1::GetEvidenceRequest {
@@ -170,6 +174,26 @@ pub(super) fn public_key(key: &str) -> Result<LogPublicKey, Failure> {
         Failure::new(Exit::Configuration, format!("{key}: not a public log key"))
             .with_hint("a key looks like gateway.example+1a2b3c4d+AbCd…")
     })
+}
+
+/// Keeps receipts, so that they can be held against the log later.
+#[derive(Debug, clap::Args)]
+pub(super) struct Keeping {
+    /// Folder in which receipts are kept
+    #[arg(long, env = "VANTHU_RECEIPTS")]
+    receipts: Option<PathBuf>,
+}
+
+impl Keeping {
+    /// Keeps a receipt under the name of its entry.
+    pub(super) fn keep(&self, receipt: Option<&v1::Receipt>) -> Result<(), Failure> {
+        let Some((folder, receipt)) = self.receipts.as_ref().zip(receipt) else { return Ok(()) };
+        let id = receipt.entry_id.unwrap_or_default();
+        let path = folder.join(format!("{}-{}.tlog-proof", id.epoch, id.index));
+        std::fs::create_dir_all(folder).map_err(|error| Failure::file(folder, error))?;
+        let file = receipt_file(receipt)?;
+        std::fs::write(&path, file).map_err(|error| Failure::file(&path, error))
+    }
 }
 
 /// The file form of a receipt off the wire.

@@ -7,6 +7,7 @@ use prost::Message as _;
 use serde_json::{Value, json};
 
 use super::Output;
+use super::evidence::Keeping;
 use super::exit::{Exit, Failure};
 use super::trace::{place, time};
 use crate::client;
@@ -62,6 +63,8 @@ pub(super) struct GetOptions {
 #[derive(Debug, clap::Args)]
 pub(super) struct AckOptions {
     #[command(flatten)]
+    keeping: Keeping,
+    #[command(flatten)]
     desk: Desk,
     /// The consignment
     consignment: String,
@@ -73,6 +76,8 @@ pub(super) struct AckOptions {
 /// Returns a document.
 #[derive(Debug, clap::Args)]
 pub(super) struct RefuseOptions {
+    #[command(flatten)]
+    keeping: Keeping,
     #[command(flatten)]
     desk: Desk,
     /// The consignment
@@ -88,6 +93,8 @@ pub(super) struct RefuseOptions {
 /// Reports a business status.
 #[derive(Debug, clap::Args)]
 pub(super) struct StatusOptions {
+    #[command(flatten)]
+    keeping: Keeping,
     #[command(flatten)]
     desk: Desk,
     /// The consignment
@@ -248,6 +255,7 @@ pub(super) async fn acknowledge(options: AckOptions, output: Output) -> Result<E
         lease_token: options.lease,
     };
     let response = client.acknowledge(request).await?.into_inner();
+    options.keeping.keep(response.receipt.as_ref())?;
     print_answer("acknowledged", response.receipt.as_ref(), response.repeated, output);
     Ok(Exit::Ok)
 }
@@ -261,6 +269,7 @@ pub(super) async fn refuse(options: RefuseOptions, output: Output) -> Result<Exi
         reason: options.reason,
     };
     let response = client.refuse(request).await?.into_inner();
+    options.keeping.keep(response.receipt.as_ref())?;
     print_answer("refused", response.receipt.as_ref(), response.repeated, output);
     Ok(Exit::Ok)
 }
@@ -280,6 +289,7 @@ pub(super) async fn status(options: StatusOptions, output: Output) -> Result<Exi
         note: options.note,
     };
     let response = client.report_status(request).await?.into_inner();
+    options.keeping.keep(response.receipt.as_ref())?;
     print_answer("reported", response.receipt.as_ref(), false, output);
     Ok(Exit::Ok)
 }

@@ -97,7 +97,7 @@ enum Command {
     #[command(subcommand)]
     Trust(trust::Command),
     /// Sends a document
-    Send(Box<send::Options>),
+    Send(Box<send::SendOptions>),
     /// Lists or follows what waits in a mailbox
     Inbox(mailbox::InboxOptions),
     /// Saves a document with all its parts

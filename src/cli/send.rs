@@ -11,6 +11,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Channel;
 
 use super::Output;
+use super::evidence::Keeping;
 use super::exit::{Exit, Failure};
 use crate::client;
 use crate::clock::{Clock as _, SystemClock};
@@ -29,7 +30,7 @@ const CHUNKS_AHEAD: usize = 4;
 ///
 /// Example: vanthu send --from H49.151 --to H49.11 --subject "Báo cáo" --cert certs/dev/systems/commune.pem bao-cao.pdf
 #[derive(Debug, clap::Args)]
-pub(super) struct Options {
+pub(super) struct SendOptions {
     #[command(flatten)]
     client: client::Options,
     /// Code of the sending agency
@@ -74,12 +75,14 @@ pub(super) struct Options {
     /// Save the receipt here
     #[arg(long)]
     receipt: Option<PathBuf>,
+    #[command(flatten)]
+    keeping: Keeping,
     /// Files; one ending in .p7s signs the file that has its name without that ending
     #[arg(required = true)]
     files: Vec<PathBuf>,
 }
 
-pub(super) async fn run(options: Options, output: Output) -> Result<Exit, Failure> {
+pub(super) async fn run(options: SendOptions, output: Output) -> Result<Exit, Failure> {
     let envelope = envelope(&options)?;
     let request_id = options.request_id.clone().unwrap_or_else(|| uuid::Uuid::new_v4().to_string());
     let bytes = Bytes::from(envelope.encode_to_vec());
@@ -91,6 +94,7 @@ pub(super) async fn run(options: Options, output: Output) -> Result<Exit, Failur
         upload_and_submit(channel, &options, request_id.clone(), bytes, &envelope).await?
     };
     print(&result, &request_id, output);
+    options.keeping.keep(result.receipt.as_ref())?;
     if let (Some(path), Some(receipt)) = (&options.receipt, &result.receipt) {
         let file = super::evidence::receipt_file(receipt)?;
         std::fs::write(path, file).map_err(|error| Failure::file(path, error))?;
@@ -98,7 +102,7 @@ pub(super) async fn run(options: Options, output: Output) -> Result<Exit, Failur
     Ok(Exit::Ok)
 }
 
-fn envelope(options: &Options) -> Result<v1::Envelope, Failure> {
+fn envelope(options: &SendOptions) -> Result<v1::Envelope, Failure> {
     let today = SystemClock.now().date_in_vietnam();
     let issue_date = v1::Date {
         year: today.year().into(),
@@ -172,7 +176,7 @@ fn digest_of(path: &Path) -> Result<(u64, Sha256), Failure> {
 
 async fn send_at_once(
     channel: Channel,
-    options: &Options,
+    options: &SendOptions,
     request_id: String,
     envelope: Bytes,
 ) -> Result<v1::SubmissionResult, Failure> {
@@ -189,7 +193,7 @@ async fn send_at_once(
 
 async fn upload_and_submit(
     channel: Channel,
-    options: &Options,
+    options: &SendOptions,
     request_id: String,
     envelope: Bytes,
     listed: &v1::Envelope,

@@ -12,6 +12,7 @@ mod examine;
 mod forgeries;
 mod manifest;
 mod receipt;
+mod reconcile;
 mod statement;
 #[cfg(test)]
 mod story;
@@ -19,5 +20,6 @@ mod verify;
 
 pub use bundle::{Evidence, EvidencePart, NotBundled};
 pub use receipt::{ProvenEntry, Receipt, ReceiptError};
+pub use reconcile::{Finding, Gap, Held, Side, reconcile};
 pub use statement::Statement;
 pub use verify::{Attachment, Binding, Broken, Fault, Findings, PartInfo, Verified, verify};
