@@ -17,6 +17,7 @@ mod recording;
 mod searching;
 mod sequencer;
 mod stage;
+mod stamping;
 mod submitting;
 mod validation_report;
 
@@ -33,6 +34,7 @@ pub use reading::{EpochRows, Page, Reading, page};
 pub use reads::{Asked, Query};
 pub use searching::{Findings, Found, Wanted};
 pub use sequencer::{Setup, StartError};
+pub use stamping::{StampError, ToStamp};
 pub use submitting::{Accepted, Bodies, Missing, Submission, Validated, Warning};
 pub use validation_report::ValidationReport;
 

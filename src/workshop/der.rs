@@ -3,7 +3,7 @@
 //!
 //! Only the workshop writes ASN.1; judging uses a reader of its own.
 
-use x509_parser::asn1_rs::{Any, FromBer as _, Tag};
+pub use crate::courier::der::{Value, children, content};
 
 /// The whole value `TRUE`.
 pub const TRUE: [u8; 3] = [0x01, 0x01, 0xff];
@@ -80,33 +80,6 @@ pub fn oid(arcs: &[u32]) -> Vec<u8> {
         }
     }
     value(0x06, &[&body])
-}
-
-/// A value inside another.
-pub struct Value<'a> {
-    pub tag: Tag,
-    pub is_constructed: bool,
-    pub content: &'a [u8],
-    pub whole: &'a [u8],
-}
-
-/// What stands in the value at the begin.
-pub fn content(bytes: &[u8]) -> Option<&[u8]> {
-    Any::from_ber(bytes).ok().map(|(_, any)| any.data)
-}
-
-/// The values one after the other; `None` if they are cut or strange.
-pub fn children(bytes: &[u8]) -> Option<Vec<Value<'_>>> {
-    let mut out = Vec::new();
-    let mut rest = bytes;
-    while !rest.is_empty() {
-        let (after, any) = Any::from_ber(rest).ok()?;
-        let whole = rest.get(..rest.len().checked_sub(after.len())?)?;
-        let is_constructed = any.header.is_constructed();
-        out.push(Value { tag: any.tag(), is_constructed, content: any.data, whole });
-        rest = after;
-    }
-    Some(out)
 }
 
 #[cfg(test)]

@@ -1,0 +1,5 @@
+//! Couriers: what goes out from the gateway by itself. Each holds back nothing but its own errand.
+
+pub(crate) mod der;
+pub mod stamping;
+pub mod timestamp;
