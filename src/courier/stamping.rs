@@ -10,7 +10,7 @@ use crate::limits::STAMP_RETRY;
 use crate::log::Service;
 
 /// Whom to ask, and how often.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Stamping {
     /// The authority.
     pub authority: Authority,

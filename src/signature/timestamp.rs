@@ -83,7 +83,7 @@ pub(super) fn imprint_of(token: &[u8]) -> Option<(Hash, Time)> {
 pub fn judge_token(token: &[u8], content: &[u8], trust: &Trust, now: Time) -> Timestamp {
     let (material, proofs) = (Material::default(), Proofs::default());
     let occasion = Occasion { trust, now, material: &material, proofs: &proofs };
-    let token = Token { kind: TimestampKind::Document, bytes: token, place: None };
+    let token = Token { kind: TimestampKind::Document, bytes: token, place: None, hashes: &[] };
     judge(occasion, token, &mut Content::whole_of(&content)).report
 }
 

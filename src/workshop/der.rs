@@ -5,8 +5,6 @@
 
 pub use crate::courier::der::{Value, children, content};
 
-/// The whole value `TRUE`.
-pub const TRUE: [u8; 3] = [0x01, 0x01, 0xff];
 pub const INTEGER: u8 = 0x02;
 pub const OCTET_STRING: u8 = 0x04;
 pub const UTC_TIME: u8 = 0x17;
