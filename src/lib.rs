@@ -27,6 +27,7 @@ pub mod gateway;
 // plant: wires and disks
 pub mod proto;
 pub mod store;
+pub mod courier;
 
 // doors: gRPC
 pub mod service;

@@ -55,6 +55,10 @@ pub const SEQUENCER_QUEUE_MAX: usize = 4_096;
 pub const RECORDING_QUEUE_MAX: usize = 65_536;
 /// Facts recorded in one step: a quarter of a batch, so that documents find room beside them.
 pub const RECORDED_AT_ONCE: usize = BATCH_ENTRIES_MAX / 4;
+/// The longest time that a recipient can be given; the audit judges up to 49 days.
+pub const DEADLINE_MAX: Duration = Duration::from_secs(45 * 24 * 3600);
+/// How soon an authority that gave no time-stamp is asked again, if its interval is longer.
+pub const STAMP_RETRY: Duration = Duration::from_secs(60);
 /// How often deadlines are looked at: failures are recorded so much later at most, unless there are many.
 pub const DEADLINES_LOOK: Duration = Duration::from_secs(1);
 /// Entries of an epoch; open time and memory of sled grow with its size (log survey §3.3).

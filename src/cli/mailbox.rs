@@ -173,6 +173,7 @@ fn print_notice(notice: &v1::Notice, cursor: &str, output: Output) {
             "consignment_id": notice.consignment_id,
             "entry_id": place(notice.entry_id),
             "recipient": notice.recipient,
+            "what": notice.event,
             "status": status,
             "note": notice.note,
             "time": notice.time.map(time),
@@ -181,7 +182,8 @@ fn print_notice(notice: &v1::Notice, cursor: &str, output: Output) {
         println!("{value}");
         return;
     }
-    println!("{} {status} by {} {}", notice.consignment_id, notice.recipient, notice.note);
+    let what = if notice.status == 0 { &notice.event } else { &status };
+    println!("{} {what} by {} {}", notice.consignment_id, notice.recipient, notice.note);
 }
 
 pub(super) async fn get(options: GetOptions, output: Output) -> Result<Exit, Failure> {

@@ -1,9 +1,11 @@
 //! Configuration: one TOML file, the directory and the trust material it names. Everything is read
 //! and checked before anything is started or replaced.
 
+mod deadlines;
 mod directory;
 mod material;
 mod official;
+mod timestamp;
 mod trust;
 
 use std::net::SocketAddr;
@@ -11,9 +13,11 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+pub use deadlines::{DeadlineTimes, UrgencyTimes, deadlines};
 pub use directory::read as read_directory;
 pub use material::{Material, TlsMaterial, log_key};
 pub use official::{Official, OfficialDomain};
+pub use timestamp::{TimestampAuthority, stamping};
 pub use trust::{
     DomainProfile, Held, Place, TrustDomain, read_certificates, read_domains, read_trust,
 };
@@ -55,6 +59,11 @@ pub struct Config {
     pub tls: Tls,
     /// The log.
     pub log: Log,
+    /// How long recipients have; 24 hours for the notice and 36 for the answer if not given.
+    #[serde(default)]
+    pub deadlines: DeadlineTimes,
+    /// Who time-stamps checkpoints; nobody if not given.
+    pub timestamp: Option<TimestampAuthority>,
     /// Whether gRPC reflection is served; to known systems only.
     #[serde(default = "yes")]
     pub reflection: bool,
@@ -129,7 +138,8 @@ impl Config {
             &mut config.tls.client_ca,
             &mut config.log.key,
         ];
-        for one in paths.into_iter().chain(&mut config.tls.client_crls) {
+        let calendar = &mut config.deadlines.calendar;
+        for one in paths.into_iter().chain(&mut config.tls.client_crls).chain(calendar) {
             *one = folder.join(&*one);
         }
         config.check(path)?;

@@ -3,10 +3,11 @@
 
 use super::deadline::Failure;
 use super::state::{Consignment, Delivery, Transport};
+use crate::clock::Time;
 use crate::digest::Sha256;
 use crate::directory::Code;
 use crate::document::{ConsignmentId, DossierCode, Urgency};
-use crate::log::{Entry, EntryId, Event};
+use crate::log::{Entry, EntryId, Event, Service, SignedHead};
 
 /// One change of a projection.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,6 +41,20 @@ pub enum Change {
         /// The sender.
         agency: Code,
         /// The entry.
+        entry: EntryId,
+    },
+    /// A service is out since then, or, if `since` is none, no longer.
+    Outage {
+        /// Which.
+        service: Service,
+        /// Since when.
+        since: Option<Time>,
+    },
+    /// A time-stamp covers this head.
+    Stamped {
+        /// What it covers.
+        covers: SignedHead,
+        /// The entry that says so.
         entry: EntryId,
     },
     /// All consignments of this urgency up to an entry were looked at for this failure.
@@ -206,11 +221,15 @@ pub fn project<P: Prior + ?Sized>(
                 answered(id, entry, &delivery, &mut changes);
             }
         }
+        Event::TimeStamp => {
+            changes.extend(entry.covers.map(|covers| Change::Stamped { covers, entry: id }));
+        }
+        Event::Outage | Event::Repair => {
+            let since = entry.since.filter(|_| entry.event == Event::Outage);
+            changes.extend(entry.service.clone().map(|service| Change::Outage { service, since }));
+        }
         Event::SubmissionRejection
         | Event::EpochOpening
-        | Event::TimeStamp
-        | Event::Outage
-        | Event::Repair
         | Event::ClockCheck
         | Event::Erasure
         | Event::Hold
@@ -247,7 +266,6 @@ fn answered(id: EntryId, entry: &Entry, delivery: &Delivery, changes: &mut Vec<C
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::Time;
     use crate::directory::SystemId;
     use crate::log::Actor;
 

@@ -15,6 +15,7 @@ mod reading;
 mod recording;
 mod sequencer;
 mod stage;
+mod stamping;
 mod submitting;
 mod validation_report;
 
@@ -29,6 +30,7 @@ pub use judging::{Judged, Judgement, SignerRole, describe};
 pub use peer::Peer;
 pub use reading::{EpochRows, Page, Reading, page};
 pub use sequencer::{Setup, StartError};
+pub use stamping::{StampError, ToStamp};
 pub use submitting::{Accepted, Bodies, Missing, Submission, Validated, Warning};
 pub use validation_report::ValidationReport;
 

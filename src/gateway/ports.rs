@@ -12,7 +12,7 @@ use crate::delivery::{
 use crate::digest::Sha256;
 use crate::directory::{Code, SystemId};
 use crate::document::{ConsignmentId, Urgency};
-use crate::log::{EntryId, Row};
+use crate::log::{EntryId, Row, Service};
 use crate::source::Source;
 
 /// Why the store did not do it. After any of these except [`StoreError::Lease`] the head must be
@@ -215,6 +215,19 @@ pub trait Registry: Send + Sync {
     /// # Errors
     /// Medium and damage.
     fn swept(&self, failure: Failure, urgency: Urgency) -> Result<EntryId, StoreError>;
+
+    /// Since when a service is out; `None` if it is not.
+    ///
+    /// # Errors
+    /// Medium and damage.
+    fn outage(&self, service: &Service) -> Result<Option<Time>, StoreError>;
+
+    /// The `timestamp` entry whose token covers this entry within its epoch: the first over so many
+    /// entries; `None` if there is none.
+    ///
+    /// # Errors
+    /// Medium and damage.
+    fn stamp_over(&self, id: EntryId) -> Result<Option<EntryId>, StoreError>;
 
     /// Entries under a term, after `after`, in order; [`Term::is_of`] tells whether they bear it.
     ///

@@ -19,7 +19,7 @@ use crate::digest::Sha256;
 use crate::directory::Code;
 use crate::document::ConsignmentId;
 use crate::limits::{RECORDED_AT_ONCE, RECORDING_QUEUE_MAX};
-use crate::log::{Actor, Entry, Event};
+use crate::log::{Actor, Entry, Event, Service, SignedHead};
 
 /// While the writer's queue is full.
 const BUSY_PAUSE: Duration = Duration::from_millis(50);
@@ -37,6 +37,21 @@ pub(super) enum Fact {
     Accessed(Actor, ConsignmentId, Code),
     /// The recipient's time ended then.
     Failed(Failure, ConsignmentId, Code, Time),
+    /// A service gave a time-stamp over a checkpoint.
+    Stamped {
+        /// What it covers.
+        covers: SignedHead,
+        /// Digest of the token.
+        token: Sha256,
+        /// Who gave it.
+        service: Service,
+    },
+    /// A service has not answered since.
+    Outage(Service, Time),
+    /// It answers again after an outage since.
+    Repair(Service, Time),
+    /// A service's clock is so many milliseconds ahead of ours.
+    Clock(Service, i64),
 }
 
 /// Facts to be recorded together.
@@ -86,6 +101,23 @@ fn entry_of(stage: &Stage<'_>, context: &Context<'_>, fact: Fact) -> Result<Opti
             }
             milestone(stage, consignment, recipient, entry)
         }
+        Fact::Stamped { covers, token, service } => Ok(Some(Entry {
+            covers: Some(covers),
+            content: Some(token),
+            service: Some(service),
+            ..ours(Event::TimeStamp)
+        })),
+        Fact::Outage(service, since) => {
+            Ok(Some(Entry { service: Some(service), since: Some(since), ..ours(Event::Outage) }))
+        }
+        Fact::Repair(service, since) => {
+            Ok(Some(Entry { service: Some(service), since: Some(since), ..ours(Event::Repair) }))
+        }
+        Fact::Clock(service, offset) => Ok(Some(Entry {
+            service: Some(service),
+            offset: Some(offset),
+            ..ours(Event::ClockCheck)
+        })),
     }
 }
 

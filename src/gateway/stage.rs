@@ -57,7 +57,11 @@ impl<'a> Stage<'a> {
                 | Change::Answered { agency, .. } => {
                     self.touched.push(agency.clone());
                 }
-                Change::Consignment(_) | Change::Swept { .. } | Change::Index { .. } => {}
+                Change::Consignment(_)
+                | Change::Outage { .. }
+                | Change::Stamped { .. }
+                | Change::Swept { .. }
+                | Change::Index { .. } => {}
             }
         }
         self.changes.extend(changes);

@@ -53,8 +53,8 @@ pub struct Checkpoint {
 }
 
 impl Checkpoint {
-    /// The text that is signed.
-    fn text(&self) -> String {
+    /// The text that is signed and time-stamped.
+    pub fn text(&self) -> String {
         format!("{}\n{}\n{}\n", self.origin, self.size, BASE64.encode(self.root.0))
     }
 

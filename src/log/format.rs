@@ -8,6 +8,9 @@ use crate::directory::{Code, SystemId};
 use crate::document::{ConsignmentId, DossierCode, Urgency};
 
 const PAGE: &str = include_str!("FORMAT.md");
+/// In seconds.
+const HOUR: i64 = 3_600;
+const DAY: i64 = 24 * HOUR;
 
 /// The body of the fenced block with this info string.
 fn block(info: &str) -> &'static str {
@@ -46,6 +49,11 @@ fn entry(event: Event, system: &str, second: i64) -> Entry {
     entry
 }
 
+fn passed(report: &[u8]) -> VerdictMark {
+    let (indication, legal_value) = ("TOTAL-PASSED".into(), "ORIGINAL".into());
+    VerdictMark { indication, legal_value, report: Sha256::of(report) }
+}
+
 fn at(mut entry: Entry, recipient: &str) -> Entry {
     entry.to = Code::parse(recipient);
     entry
@@ -60,11 +68,7 @@ fn example() -> (Vec<Entry>, Vec<Entry>) {
     acceptance.urgency = Some(Urgency::Urgent);
     acceptance.request = Some(Sha256::of(b"H49.151\n0d9a3a4e-52b5-4f61-8f0a-3c1c2f6f2a10"));
     acceptance.recipients = Some(RecipientSet { count: 2, digest: Sha256::of(b"H49\nH49.11\n") });
-    acceptance.verdict = Some(VerdictMark {
-        indication: "TOTAL-PASSED".into(),
-        legal_value: "ORIGINAL".into(),
-        report: Sha256::of(b"report"),
-    });
+    acceptance.verdict = Some(passed(b"report"));
     let consigned = |recipient| {
         let mut entry = at(entry(Event::ContentConsignment, "gateway", 0), recipient);
         entry.urgency = Some(Urgency::Urgent);
@@ -87,8 +91,6 @@ fn example() -> (Vec<Entry>, Vec<Entry>) {
 
 /// What the second epoch tells of: a document that nobody takes, a service that fails.
 fn second_epoch(root: Sha256) -> Vec<Entry> {
-    const DAY: i64 = 86_400;
-    const HOUR: i64 = 3_600;
     let bare = |event, system, second| Entry {
         consignment: None,
         from: None,
@@ -106,16 +108,14 @@ fn second_epoch(root: Sha256) -> Vec<Entry> {
         since: Some(entry(event, "gateway", since).time),
         ..at(event, "gateway", second)
     };
-    let mut acceptance = of(Event::SubmissionAcceptance, "commune", DAY);
-    acceptance.document = Some("H49.151,2026/11/23,13/UBND-VP".into());
-    acceptance.urgency = Some(Urgency::Normal);
-    acceptance.request = Some(Sha256::of(b"H49.151\n5d0f5a52-6f62-4e0f-9d7a-9b1f0f5f7a11"));
-    acceptance.recipients = Some(RecipientSet { count: 1, digest: Sha256::of(b"H49.12\n") });
-    acceptance.verdict = Some(VerdictMark {
-        indication: "TOTAL-PASSED".into(),
-        legal_value: "ORIGINAL".into(),
-        report: Sha256::of(b"report 2"),
-    });
+    let acceptance = Entry {
+        document: Some("H49.151,2026/11/23,13/UBND-VP".into()),
+        urgency: Some(Urgency::Normal),
+        request: Some(Sha256::of(b"H49.151\n5d0f5a52-6f62-4e0f-9d7a-9b1f0f5f7a11")),
+        recipients: Some(RecipientSet { count: 1, digest: Sha256::of(b"H49.12\n") }),
+        verdict: Some(passed(b"report 2")),
+        ..of(Event::SubmissionAcceptance, "commune", DAY)
+    };
     let mut consigned = at(Event::ContentConsignment, "gateway", DAY);
     consigned.urgency = Some(Urgency::Normal);
     let mut opening = bare(Event::EpochOpening, "gateway", DAY);

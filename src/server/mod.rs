@@ -14,8 +14,10 @@ use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 use tonic::transport::Server;
 
-use crate::clock::SystemClock;
+use crate::clock::{Clock, SystemClock};
 use crate::config::{self, Config, Material};
+use crate::courier::stamping::Stamping;
+use crate::delivery::Deadlines;
 use crate::gateway::ports::{HeadGuard, Store};
 use crate::gateway::{Gateway, Setup, StartError};
 use crate::limits::{CONNECTIONS_MAX, DRAIN_DEADLINE, STREAMS_PER_CONNECTION_MAX};
@@ -103,8 +105,22 @@ pub async fn start(config: Config) -> Result<Running, Error> {
 /// # Errors
 /// [`Error`]; nothing is left running then.
 pub async fn start_with(config: Config, accept_loss: bool) -> Result<Running, Error> {
+    start_at(config, Arc::new(SystemClock), accept_loss).await
+}
+
+/// The same with another clock for the log and all that follows from it: for tests.
+///
+/// # Errors
+/// As [`start_with`].
+pub async fn start_at(
+    config: Config,
+    clock: Arc<dyn Clock>,
+    accept_loss: bool,
+) -> Result<Running, Error> {
     let material = Material::read(&config)?;
     let key = config::log_key(&config)?;
+    let deadlines = Arc::new(config::deadlines(&config)?);
+    let stamping = config::stamping(&config)?;
     let tls = Arc::new(RwLock::new(Arc::new(tls::server(&material.tls)?)));
     let (listener, address) = listen(config.listen).await?;
     let (pages, operations) = listen(config.operations).await?;
@@ -122,7 +138,7 @@ pub async fn start_with(config: Config, accept_loss: bool) -> Result<Running, Er
         guard,
         space: Arc::new(store::DiskSpace(config.data.clone())),
         reserve: config.reserve_mib.saturating_mul(1024 * 1024),
-        clock: Arc::new(SystemClock),
+        clock,
         key,
         name: config.name.clone(),
         epoch_entries: config.log.epoch_entries,
@@ -136,6 +152,7 @@ pub async fn start_with(config: Config, accept_loss: bool) -> Result<Running, Er
     tasks.spawn(operations::serve(pages, metrics.clone(), gateway.clone(), closed.clone()));
     tasks.spawn(note_head(metrics.clone(), gateway.clone()));
     tasks.spawn(socket.serve(gateway.clone(), closed.clone()));
+    unattended(&mut tasks, &gateway, deadlines, stamping);
 
     let door = Door::new(gateway.clone(), admission.clone(), closed.clone());
     let (health, health_service) = tonic_health::server::health_reporter();
@@ -198,7 +215,6 @@ fn http2() -> Server {
 type Opened = (Arc<dyn Store>, Arc<dyn crate::gateway::ports::Contents>, Arc<dyn HeadGuard>);
 
 fn open(config: &Config) -> Result<Opened, Error> {
-    use crate::clock::Clock as _;
     let cache = config.cache_mib.saturating_mul(1024 * 1024);
     let store = store::sled::open(&config.data, cache)?;
     let contents = ContentStore::open(&config.data.join("content"), SystemClock.now())?;
@@ -241,6 +257,33 @@ async fn report_health(
     health.set_service_status("", ServingStatus::NotServing).await;
 }
 
+/// What the gateway does by itself.
+fn unattended(
+    tasks: &mut JoinSet<()>,
+    gateway: &Arc<Gateway>,
+    deadlines: Arc<Deadlines>,
+    stamping: Option<Stamping>,
+) {
+    let recorder = gateway.clone();
+    tasks.spawn(async move { recorder.record_what_is_told().await });
+    tasks.spawn(keep_deadlines(gateway.clone(), deadlines));
+    if let Some(stamping) = stamping {
+        tasks.spawn(have_stamped(gateway.clone(), stamping));
+    }
+}
+
+async fn keep_deadlines(gateway: Arc<Gateway>, deadlines: Arc<Deadlines>) {
+    if let Err(error) = gateway.keep_deadlines(deadlines).await {
+        tracing::error!(%error, "deadlines are looked at no longer");
+    }
+}
+
+async fn have_stamped(gateway: Arc<Gateway>, stamping: Stamping) {
+    if let Err(error) = stamping.run(gateway).await {
+        tracing::error!(%error, "checkpoints are time-stamped no longer");
+    }
+}
+
 async fn note_head(metrics: Arc<Metrics>, gateway: Arc<Gateway>) {
     loop {
         if let Ok(head) = gateway.store().head() {
@@ -278,6 +321,8 @@ impl Running {
         self.closing.send_replace(true);
         let drained = tokio::time::timeout(DRAIN_DEADLINE, &mut self.server).await;
         self.server.abort();
+        // What could not be recorded in time is told again when the item is handed out again.
+        let _late = tokio::time::timeout(RELEASE_DEADLINE, self.gateway.all_recorded()).await;
         self.tasks.shutdown().await;
         let store = Arc::downgrade(self.gateway.store());
         drop(self);

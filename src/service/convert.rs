@@ -5,7 +5,7 @@ use prost::Message as _;
 use uuid::Uuid;
 
 use crate::clock::{Date, Time};
-use crate::delivery::{Delivery, Token, Transport};
+use crate::delivery::{Delivery, Mark, Token, Transport};
 use crate::directory::{Agency, Code};
 use crate::document::{
     ConsignmentId, Draft, Envelope, Form, PartDraft, PartRole, RequestId, Signer, Urgency,
@@ -311,6 +311,8 @@ pub(super) fn delivery(delivery: &Delivery) -> v1::Delivery {
         Transport::HandedOver => v1::Transport::HandedOver,
         Transport::Rejected => v1::Transport::Rejected,
     };
+    let seen = &delivery.milestones;
+    let milestone = |mark: Option<Mark>| mark.map(|mark| entry_id(mark.entry));
     v1::Delivery {
         recipient: delivery.recipient.to_string(),
         transport: transport.into(),
@@ -318,6 +320,10 @@ pub(super) fn delivery(delivery: &Delivery) -> v1::Delivery {
         consigned_entry: Some(entry_id(delivery.consigned)),
         latest_entry: Some(entry_id(delivery.latest)),
         change_time: Some(timestamp(delivery.changed_at)),
+        notification_entry: milestone(seen.notified),
+        access_entry: milestone(seen.accessed),
+        notification_failure_entry: milestone(seen.notification_failed),
+        handover_failure_entry: milestone(seen.handover_failed),
     }
 }
 

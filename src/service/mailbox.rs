@@ -27,6 +27,9 @@ use crate::source::Source;
 /// Chunks read ahead of a slow reader.
 const CHUNKS_AHEAD: usize = 2;
 
+/// A part to be read, from where and to where.
+type OpenPart = (Box<dyn Source + Send + Sync>, u64, u64);
+
 type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
 #[tonic::async_trait]
@@ -65,10 +68,16 @@ impl MailboxService for Door {
         let next_page_token =
             last.map(|item| paging::place_token(item.urgency, item.position)).unwrap_or_default();
         let items: Result<_, Error> = found.iter().map(|item| self.item(item, None)).collect();
-        Ok(Response::new(v1::ListItemsResponse {
-            items: items.map_err(to_status)?,
-            next_page_token,
-        }))
+        let items = items.map_err(to_status)?;
+        for item in &found {
+            let delivery = self
+                .gateway
+                .store()
+                .deliveries(item.consignment, Which::At(&agency))
+                .map_err(to_status)?;
+            self.noticed(delivery.first()).await;
+        }
+        Ok(Response::new(v1::ListItemsResponse { items, next_page_token }))
     }
 
     async fn get_document(
@@ -83,6 +92,7 @@ impl MailboxService for Door {
         let envelope = content(&consignment.envelope)?;
         let report = content(&consignment.verdict.report)?;
         let receipt = self.gateway.reading().receipt(consignment.accepted).map_err(to_status)?;
+        self.noticed(delivery.as_ref()).await;
         Ok(Response::new(v1::GetDocumentResponse {
             envelope: envelope.into(),
             verdict_report: report.into(),
@@ -97,7 +107,11 @@ impl MailboxService for Door {
     ) -> Result<Response<Self::FetchPartStream>, Status> {
         let peer = self.peer(&request)?;
         let request = request.into_inner();
-        let (source, start, end) = self.open_part(&peer, &request).map_err(to_status)?;
+        let (part, delivery) = self.open_part(&peer, &request).map_err(to_status)?;
+        let (source, start, end) = part;
+        if let Some(delivery) = delivery.filter(|one| one.milestones.accessed.is_none()) {
+            self.gateway.content_read(&peer, delivery.consignment, &delivery.recipient).await;
+        }
         let (sender, receiver) = mpsc::channel(CHUNKS_AHEAD);
         tokio::spawn(send_range(Arc::from(source), start, end, sender));
         Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
@@ -232,8 +246,8 @@ impl Door {
         &self,
         peer: &Peer,
         request: &v1::FetchPartRequest,
-    ) -> Result<(Box<dyn Source + Send + Sync>, u64, u64), Error> {
-        let (consignment, _) = self.party(peer, &request.agency, &request.consignment_id)?;
+    ) -> Result<(OpenPart, Option<Delivery>), Error> {
+        let (consignment, delivery) = self.party(peer, &request.agency, &request.consignment_id)?;
         let of = Some(consignment.id);
         let envelope = self.content(&consignment.envelope, of)?;
         let parts = convert::part_listing(&envelope).unwrap_or_default();
@@ -248,7 +262,14 @@ impl Door {
             let refusal = refusal.with("offset", request.offset).with("length", request.length);
             return Err(refusal.with("size", size).into());
         };
-        Ok((self.open(&digest, of)?, request.offset, end))
+        Ok(((self.open(&digest, of)?, request.offset, end), delivery))
+    }
+
+    /// Tells that the recipient's system was given notice, if it is for the first time.
+    async fn noticed(&self, delivery: Option<&Delivery>) {
+        if let Some(delivery) = delivery.filter(|one| one.milestones.notified.is_none()) {
+            self.gateway.handed_out(delivery.consignment, &delivery.recipient).await;
+        }
     }
 
     /// What an item says.

@@ -144,6 +144,9 @@ impl Watcher {
             let item = self.door.item(&one.item, Some(one))?;
             self.cursor.see(one.item.urgency, one.item.position);
             self.send(Event::Item(item)).await?;
+            if one.attempt == 1 {
+                self.door.gateway.handed_out(one.item.consignment, &self.agency).await;
+            }
         }
         Ok(leased.len())
     }
@@ -175,6 +178,7 @@ impl Watcher {
             status: status.into(),
             note: note.as_deref().and_then(note_text).unwrap_or_default().to_owned(),
             time: Some(convert::timestamp(entry.time)),
+            event: entry.event.word().to_owned(),
         })
     }
 

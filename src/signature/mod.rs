@@ -64,6 +64,7 @@ pub use report::{
     Coverage, Format, Indication, Kind, Passed, Reason, Report, Signature, Signer, SubIndication,
     Timestamp, TimestampKind, Verdict, word,
 };
+pub use timestamp::judge_token;
 pub use trust::{Trust, TrustError};
 pub use validate::{AlgorithmRule, PathInputs, PathOutcome, RevocationRule, validate_path};
 pub use vietnamese::{note_in_vietnamese, reason_in_vietnamese};

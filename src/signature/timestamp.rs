@@ -9,11 +9,13 @@ use super::algorithm::Hash;
 use super::asn1::{self, Malformed, Reader, Value, dotted, tag, trimmed};
 use super::cms::{self, SignedData, oid};
 use super::content::Content;
+use super::evidence::{Material, Proofs};
 use super::extension::Extension;
 use super::name::{CanonicalName, Name};
 use super::past::{Made, Occasion};
 use super::report::{Findings, SubIndication as Sub, Timestamp, TimestampKind};
 use super::signer::{self, Context, Hashed, Judged, Place, Profile};
+use super::trust::Trust;
 use crate::clock::Time;
 use crate::digest::hex;
 use crate::limits::CLOCK_SKEW_MAX;
@@ -73,6 +75,14 @@ pub(super) fn imprint_of(token: &[u8]) -> Option<(Hash, Time)> {
     let data = SignedData::parse(token).ok()?;
     let info = Info::read(data.content.as_deref()?).ok()?;
     Some((info.hash, info.time))
+}
+
+/// Judges a token (DER) by itself over `content`.
+pub fn judge_token(token: &[u8], content: &[u8], trust: &Trust, now: Time) -> Timestamp {
+    let (material, proofs) = (Material::default(), Proofs::default());
+    let occasion = Occasion { trust, now, material: &material, proofs: &proofs };
+    let token = Token { kind: TimestampKind::Document, bytes: token, place: None };
+    judge(occasion, token, &mut Content::whole_of(&content)).report
 }
 
 /// Judges a token over `content`.

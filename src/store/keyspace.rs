@@ -16,6 +16,8 @@
 //! | `d` | consignment, recipient | `Delivery` |
 //! | `w` | agency `0`, lane, epoch, index | `Waiting` |
 //! | `n` | agency `0`, epoch, index | empty |
+//! | `o` | kind, space, name of a service | since when it is out, ms big-endian |
+//! | `q` | epoch, size | epoch, index of the entry of the time-stamp over it |
 //! | `t` | failure, lane | `Swept` |
 //! | `p` | content digest, 21 bytes | `ContentPlace`, of content that no consignment has in its record |
 //!
@@ -30,10 +32,10 @@ use crate::delivery::Failure;
 use crate::digest::Sha256;
 use crate::directory::Code;
 use crate::document::{ConsignmentId, Urgency};
-use crate::log::EntryId;
+use crate::log::{EntryId, Service};
 
 /// Tags of the projections, in ascending order.
-pub const PROJECTIONS: [u8; 6] = *b"dnpstw";
+pub const PROJECTIONS: [u8; 8] = *b"dnopqstw";
 
 /// Tags of the projections that follow from the entries alone, as far as a record's fields do.
 pub const DERIVED: [u8; 4] = *b"dnsw";
@@ -126,6 +128,21 @@ pub fn notices(agency: &Code) -> Vec<u8> {
 /// Key of a notice.
 pub fn notice(agency: &Code, id: EntryId) -> Vec<u8> {
     join(b'n', &[agency.as_str().as_bytes(), &[0], &entry(id)])
+}
+
+/// Key of a service that is out.
+pub fn outage(service: &Service) -> Vec<u8> {
+    join(b'o', &[service.to_string().as_bytes()])
+}
+
+/// Key of the time-stamp over `size` entries.
+pub fn stamp(epoch: u32, size: u64) -> Vec<u8> {
+    join(b'q', &[&epoch.to_be_bytes(), &size.to_be_bytes()])
+}
+
+/// An entry as a value.
+pub fn entry_value(id: EntryId) -> Vec<u8> {
+    entry(id).to_vec()
 }
 
 /// Key of how far the deadlines of a lane were looked at.

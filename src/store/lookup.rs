@@ -7,11 +7,12 @@ use super::leaf;
 use super::rebuild::read_leaf;
 use super::record;
 use super::table::{Open, Table, damaged};
+use crate::clock::Time;
 use crate::delivery::{Consignment, Delivery, Failure, Term};
 use crate::digest::Sha256;
 use crate::document::{ConsignmentId, Urgency};
 use crate::gateway::ports::{LogReader, Place, Registry, StoreError, Which};
-use crate::log::EntryId;
+use crate::log::{EntryId, Service};
 
 impl<M: Medium> LogReader for Table<M> {
     fn leaves(&self, from: EntryId, max: usize) -> Result<Vec<Vec<u8>>, StoreError> {
@@ -91,6 +92,22 @@ impl<M: Medium> Registry for Table<M> {
             Some(bytes) => record::read_swept(&bytes),
             None => Ok(EntryId { epoch: 1, index: 0 }),
         }
+    }
+
+    fn outage(&self, service: &Service) -> Result<Option<Time>, StoreError> {
+        let Some(bytes) = self.reading()?.kv.get(&key::outage(service))? else { return Ok(None) };
+        let millis = bytes.try_into().map_err(|_| record::unreadable("outage"))?;
+        Ok(Some(Time::from_millis(i64::from_be_bytes(millis))))
+    }
+
+    fn stamp_over(&self, id: EntryId) -> Result<Option<EntryId>, StoreError> {
+        let end = key::end_of(&key::of_epoch(b'q', id.epoch));
+        let from = key::stamp(id.epoch, id.index.saturating_add(1));
+        let found = self.reading()?.kv.scan(&from, &end, 1)?.pop();
+        let read = |(_, value): (Vec<u8>, Vec<u8>)| {
+            key::entry_at_end(&value).ok_or_else(|| record::unreadable("time-stamp"))
+        };
+        found.map(read).transpose()
     }
 
     fn find(&self, term: &Term, after: EntryId, max: usize) -> Result<Vec<EntryId>, StoreError> {

@@ -51,6 +51,13 @@ pub fn write_of(change: &Change) -> Option<Write> {
             Write::remove(key::waiting(agency, *urgency, *position))
         }
         Change::Notice { agency, entry } => Write::put(key::notice(agency, *entry), Vec::new()),
+        Change::Outage { service, since: Some(since) } => {
+            Write::put(key::outage(service), since.millis().to_be_bytes().to_vec())
+        }
+        Change::Outage { service, since: None } => Write::remove(key::outage(service)),
+        Change::Stamped { covers, entry } => {
+            Write::put(key::stamp(covers.epoch, covers.size), key::entry_value(*entry))
+        }
         Change::Swept { failure, urgency, next } => {
             let value = storage::Swept { version: VERSION, next: Some(entry(*next)) };
             Write::put(key::swept(*failure, *urgency), value.encode_to_vec())

@@ -2,8 +2,6 @@
 //!
 //! Only the workshop writes ASN.1; judging uses a reader of its own.
 
-/// The whole value `TRUE`.
-pub const TRUE: [u8; 3] = [0x01, 0x01, 0xff];
 pub const INTEGER: u8 = 0x02;
 pub const OCTET_STRING: u8 = 0x04;
 pub const UTC_TIME: u8 = 0x17;

@@ -12,7 +12,7 @@ use vanthu::gateway::ports::{
     Batch, Head, Item, LeaderTerm, LeaseRequest, Leased, LogReader, LogStore, Mailboxes, Place,
     Registry, Settled, Store, StoreError, Which,
 };
-use vanthu::log::EntryId;
+use vanthu::log::{EntryId, Service};
 use vanthu::store::memory::MemoryMedium;
 use vanthu::store::{Files, Kv, Medium, Pair, Table, Write};
 
@@ -263,6 +263,14 @@ impl Registry for Mutant {
 
     fn swept(&self, failure: Failure, urgency: Urgency) -> Result<EntryId, StoreError> {
         self.inner.swept(failure, urgency)
+    }
+
+    fn outage(&self, service: &Service) -> Result<Option<Time>, StoreError> {
+        self.inner.outage(service)
+    }
+
+    fn stamp_over(&self, id: EntryId) -> Result<Option<EntryId>, StoreError> {
+        self.inner.stamp_over(id)
     }
 
     fn find(&self, term: &Term, after: EntryId, max: usize) -> Result<Vec<EntryId>, StoreError> {

@@ -238,7 +238,10 @@ async fn notices(
         let next = tokio::time::timeout(PATIENCE, events.message()).await;
         let message = next.map_err(|_| Failure::other("no notice came"))??;
         let message = message.ok_or_else(|| Failure::other("the watch ended early"))?;
-        if let Some(Event::Notice(notice)) = message.event {
+        // Notices of the way to the recipient come in between.
+        if let Some(Event::Notice(notice)) = message.event
+            && notice.status != 0
+        {
             let status = notice.status().as_str_name().trim_start_matches("BUSINESS_STATUS_");
             let note = if notice.note.is_empty() {
                 String::new()

@@ -3,6 +3,7 @@
 import contextlib
 import uuid
 
+from gateway import UNATTENDED
 from vanthu.v1 import mailbox_service_pb2 as box
 
 
@@ -17,9 +18,11 @@ def watching(system, agency, cursor=""):
 
 
 def next_event(stream, kind):
-    """The next event that is no heartbeat; it must be of this kind. Gives its content and cursor."""
+    """The next event of this kind that somebody caused, and its cursor. Heartbeats, and notices that
+    the gateway writes by itself whenever it gets to it, are passed over."""
     for event in stream:
-        if event.WhichOneof("event") != "heartbeat":
+        passed_over = event.HasField("notice") and UNATTENDED.search(event.notice.leaf)
+        if event.WhichOneof("event") != "heartbeat" and not passed_over:
             assert event.WhichOneof("event") == kind, event
             return getattr(event, kind), event.cursor
     raise AssertionError("the watch ended")
