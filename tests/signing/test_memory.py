@@ -4,6 +4,7 @@
 the program itself, its threads and its allocator.
 """
 
+import os
 import subprocess
 import time
 from pathlib import Path
@@ -34,11 +35,14 @@ def peak(*arguments):
     status, found, deadline = Path(f"/proc/{process.pid}/status"), 0, time.monotonic() + SECONDS
     while process.poll() is None:
         assert time.monotonic() < deadline, command
-        # Gone, or not yet another program than its parent.
-        if Path(f"/proc/{process.pid}/exe").resolve() == Path(binary()):
-            for line in status.read_text().splitlines():
-                if line.startswith("VmHWM:"):
-                    found = int(line.split()[1])
+        try:
+            # Not yet another program than its parent, or gone: nothing to see.
+            if os.readlink(f"/proc/{process.pid}/exe") == binary():
+                for line in status.read_text().splitlines():
+                    if line.startswith("VmHWM:"):
+                        found = int(line.split()[1])
+        except OSError:
+            pass
         time.sleep(0.002)
     out, err = process.communicate()
     assert process.returncode == 0, (out, err)

@@ -201,15 +201,10 @@ def https(rsa_pki, tmp_path):
     authority.close()
 
 
-def anchors(pki, domain):
-    [anchor, *_] = sorted((pki.trust / domain / "anchors").iterdir())
-    return anchor
-
-
 def test_an_authority_behind_tls_is_asked_if_its_certificate_leads_to_an_anchor(rsa_pki, https, letter, tmp_path):
     out = tmp_path / "out.pdf"
     options = (letter, *rsa_pki.signer("seals/H49").options, "-o", out, "--timestamp", https.url)
-    told = vanthu_json("sign", *options, "--timestamp-trust", anchors(rsa_pki, "tls"))
+    told = vanthu_json("sign", *options, "--timestamp-trust", rsa_pki.folder / "tls/ca.pem")
     assert told["timestamp"]
     [signature] = rsa_pki.passes(out, 1)
     assert signature["best_time"], signature
@@ -222,10 +217,10 @@ def test_an_authority_behind_tls_that_is_not_known_is_not_asked(rsa_pki, https, 
     done = refused(3, message, *options, https.url)
     assert "--timestamp-trust" in done.err
     message = "the time-stamping authority cannot be reached: invalid peer certificate: UnknownIssuer"
-    refused(4, message, *options, https.url, "--timestamp-trust", anchors(rsa_pki, "gov"))
+    refused(4, message, *options, https.url, "--timestamp-trust", rsa_pki.anchors()[0])
     # The certificate is good, but for another name.
     other = https.url.replace("127.0.0.1", "127.0.0.2")
-    done = vanthu("sign", *options, other, "--timestamp-trust", anchors(rsa_pki, "tls"), code=4)
+    done = vanthu("sign", *options, other, "--timestamp-trust", rsa_pki.folder / "tls/ca.pem", code=4)
     assert "cannot be reached: " in done.err
     # Nothing answers in TLS.
     plain = https.url.replace("https", "http")
