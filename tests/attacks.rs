@@ -8,6 +8,8 @@
 
 #[path = "attacks/archive.rs"]
 mod archive;
+#[path = "attacks/counter.rs"]
+mod counter;
 #[path = "attacks/curves.rs"]
 mod curves;
 #[path = "attacks/damage.rs"]
@@ -184,6 +186,7 @@ fn every_attack_is_named_and_every_control_passes() {
     cases.extend(encrypted::cases(&people));
     cases.extend(formats::cases(&people));
     cases.extend(archive::cases(&people));
+    cases.extend(counter::cases(&people));
     cases.extend(pss::cases(&people));
     cases.extend(curves::cases(&people));
     cases.extend(package::cases(&people));

@@ -187,7 +187,7 @@ impl<'a> SignerInfo<'a> {
         attributes.flat_map(UnsignedAttribute::values).collect()
     }
 
-    fn parse(sequence: Value<'a>) -> Result<Self, Malformed> {
+    pub fn parse(sequence: Value<'a>) -> Result<Self, Malformed> {
         let mut fields = sequence.children();
         fields.expect(tag::INTEGER)?;
         let identifier = match fields.peek() {

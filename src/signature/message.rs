@@ -7,6 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::cms::{self, SignedData};
 use super::content::Content;
+use super::counter;
 use super::evidence::{Material, Proofs};
 use super::package;
 use super::past::Occasion;
@@ -202,7 +203,11 @@ fn judge_cms(bytes: &[u8], detached: Option<&dyn Source>, trust: &Trust, now: Ti
         fill(&mut signature, judged);
         signature
     });
-    Report { kind: Kind::Cms, signatures: signatures.collect(), quirks }
+    let mut signatures: Vec<_> = signatures.collect();
+    for (index, info) in data.signers.iter().enumerate() {
+        counter::judge(&context, info, (format, index), &mut signatures);
+    }
+    Report { kind: Kind::Cms, signatures, quirks }
 }
 
 /// Takes over what judging the signer found.

@@ -12,6 +12,7 @@ mod bare_rsa;
 mod certificate;
 mod cms;
 mod content;
+mod counter;
 mod crl;
 #[cfg(test)]
 mod crl_scenarios;

@@ -33,8 +33,17 @@ pub(super) enum Profile {
     Cades,
     /// It may be, and its absence is reported.
     Plain,
+    /// It confirms the value of another signature: it must not name a type of content (RFC 5652 §11.4).
+    Counter,
     /// A time-stamp token: protected, too (RFC 3161 §2.4.2), and no time-stamps on it are looked at.
     Timestamp,
+}
+
+impl Profile {
+    /// Whether the signature must say which certificate is its own.
+    fn must_protect(self) -> bool {
+        matches!(self, Self::Cades | Self::Timestamp)
+    }
 }
 
 /// Where a CMS stands in a file.
@@ -217,7 +226,7 @@ pub(super) fn judge(
     judged.signer = Some(signer.to_signer());
     let purpose = match context.profile {
         Profile::Timestamp => Purpose::Timestamp,
-        Profile::Cades | Profile::Plain => Purpose::Document,
+        Profile::Cades | Profile::Plain | Profile::Counter => Purpose::Document,
     };
     let candidates = [context.certificates, &material.certificates].concat();
     judged.path = path::judge(occasion.trust, occasion.now, purpose, &signer, &candidates);
@@ -297,6 +306,11 @@ fn check_content(
     };
     let findings = &mut judged.findings;
     match attributes.single(oid::CONTENT_TYPE) {
+        _ if context.profile == Profile::Counter => {
+            if attributes.count(oid::CONTENT_TYPE) > 0 {
+                judged.quirks.push("the counter-signature names a type of content".to_owned());
+            }
+        }
         Ok(value) if value.content == context.data.content_type => {}
         _ => findings.failed(
             Sub::FormatFailure,
@@ -344,7 +358,7 @@ fn plain_message(
 ) -> Option<Message> {
     judged.quirks.push("the signature has no signed attributes".to_owned());
     let findings = &mut judged.findings;
-    if context.data.content_type != oid::DATA {
+    if context.data.content_type != oid::DATA && context.profile != Profile::Counter {
         findings.failed(
             Sub::FormatFailure,
             "ATTRIBUTES_MISSING",
@@ -509,7 +523,7 @@ fn check_signing_certificate(
                 ),
             ),
         },
-        Ok(None) if context.profile != Profile::Plain => findings.doubt(
+        Ok(None) if context.profile.must_protect() => findings.doubt(
             Sub::SigConstraintsFailure,
             "SIGNING_CERTIFICATE_UNPROTECTED",
             "The signature does not protect its signing certificate, as its format demands: the \
@@ -526,7 +540,7 @@ fn check_signing_certificate(
     }
 }
 
-/// Claims and extras that never decide: signing time, counter signatures.
+/// The signing time, which is claimed and decides nothing.
 fn check_claims(context: &Context<'_>, info: &SignerInfo<'_>, judged: &mut Judged) {
     if let Some(attributes) = &info.signed_attributes {
         judged.signing_time = attributes.single(oid::SIGNING_TIME).ok().and_then(cms::time);
@@ -537,9 +551,6 @@ fn check_claims(context: &Context<'_>, info: &SignerInfo<'_>, judged: &mut Judge
     if let Some(claimed) = judged.signing_time.filter(|_| context.profile != Profile::Timestamp) {
         let now = context.occasion.now;
         judged.quirks.extend(claimed_time_quirk(now, judged.best_time, claimed));
-    }
-    if info.unsigned_attributes.iter().any(|attribute| attribute.kind == oid::COUNTER_SIGNATURE) {
-        judged.quirks.push("a counter signature is present and was not judged".to_owned());
     }
 }
 

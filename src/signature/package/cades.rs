@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::super::algorithm::Hash;
 use super::super::cms::{self, SignedData};
 use super::super::content::Content;
+use super::super::counter;
 use super::super::evidence::Material;
 use super::super::message::{bare, fill};
 use super::super::past::Occasion;
@@ -102,14 +103,18 @@ impl Container<'_> {
                 anomaly.tell(&mut findings);
             }
             findings.append(std::mem::take(&mut judged.findings));
-            let mut signature = bare(0, Format::AsicCades, judged.conclude(findings));
+            let mut signature =
+                bare(signatures.len(), Format::AsicCades, judged.conclude(findings));
             signature.coverage = signed.coverage;
             signature.signed = signed.names.clone();
-            signature.field = Some(self.name(index));
             signature.quirks = quirks.clone();
             fill(&mut signature, judged);
             signatures.push(signature);
         }
+        for (at, info) in data.signers.iter().enumerate() {
+            counter::judge(&context, info, (Format::AsicCades, at), &mut signatures);
+        }
+        signatures.iter_mut().for_each(|one| one.field = Some(self.name(index)));
         signatures
     }
 

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::super::algorithm::Hash;
-use super::super::cms::{self, SignedData, utc};
+use super::super::cms::{self, SignedData, oid, utc};
 use super::super::content::{Beginning, Content};
 use super::super::evidence::{Material, Proofs};
 use super::super::message::{bare, fill};
@@ -183,6 +183,10 @@ impl Judge<'_> {
             fail("SIGNER_COUNT", "A PDF signature must have exactly one signer.");
             return Judged::default();
         };
+        // PAdES has no place for them (EN 319 142-1 §6.3).
+        if !info.unsigned(oid::COUNTER_SIGNATURE).is_empty() {
+            quirks.push("a counter signature is present and was not judged".to_owned());
+        }
         let context = Context {
             occasion: self.occasion(proofs),
             data: &data,
