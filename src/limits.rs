@@ -108,6 +108,9 @@ pub const AUDIT_HEADS_KEPT_MAX: usize = 65_536;
 
 // ── evidence ───────────────────────────────────────────────────────────────────────────────────
 
+/// Entries of an evidence file up to which each is sealed as XML: a signature takes a millisecond, and
+/// the caller waits.
+pub const EVIDENCE_SEALED_MAX: usize = 500;
 /// A receipt file: an entry in base64, 64 hashes and a checkpoint note at their limits are 25 KiB.
 pub const RECEIPT_SIZE_MAX: usize = 32 * 1024;
 /// One evidence file, which is held in memory: 5,000 recipients with five entries each need 50 MiB,

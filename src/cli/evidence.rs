@@ -9,12 +9,14 @@ use serde_json::json;
 use super::Output;
 use super::exit::{Exit, Failure};
 use crate::client;
+use crate::clock::{Clock as _, SystemClock};
 use crate::digest::Sha256;
-use crate::evidence::{self, Receipt};
+use crate::evidence::{self, Receipt, Verified};
 use crate::log::{EntryId, LogPublicKey};
 use crate::proto::v1;
 use crate::proto::v1::evidence_service_client::EvidenceServiceClient;
 use crate::service::part_infos;
+use crate::signature::{self, Signer, Trust, judge_token};
 
 /// What `vanthu evidence` does.
 #[derive(Debug, Subcommand)]
@@ -55,6 +57,12 @@ pub(super) struct VerifyOptions {
     /// Public key of the log (C2SP vkey), or a file that holds it; from a source that you trust
     #[arg(long, required = true, num_args = 1..)]
     key: Vec<String>,
+    /// Folder of trust domains, with which time-stamps and seals in the file are judged
+    #[arg(long, env = "VANTHU_TRUST")]
+    trust: Option<PathBuf>,
+    /// Write what is proven as a page for people
+    #[arg(long, value_name = "FILE")]
+    page: Option<PathBuf>,
 }
 
 pub(super) async fn run(command: Command, output: Output) -> Result<Exit, Failure> {
@@ -100,6 +108,10 @@ pub(super) fn verify(options: &VerifyOptions, output: Output) -> Result<Exit, Fa
     let verified = evidence::verify(&bytes, &keys, &part_infos).map_err(|broken| {
         Failure::new(Exit::VerificationFailed, format!("the evidence does not hold: {broken}"))
     })?;
+    if let Some(path) = &options.page {
+        std::fs::write(path, verified.page()).map_err(|error| Failure::file(path, error))?;
+    }
+    let witnesses = witnesses(options, &verified)?;
     if output == Output::Json {
         let statements: Vec<_> = verified
             .statements
@@ -119,6 +131,7 @@ pub(super) fn verify(options: &VerifyOptions, output: Output) -> Result<Exit, Fa
             "consignment_id": verified.consignment.to_string(),
             "log": verified.key.to_string(),
             "statements": statements,
+            "witnesses": witnesses.iter().map(Witness::json).collect::<Vec<_>>(),
             "checks": verified.checks,
             "absent": verified.absent,
         });
@@ -132,11 +145,62 @@ pub(super) fn verify(options: &VerifyOptions, output: Output) -> Result<Exit, Fa
     for absent in &verified.absent {
         println!("  note {absent}");
     }
+    for witness in &witnesses {
+        let Witness { what, time, by, indication } = witness;
+        println!("  {indication} {what}, {time}, {by}");
+    }
     println!("proven:");
     for statement in &verified.statements {
         println!("  {}", statement.english);
     }
     Ok(Exit::Ok)
+}
+
+/// Somebody else whose signature stands in the file.
+struct Witness {
+    what: String,
+    time: String,
+    by: String,
+    indication: String,
+}
+
+impl Witness {
+    fn json(&self) -> serde_json::Value {
+        let Self { what, time, by, indication } = self;
+        json!({ "what": what, "time": time, "by": by, "indication": indication })
+    }
+}
+
+/// Judges time-stamps and seals with the anchors of the caller; without any, nobody is known.
+fn witnesses(options: &VerifyOptions, verified: &Verified) -> Result<Vec<Witness>, Failure> {
+    let trust = match &options.trust {
+        Some(folder) => crate::config::read_trust(folder)?,
+        None => Trust::new(Vec::new(), Vec::new(), Vec::new()).map_err(Failure::other)?,
+    };
+    let now = SystemClock.now();
+    let name = |signer: Option<&Signer>| signer.map(|one| one.subject.clone()).unwrap_or_default();
+    let mut witnesses = Vec::new();
+    for stamp in &verified.stamps {
+        let judged = judge_token(&stamp.token, &stamp.text, &trust, now);
+        witnesses.push(Witness {
+            what: format!("time-stamp over {} entries of epoch {}", stamp.size, stamp.epoch),
+            time: stamp.time.map(|time| time.to_string()).unwrap_or_default(),
+            by: name(judged.authority.as_ref()),
+            indication: judged.verdict.indication().to_string(),
+        });
+    }
+    for sealed in &verified.sealed {
+        let report = signature::judge(&sealed.xml, &trust, now);
+        for one in &report.signatures {
+            witnesses.push(Witness {
+                what: format!("seal on the XML of entry {}", sealed.entry),
+                time: one.signing_time.map(|time| time.to_string()).unwrap_or_default(),
+                by: name(one.signer.as_ref()),
+                indication: one.verdict.indication().to_string(),
+            });
+        }
+    }
+    Ok(witnesses)
 }
 
 fn verify_receipt(bytes: &[u8], keys: &[LogPublicKey], output: Output) -> Result<Exit, Failure> {

@@ -5,6 +5,7 @@ mod deadlines;
 mod directory;
 mod material;
 mod official;
+mod seal;
 mod timestamp;
 mod trust;
 
@@ -17,6 +18,7 @@ pub use deadlines::{DeadlineTimes, UrgencyTimes, deadlines};
 pub use directory::read as read_directory;
 pub use material::{Material, TlsMaterial, log_key};
 pub use official::{Official, OfficialDomain};
+pub use seal::{SealFiles, seal};
 pub use timestamp::{TimestampAuthority, stamping};
 pub use trust::{
     DomainProfile, Held, Place, TrustDomain, read_certificates, read_domains, read_trust,
@@ -64,6 +66,8 @@ pub struct Config {
     pub deadlines: DeadlineTimes,
     /// Who time-stamps checkpoints; nobody if not given.
     pub timestamp: Option<TimestampAuthority>,
+    /// The gateway's seal, for evidence that other delivery services read; none if not given.
+    pub seal: Option<SealFiles>,
     /// Whether gRPC reflection is served; to known systems only.
     #[serde(default = "yes")]
     pub reflection: bool,
@@ -140,8 +144,9 @@ impl Config {
         ];
         let calendar = &mut config.deadlines.calendar;
         let authority = config.timestamp.as_mut().and_then(|wanted| wanted.ca.as_mut());
+        let seal = config.seal.iter_mut().flat_map(|seal| [&mut seal.certificate, &mut seal.key]);
         let others = config.tls.client_crls.iter_mut().chain(calendar).chain(authority);
-        for one in paths.into_iter().chain(others) {
+        for one in paths.into_iter().chain(others).chain(seal) {
             *one = folder.join(&*one);
         }
         config.check(path)?;

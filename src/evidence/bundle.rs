@@ -1,15 +1,20 @@
 //! Making an evidence file.
 
 use super::archive::{self, Files};
+use super::erds::{self, Seal};
 use super::manifest::{self, Manifest};
 use super::receipt::Receipt;
-use super::verify::{Broken, Fault};
+use super::stamped::{self, EvidenceStamp};
+use super::verify::{Broken, Fault, Verified};
+use crate::clock::Time;
 use crate::digest::Sha256;
 use crate::directory::Code;
 use crate::document::ConsignmentId;
-use crate::limits::EVIDENCE_SIZE_MAX;
-use crate::log::{EntryId, LogPublicKey};
+use crate::limits::{EVIDENCE_SEALED_MAX, EVIDENCE_SIZE_MAX};
+use crate::log::{Checkpoint, EntryId, LogPublicKey};
 
+/// Where the page for people stands.
+pub(super) const PAGE: &str = "page.html";
 /// What people read who open the file by hand.
 const README: &str = include_str!("README.txt");
 
@@ -33,6 +38,12 @@ pub struct Evidence {
     pub certificates: Vec<Vec<u8>>,
     /// Revocation lists in DER that the report used.
     pub crls: Vec<Vec<u8>>,
+    /// Time-stamps over checkpoints that cover the entries.
+    pub stamps: Vec<EvidenceStamp>,
+    /// The same for other delivery services: XML by the entry that it tells of.
+    pub erds: Vec<(EntryId, String)>,
+    /// The page for people ([`super::Verified::page`]), if there is one.
+    pub page: Option<String>,
     /// Bodies, as far as they are enclosed.
     pub parts: Vec<EvidencePart>,
     /// Salted texts by the entry that commits to them, as far as they are enclosed.
@@ -73,6 +84,21 @@ impl Evidence {
         archive::pack(&files).map_err(NotBundled)
     }
 
+    /// Adds a sealed XML for each event of the standard, if there are not too many of them.
+    pub fn seal(&mut self, verified: &Verified, seal: &dyn Seal, now: Time) {
+        if verified.entries.len() > EVIDENCE_SEALED_MAX {
+            return;
+        }
+        let of = |id| self.receipts.iter().find(|receipt| receipt.id == id);
+        let sealed = verified.entries.iter().filter_map(|entry| {
+            let receipt = of(entry.id())?.to_file();
+            let told = erds::told(&verified.key.gateway, &verified.entries, &verified.parts, entry);
+            let xml = erds::render(&told, receipt.as_bytes())?;
+            Some((entry.id(), erds::sealed(&xml, seal, now)?))
+        });
+        self.erds = sealed.collect();
+    }
+
     fn collect(&self, files: &mut Files) -> Result<(), Broken> {
         add(files, "README.txt".into(), README.as_bytes())?;
         add(files, "log.vkey".into(), format!("{}\n", self.key).as_bytes())?;
@@ -93,6 +119,20 @@ impl Evidence {
         }
         for bytes in &self.crls {
             files.insert(crl_path(bytes), bytes.clone());
+        }
+        for stamp in &self.stamps {
+            let unreadable = || Broken::new("timestamps", Fault::Malformed);
+            let covered = Checkpoint::claimed(&stamp.checkpoint).ok_or_else(unreadable)?;
+            let [note, proof, token] = stamped::paths(covered.origin.epoch, covered.size);
+            add(files, note, &stamp.checkpoint)?;
+            add(files, proof, stamped::proof_file(&stamp.consistency).as_bytes())?;
+            add(files, token, &stamp.token)?;
+        }
+        for (id, xml) in &self.erds {
+            add(files, erds_path(*id), xml.as_bytes())?;
+        }
+        if let Some(page) = &self.page {
+            add(files, PAGE.into(), page.as_bytes())?;
         }
         for part in &self.parts {
             add(files, part_path(part.index, &part.name), &part.bytes)?;
@@ -122,6 +162,10 @@ pub(super) fn proof_path(id: EntryId) -> String {
 
 pub(super) fn note_path(id: EntryId) -> String {
     format!("notes/{}-{}.txt", id.epoch, id.index)
+}
+
+pub(super) fn erds_path(id: EntryId) -> String {
+    format!("erds/{}-{}.xml", id.epoch, id.index)
 }
 
 pub(super) fn checkpoint_path(epoch: u32) -> String {

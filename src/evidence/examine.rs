@@ -4,17 +4,21 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::archive::{self, Files};
 use super::bundle::{
-    certificate_path, checkpoint_path, crl_path, entry_path, note_path, part_path, proof_path,
-    report_path,
+    PAGE, certificate_path, checkpoint_path, crl_path, entry_path, erds_path, note_path, part_path,
+    proof_path, report_path,
 };
+use super::erds;
 use super::manifest::{self, Manifest};
 use super::receipt::{ProvenEntry, Receipt};
+use super::stamped::{self, CoveringStamp};
 use super::statement::{absences, statements};
-use super::verify::{Attachment, Binding, Broken, Fault, Findings, PartInfo};
+use super::verify::{Attachment, Binding, Broken, Fault, Findings, PartInfo, SealedEvent};
+use crate::clock::Time;
 use crate::digest::Sha256;
 use crate::directory::Code;
 use crate::limits::NOTE_SIZE_MAX;
 use crate::log::{EntryId, Event, LogPublicKey, NoteError, SignedCheckpoint, Status};
+use crate::signature::{Indication, judge};
 
 pub(super) fn examine(
     bytes: &[u8],
@@ -33,8 +37,11 @@ pub(super) fn examine(
         checks.push(format!("{gateway} signed epoch {epoch} of its log with {size} entries"));
     }
     let mut entries = Vec::with_capacity(ids.len());
+    let mut receipts = BTreeMap::new();
     for id in ids {
-        entries.push(prove(&mut files, id, &checkpoints)?);
+        let (entry, receipt) = prove(&mut files, id, &checkpoints)?;
+        entries.push(entry);
+        receipts.insert(id, receipt);
     }
     checks.push(format!("all {} entries stand in that log", entries.len()));
     follow(&manifest, &key, &entries)?;
@@ -55,23 +62,87 @@ pub(super) fn examine(
     let enclosed = parts.iter().filter(|(_, enclosed)| *enclosed).count();
     checks.push(format!("{enclosed} of {} parts are enclosed and unchanged", parts.len()));
     let notes = notes(&mut files, &entries)?;
+    let stamps = stamped::take(&mut files, &key, &checkpoints)?;
+    checks.extend(stamps.iter().map(|stamp| {
+        let (epoch, size) = (stamp.epoch, stamp.size);
+        format!("a time-stamp covers the first {size} entries of epoch {epoch}")
+    }));
+    let sealed = sealed(&mut files, &key.gateway, &entries, &parts, &receipts)?;
+    if !sealed.is_empty() {
+        checks.push(format!("{} events are sealed as XML that says the same", sealed.len()));
+    }
+    let page = files.remove(PAGE);
     let attachments = attachments(&mut files, &entries, &report)?;
     if let Some(path) = files.keys().next() {
         return Err(Broken::new(path, Fault::Foreign));
     }
-    Ok(Findings {
+    let mut absent = absences(&entries, &parts, &notes);
+    absent.extend(unstamped(&entries, &stamps));
+    let mut findings = Findings {
         consignment: manifest.consignment,
         recipient: manifest.recipient,
         statements: statements(&entries, &parts, &notes),
-        absent: absences(&entries, &parts, &notes),
+        absent,
         key,
         entries,
         checks,
         attachments,
+        stamps,
+        sealed,
         envelope,
         parts,
         report,
-    })
+    };
+    // A page that says something else misleads; one of another version may only look different.
+    if page.is_some_and(|page| page != super::page::render(&findings).as_bytes()) {
+        findings.absent.push("the page is not the one that follows from the entries".to_owned());
+    }
+    Ok(findings)
+}
+
+/// Step 12: each XML says what its entry says, and its seal holds.
+fn sealed(
+    files: &mut Files,
+    issuer: &str,
+    entries: &[ProvenEntry],
+    parts: &[(PartInfo, bool)],
+    receipts: &BTreeMap<EntryId, Receipt>,
+) -> Result<Vec<SealedEvent>, Broken> {
+    let mut sealed = Vec::new();
+    for entry in entries {
+        let path = erds_path(entry.id());
+        let (Some(xml), Some(receipt)) = (files.remove(&path), receipts.get(&entry.id())) else {
+            continue;
+        };
+        let told = erds::told(issuer, entries, parts, entry);
+        let expected = erds::render(&told, receipt.to_file().as_bytes());
+        let found = std::str::from_utf8(&xml).ok().and_then(erds::unsealed);
+        if found.is_none() || found != expected {
+            return Err(Broken::new(&path, Fault::NotCommitted));
+        }
+        let report = judge(&xml, &stamped::nobody(), Time::from_millis(i64::MAX));
+        let [signature] = &report.signatures[..] else {
+            return Err(Broken::new(&path, Fault::Seal));
+        };
+        if signature.verdict.indication() == Indication::TotalFailed {
+            return Err(Broken::new(&path, Fault::Seal));
+        }
+        sealed.push(SealedEvent { entry: entry.id(), xml });
+    }
+    Ok(sealed)
+}
+
+/// Entries that no time-stamp in the file covers.
+fn unstamped(entries: &[ProvenEntry], stamps: &[CoveringStamp]) -> Option<String> {
+    let covered =
+        |id: EntryId| stamps.iter().any(|one| one.epoch == id.epoch && id.index < one.size);
+    let bare: Vec<String> = entries
+        .iter()
+        .map(ProvenEntry::id)
+        .filter(|id| !covered(*id))
+        .map(|id| id.to_string())
+        .collect();
+    (!bare.is_empty()).then(|| format!("no time-stamp in the file covers {}", bare.join(", ")))
 }
 
 fn take(files: &mut Files, path: &str) -> Result<Vec<u8>, Broken> {
@@ -155,7 +226,7 @@ fn prove(
     files: &mut Files,
     id: EntryId,
     checkpoints: &BTreeMap<u32, SignedCheckpoint>,
-) -> Result<ProvenEntry, Broken> {
+) -> Result<(ProvenEntry, Receipt), Broken> {
     let (entry, proof) = (entry_path(id), proof_path(id));
     let leaf = take(files, &entry)?;
     let file = take(files, &proof)?;
@@ -166,7 +237,9 @@ fn prove(
         return Err(Broken::new(&proof, Fault::OtherCheckpoint));
     }
     let checkpoint = checkpoints.get(&id.epoch).ok_or(Broken::new(&note, Fault::Missing))?;
-    receipt.verify_against(checkpoint).map_err(|error| Broken::new(&entry, Fault::Receipt(error)))
+    let proven = receipt.verify_against(checkpoint);
+    let proven = proven.map_err(|error| Broken::new(&entry, Fault::Receipt(error)))?;
+    Ok((proven, receipt))
 }
 
 /// Step 6: the entries tell one story, and the story is complete as far as the log promises it.

@@ -26,7 +26,8 @@ fn an_evidence_file_tells_the_whole_story() {
     ));
     assert!(said[9].contains("H49.11 refused it at ") && said[9].ends_with(": wrong address"));
     assert!(said[11].contains("H50 took and acknowledged it at "));
-    assert_eq!(verified.absent.len(), 1, "{:?}", verified.absent);
+    assert_eq!(verified.absent.len(), 2, "{:?}", verified.absent);
+    assert!(verified.absent[1].starts_with("no time-stamp in the file covers 1/2, 1/3"));
     assert!(verified.absent[0].starts_with("the part annex.pdf is not enclosed"));
     let bound = |bytes: &[u8]| {
         let path = certificate_path(bytes);
@@ -551,6 +552,9 @@ fn the_examples_on_the_page_are_right() {
         envelope: b"envelope".to_vec(),
         report: b"report".to_vec(),
         certificates: vec![b"commune".to_vec()],
+        stamps: Vec::new(),
+        erds: Vec::new(),
+        page: None,
         crls: Vec::new(),
         parts: Vec::new(),
         notes: Vec::new(),

@@ -7,19 +7,28 @@
 
 mod archive;
 mod bundle;
+mod erds;
 mod examine;
 #[cfg(test)]
 mod forgeries;
 mod manifest;
+mod page;
 mod receipt;
 mod reconcile;
+#[cfg(test)]
+mod sealed_tests;
+mod stamped;
 mod statement;
 #[cfg(test)]
 mod story;
 mod verify;
 
 pub use bundle::{Evidence, EvidencePart, NotBundled};
+pub use erds::Seal;
 pub use receipt::{ProvenEntry, Receipt, ReceiptError};
 pub use reconcile::{Finding, Gap, Held, Side, reconcile};
+pub use stamped::{CoveringStamp, EvidenceStamp};
 pub use statement::Statement;
-pub use verify::{Attachment, Binding, Broken, Fault, Findings, PartInfo, Verified, verify};
+pub use verify::{
+    Attachment, Binding, Broken, Fault, Findings, PartInfo, SealedEvent, Verified, verify,
+};

@@ -72,6 +72,9 @@ pub(super) fn evidence_of(first: &[Entry], second: &[Entry], recipient: Option<&
         report: REPORT.to_vec(),
         certificates: vec![b"province".to_vec(), b"commune".to_vec(), b"nobody".to_vec()],
         crls: vec![b"list".to_vec()],
+        stamps: Vec::new(),
+        erds: Vec::new(),
+        page: None,
         parts: vec![EvidencePart { index: 0, name: "văn bản.pdf".into(), bytes: BODY.to_vec() }],
     }
 }

@@ -4,11 +4,12 @@ use std::fmt;
 
 use super::examine::examine;
 use super::receipt::{ProvenEntry, ReceiptError};
+use super::stamped::CoveringStamp;
 use super::statement::{Statement, plain};
 use crate::digest::Sha256;
 use crate::directory::Code;
 use crate::document::ConsignmentId;
-use crate::log::{LogPublicKey, NoteError};
+use crate::log::{EntryId, LogPublicKey, NoteError};
 
 /// A part as the envelope lists it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,6 +68,10 @@ pub struct Findings {
     pub absent: Vec<String>,
     /// Certificates and revocation lists, and what ties them to the entries.
     pub attachments: Vec<Attachment>,
+    /// Time-stamps over checkpoints, tied to those of the file.
+    pub stamps: Vec<CoveringStamp>,
+    /// Sealed XML for other delivery services, each of the entry that it tells of.
+    pub sealed: Vec<SealedEvent>,
     /// The envelope's bytes.
     pub envelope: Vec<u8>,
     /// The parts that the envelope lists, and whether each is enclosed.
@@ -75,12 +80,29 @@ pub struct Findings {
     pub report: Vec<u8>,
 }
 
+impl Verified {
+    /// The page for people, made from nothing but what was proven.
+    pub fn page(&self) -> String {
+        super::page::render(&self.findings)
+    }
+}
+
 impl std::ops::Deref for Verified {
     type Target = Findings;
 
     fn deref(&self) -> &Findings {
         &self.findings
     }
+}
+
+/// A sealed XML (ETSI EN 319 522-3) that says what its entry says. Who sealed it is for the reader to
+/// judge with the anchors that he trusts ([`crate::signature::judge`]).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SealedEvent {
+    /// The entry.
+    pub entry: EntryId,
+    /// The XML.
+    pub xml: Vec<u8>,
 }
 
 /// A certificate or revocation list in the file.
@@ -174,6 +196,12 @@ pub enum Fault {
     NotCommitted,
     /// The envelope cannot be read.
     Unreadable,
+    /// It does not lead from the stamped checkpoint to the one of the epoch.
+    NotConsistent,
+    /// Its seal does not hold.
+    Seal,
+    /// It is no time-stamp over the checkpoint beside it.
+    NotAStamp,
 }
 
 impl fmt::Display for Fault {
@@ -204,6 +232,9 @@ impl fmt::Display for Fault {
             Self::Contradiction(what) => return write!(f, "contradicts the other entries: {what}"),
             Self::NotCommitted => "is not what the log commits to",
             Self::Unreadable => "cannot be read",
+            Self::NotConsistent => "does not lead to the checkpoint of its epoch",
+            Self::Seal => "has no seal that holds",
+            Self::NotAStamp => "is no time-stamp over the checkpoint beside it",
         };
         f.write_str(text)
     }

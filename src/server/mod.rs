@@ -121,6 +121,7 @@ pub async fn start_at(
     let key = config::log_key(&config)?;
     let deadlines = Arc::new(config::deadlines(&config)?);
     let stamping = config::stamping(&config)?;
+    let seal = config::seal(&config)?;
     let tls = Arc::new(RwLock::new(Arc::new(tls::server(&material.tls)?)));
     let (listener, address) = listen(config.listen).await?;
     let (pages, operations) = listen(config.operations).await?;
@@ -154,7 +155,7 @@ pub async fn start_at(
     tasks.spawn(socket.serve(gateway.clone(), closed.clone()));
     unattended(&mut tasks, &gateway, deadlines, stamping);
 
-    let door = Door::new(gateway.clone(), admission.clone(), closed.clone());
+    let door = Door::new(gateway.clone(), admission.clone(), closed.clone()).with_seal(seal);
     let (health, health_service) = tonic_health::server::health_reporter();
     tasks.spawn(report_health(health, gateway.clone(), closed.clone()));
     let mut routes = door.routes().add_service(health_service);

@@ -16,7 +16,7 @@ use crate::delivery::{Consignment, Term};
 use crate::digest::Sha256;
 use crate::directory::{Code, Role};
 use crate::document::ConsignmentId;
-use crate::evidence::{Evidence, EvidencePart, PartInfo, Receipt, verify};
+use crate::evidence::{Evidence, EvidencePart, EvidenceStamp, PartInfo, Receipt, Verified, verify};
 use crate::gateway::{Asked, Error, Fault, Peer};
 use crate::limits::{CHUNK_DEADLINE, CHUNK_SIZE, EVIDENCE_PARTS_SIZE_MAX, PAGE_SIZE_MAX};
 use crate::log::{Entry, EntryId};
@@ -76,11 +76,48 @@ impl Door {
             code => Some(convert::agency_code(code)?),
         };
         self.may_have(peer, &consignment, recipient.as_ref())?;
-        let evidence = self.gather_evidence(&consignment, recipient, request.include_parts)?;
+        let mut evidence = self.gather_evidence(&consignment, recipient, request.include_parts)?;
+        let (_, verified) = self.packed(&evidence)?;
+        if let Some(seal) = &self.seal {
+            evidence.seal(&verified, &**seal, self.gateway.now());
+        }
+        evidence.page = Some(verified.page());
+        Ok(self.packed(&evidence)?.0)
+    }
+
+    /// The file, verified as its receiver will.
+    fn packed(&self, evidence: &Evidence) -> Result<(Vec<u8>, Verified), Error> {
         let file = evidence.to_bytes().map_err(|error| Fault::Content(error.to_string()))?;
-        verify(&file, &[self.gateway.reading().public_key().clone()], &part_infos)
-            .map_err(|broken| Fault::Content(format!("evidence does not verify: {broken}")))?;
-        Ok(file)
+        let verified =
+            verify(&file, &[self.gateway.reading().public_key().clone()], &part_infos)
+                .map_err(|broken| Fault::Content(format!("evidence does not verify: {broken}")))?;
+        Ok((file, verified))
+    }
+
+    /// The first time-stamp over each entry, as far as there is one.
+    fn stamps(&self, receipts: &[Receipt]) -> Result<Vec<EvidenceStamp>, Error> {
+        let (store, reading) = (self.gateway.store(), self.gateway.reading());
+        let mut found = BTreeMap::new();
+        for receipt in receipts {
+            if let Some(entry) = store.stamp_over(receipt.id)? {
+                found.entry(entry).or_insert(&receipt.checkpoint);
+            }
+        }
+        let mut stamps = Vec::new();
+        for (entry, last) in found {
+            let entry = reading.entry(entry)?;
+            let (Some(covers), Some(token)) = (entry.covers, entry.content) else { continue };
+            // A token that was erased is named as absent by the verifier.
+            let Ok(token) = self.content(&token, None) else { continue };
+            let Some(checkpoint) = store.checkpoint(covers.epoch, covers.size)? else { continue };
+            let size = reading.open(last)?.size;
+            if covers.size > size {
+                continue; // It was made a moment ago, after the receipts.
+            }
+            let consistency = reading.consistency(covers.epoch, covers.size, size)?;
+            stamps.push(EvidenceStamp { checkpoint, token, consistency });
+        }
+        Ok(stamps)
     }
 
     /// The sender and auditors may have all of it; a recipient its own part.
@@ -138,6 +175,9 @@ impl Door {
             Vec::new()
         };
         Ok(Evidence {
+            stamps: self.stamps(&receipts)?,
+            erds: Vec::new(),
+            page: None,
             consignment: consignment.id,
             recipient,
             key: self.gateway.reading().public_key().clone(),

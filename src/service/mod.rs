@@ -27,6 +27,7 @@ pub use deadline::DeadlineLayer;
 pub use evidence::{named_in, part_infos};
 pub use status::{DOMAIN, to_status};
 
+use crate::evidence::Seal;
 use crate::gateway::{Gateway, Peer};
 use crate::proto::v1;
 
@@ -38,6 +39,7 @@ pub struct Door {
     closing: tokio::sync::watch::Receiver<bool>,
     watches: Arc<watch::Places>,
     verifying: Arc<tokio::sync::Semaphore>,
+    seal: Option<Arc<dyn Seal>>,
 }
 
 impl Door {
@@ -48,7 +50,13 @@ impl Door {
         closing: tokio::sync::watch::Receiver<bool>,
     ) -> Self {
         let verifying = Arc::new(tokio::sync::Semaphore::new(crate::limits::VERIFICATIONS_MAX));
-        Self { gateway, admission, closing, watches: Arc::default(), verifying }
+        Self { gateway, admission, closing, watches: Arc::default(), verifying, seal: None }
+    }
+
+    /// Seals the evidence that these doors give.
+    #[must_use]
+    pub fn with_seal(self, seal: Option<Arc<dyn Seal>>) -> Self {
+        Self { seal, ..self }
     }
 
     /// All services, to be served behind [`Admission`].

@@ -89,7 +89,7 @@ impl DevPki {
         self.identity("tls/gateway")
     }
 
-    /// Another signer by its id: `tsa`, `revoked-seal`, `expired-seal`, `business`.
+    /// Another signer by its id: `tsa`, `gateway-seal`, `revoked-seal`, `expired-seal`, `business`.
     ///
     /// # Errors
     /// [`Error::Unknown`].

@@ -11,6 +11,7 @@ use vanthu::clock::{Clock as _, ManualClock, SystemClock, Time};
 use vanthu::config::Config;
 use vanthu::log::{Entry, Event};
 use vanthu::proto::v1;
+use vanthu::proto::v1::evidence_service_client::EvidenceServiceClient;
 use vanthu::proto::v1::log_service_client::LogServiceClient;
 use vanthu::proto::v1::mailbox_service_client::MailboxServiceClient;
 use vanthu::proto::v1::submission_service_client::SubmissionServiceClient;
@@ -205,6 +206,22 @@ impl Country {
         let mut trace = TraceServiceClient::new(self.channel("commune").await);
         let found = trace.list_deliveries(request).await.expect("listed").into_inner().deliveries;
         found.into_iter().find(|one| one.recipient == recipient).expect("a recipient")
+    }
+
+    /// The evidence file, as the sender gets it.
+    pub async fn evidence(&self, consignment: &str) -> Vec<u8> {
+        let request = v1::GetEvidenceRequest {
+            consignment_id: consignment.into(),
+            recipient: String::new(),
+            include_parts: true,
+        };
+        let mut client = EvidenceServiceClient::new(self.channel("commune").await);
+        let mut chunks = client.get_evidence(request).await.expect("evidence").into_inner();
+        let mut file = Vec::new();
+        while let Some(message) = chunks.message().await.expect("bytes") {
+            file.extend_from_slice(&message.chunk);
+        }
+        file
     }
 
     /// Every entry of the log, as an auditor reads it.

@@ -4,10 +4,13 @@ use std::time::Duration;
 
 use super::authority::{Authority, Mood};
 use super::country::Country;
-use vanthu::clock::Clock as _;
+use vanthu::clock::{Clock as _, SystemClock};
 use vanthu::digest::Sha256;
-use vanthu::log::{Checkpoint, Event, Origin, ServiceKind};
+use vanthu::evidence;
+use vanthu::log::{Checkpoint, Event, LogPublicKey, Origin, ServiceKind};
 use vanthu::proto::v1::Urgency;
+use vanthu::service::part_infos;
+use vanthu::signature::{Indication, judge, judge_token};
 
 async fn country(mood: Mood) -> (Country, Authority) {
     let mut country = Country::prepared();
@@ -24,7 +27,7 @@ async fn country(mood: Mood) -> (Country, Authority) {
 #[tokio::test(flavor = "multi_thread")]
 async fn checkpoints_are_stamped_and_the_clocks_compared() {
     let (mut country, authority) = country(Mood::Sound).await;
-    country.send(1, &["H49"], Urgency::Normal).await;
+    let (sent, _) = country.send(1, &["H49"], Urgency::Normal).await;
     let stamps = country.wait_for_at_least(Event::TimeStamp, 1).await;
     let entries = country.entries().await;
     let covers = stamps[0].covers.expect("it covers something");
@@ -38,12 +41,35 @@ async fn checkpoints_are_stamped_and_the_clocks_compared() {
     let offset = clock.offset.expect("an offset");
     assert!((-1_000..=0).contains(&offset), "whole seconds of the same clock: {offset} ms");
     assert_eq!(entries.iter().filter(|entry| entry.event == Event::Outage).count(), 0);
+    evidence_holds_all_of_it(&country, &sent).await;
     // A log to which nothing comes is not stamped again.
     let count = stamps.len();
     tokio::time::sleep(Duration::from_secs(4)).await;
     country.wait_for(Event::TimeStamp, count).await;
     country.stop().await;
     country.audit();
+}
+
+/// The evidence holds time-stamps, sealed XML and a page, and judges find them sound.
+async fn evidence_holds_all_of_it(country: &Country, consignment: &str) {
+    let file = country.evidence(consignment).await;
+    let key = std::fs::read_to_string(country.file("log.vkey")).expect("a key");
+    let keys = [LogPublicKey::parse(&key).expect("a key")];
+    let verified = evidence::verify(&file, &keys, &part_infos).expect("it holds");
+    let trust = vanthu::config::read_trust(&country.file("trust")).expect("anchors");
+    let now = SystemClock.now();
+    assert_eq!(verified.stamps.len(), 1, "{:?}", verified.checks);
+    let stamp = &verified.stamps[0];
+    let judged = judge_token(&stamp.token, &stamp.text, &trust, now);
+    assert_eq!(judged.verdict.indication(), Indication::TotalPassed, "{:?}", judged.verdict);
+    assert_eq!(verified.sealed.len(), 2, "an acceptance and a consignment");
+    for sealed in &verified.sealed {
+        let report = judge(&sealed.xml, &trust, now);
+        let verdict = &report.signatures[0].verdict;
+        assert_eq!(verdict.indication(), Indication::TotalPassed, "{verdict:?}");
+    }
+    let strange: Vec<_> = verified.absent.iter().filter(|one| one.contains("page")).collect();
+    assert!(strange.is_empty(), "{strange:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
