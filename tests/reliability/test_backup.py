@@ -127,7 +127,8 @@ def test_a_backup_under_load_is_restored_elsewhere(tmp_path, epoch_entries):
         with outside.Gateway(restored) as other:
             assert "the head guard is missing" in other.start_fails(9)
             other.start("--accept-loss")
-            found = [leaf for _, _, leaf in other.entries()]
+            # To read them is an entry itself.
+            *found, _ = [leaf for _, _, leaf in other.entries()]
             assert found[:-1] == leaves[:report["entries"]]
             assert outside.fields(found[-1])["previous"].startswith("{} {} ".format(*sizes[-1]))
             says_the_same(other, [first, *before])
@@ -144,7 +145,7 @@ def test_a_backup_under_load_is_restored_elsewhere(tmp_path, epoch_entries):
     end = f"{stopped['epoch']}/{stopped['size']}"
     assert store("restore", backup, "--data", moved / "data")["signed"] == end
     with outside.Gateway(moved).start() as other:
-        assert [leaf for _, _, leaf in other.entries()] == leaves
+        assert [leaf for _, _, leaf in other.entries()][: len(leaves)] == leaves
         says_the_same(other, [first, *before])
     assert store("check", "--data", home / "data")["entries"] == len(leaves)
 
