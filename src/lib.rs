@@ -20,6 +20,7 @@ pub mod log;
 pub mod delivery;
 pub mod evidence;
 pub mod statistics;
+pub mod witness;
 pub mod audit;
 
 // hall: the only place where the rooms meet
@@ -30,8 +31,9 @@ pub mod proto;
 pub mod store;
 pub mod courier;
 
-// doors: gRPC
+// doors: gRPC, and HTTPS for readers of the log
 pub mod service;
+pub mod readers;
 
 // roof
 pub mod config;

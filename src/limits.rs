@@ -106,6 +106,33 @@ pub const AUDIT_FINDINGS_MAX: usize = 1_000;
 /// its checkpoint, and a thousand checkpoints a second are many.
 pub const AUDIT_HEADS_KEPT_MAX: usize = 65_536;
 
+// ── readers and witnesses of the log ───────────────────────────────────────────────────────────
+
+/// Connections of readers at once: auditors and neighbours, and each costs what one of gRPC does.
+pub const READER_CONNECTIONS_MAX: usize = 512;
+/// A reader's connection may pause so long between two requests.
+pub const READER_PAUSE_MAX: Duration = Duration::from_secs(60);
+/// A reader's connection is closed after so long, so that who reads nothing holds its place no
+/// longer; a full bundle (1 MiB) takes a second on a line of 8 Mbit/s.
+pub const READER_CONNECTION_AGE_MAX: Duration = Duration::from_secs(600);
+
+/// A tlog-policy file: 128 keys of 150 characters, with names and addresses.
+pub const POLICY_SIZE_MAX: usize = 64 * 1024;
+/// Witnesses and groups in it; C2SP asks for at least 32 of each.
+pub const POLICY_NAMES_MAX: usize = 128;
+/// Hashes of a consistency proof (C2SP tlog-witness).
+pub const CONSISTENCY_PROOF_MAX: usize = 63;
+/// A request to a witness: 63 hashes in base64 and a note of 16 KiB, or a receipt.
+pub const WITNESS_REQUEST_SIZE_MAX: usize = RECEIPT_SIZE_MAX;
+/// An answer of a witness: some signature lines.
+pub const WITNESS_ANSWER_SIZE_MAX: usize = 16 * 1024;
+/// A proof of a fork: two notes, and an entry with its path, all at their limits.
+pub const FORK_FILE_SIZE_MAX: usize = 64 * 1024;
+/// Entries after which a mirror counts what it has as kept: a second's work is lost at most.
+pub const MIRROR_STEP: u64 = 65_536;
+/// Files kept as proof against one gateway; a forked log sends its checkpoints again and again.
+pub const FORK_FILES_MAX: usize = 64;
+
 // ── evidence ───────────────────────────────────────────────────────────────────────────────────
 
 /// Entries of an evidence file up to which each is sealed as XML: a signature takes a millisecond, and

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::pin::Pin;
 use std::sync::{Arc, LazyLock};
 use std::task::{Context, Poll};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response};
@@ -36,6 +36,12 @@ struct Handled {
     grpc_code: String,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Asked {
+    witness: String,
+    outcome: &'static str,
+}
+
 /// All metrics of the process.
 #[derive(Debug)]
 pub struct Metrics {
@@ -44,6 +50,11 @@ pub struct Metrics {
     seconds: Family<Call, Histogram, fn() -> Histogram>,
     log_entries: Gauge,
     log_epoch: Gauge,
+    witness_requests: Family<Asked, Counter>,
+    witness_seconds: Histogram,
+    witnessed_entries: Gauge,
+    witnessed_epoch: Gauge,
+    forks: Gauge,
 }
 
 /// From a quarter of a millisecond to about eight seconds.
@@ -56,12 +67,55 @@ impl Default for Metrics {
         let mut registry = Registry::default();
         let handled = Family::<Handled, Counter>::default();
         let seconds = Family::<Call, Histogram, fn() -> Histogram>::new_with_constructor(buckets);
-        let (log_entries, log_epoch) = (Gauge::default(), Gauge::default());
         registry.register("grpc_server_handled", "Calls answered", handled.clone());
         registry.register("grpc_server_handling_seconds", "Time to the answer", seconds.clone());
-        registry.register("vanthu_log_entries", "Entries in the open epoch", log_entries.clone());
-        registry.register("vanthu_log_epoch", "The open epoch", log_epoch.clone());
-        Self { registry, handled, seconds, log_entries, log_epoch }
+        let mut gauge = |name: &str, help: &str| {
+            let gauge = Gauge::default();
+            registry.register(name, help, gauge.clone());
+            gauge
+        };
+        let log_entries = gauge("vanthu_log_entries", "Entries in the open epoch");
+        let log_epoch = gauge("vanthu_log_epoch", "The open epoch");
+        let witnessed_entries =
+            gauge("vanthu_witnessed_entries", "Entries that a quorum of witnesses has seen");
+        let witnessed_epoch = gauge("vanthu_witnessed_epoch", "The epoch that they belong to");
+        let forks = gauge("vanthu_neighbour_forks", "Kept proofs of forks of neighbours' logs");
+        let (witness_requests, witness_seconds) = (Family::<Asked, Counter>::default(), buckets());
+        registry.register(
+            "vanthu_witness_requests",
+            "Rounds with each witness, by how they ended",
+            witness_requests.clone(),
+        );
+        registry.register(
+            "vanthu_witness_seconds",
+            "Time that a witness took in a round",
+            witness_seconds.clone(),
+        );
+        Self {
+            registry,
+            handled,
+            seconds,
+            log_entries,
+            log_epoch,
+            witness_requests,
+            witness_seconds,
+            witnessed_entries,
+            witnessed_epoch,
+            forks,
+        }
+    }
+}
+
+impl crate::courier::Observer for Metrics {
+    fn asked(&self, witness: &str, outcome: &'static str, took: Duration) {
+        let asked = Asked { witness: witness.to_owned(), outcome };
+        self.witness_requests.get_or_create(&asked).inc();
+        self.witness_seconds.observe(took.as_secs_f64());
+    }
+
+    fn witnessed(&self, epoch: u32, size: u64) {
+        self.witnessed_epoch.set(epoch.into());
+        self.witnessed_entries.set(i64::try_from(size).unwrap_or(i64::MAX));
     }
 }
 
@@ -70,6 +124,11 @@ impl Metrics {
     pub fn note_head(&self, epoch: u32, size: u64) {
         self.log_epoch.set(epoch.into());
         self.log_entries.set(i64::try_from(size).unwrap_or(i64::MAX));
+    }
+
+    /// Notes how many forks of neighbours are known.
+    pub fn note_forks(&self, forks: u64) {
+        self.forks.set(i64::try_from(forks).unwrap_or(i64::MAX));
     }
 
     /// The metrics in OpenMetrics text.

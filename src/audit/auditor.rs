@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use super::frontier::Frontier;
 use super::history::History;
 use super::leaf::{Field, Kind, Leaf};
+use super::remembered::Remembered;
 use super::report::{Counts, Findings, Head, Report, Rule};
 use super::services::Services;
 use crate::digest::Sha256;
-use crate::log::{EntryId, LogPublicKey, NoteError};
+use crate::log::{Checkpoint, EntryId, LogPublicKey, NoteError};
 
 /// Reads a log from its beginning, entry by entry.
 ///
@@ -53,6 +54,56 @@ impl Auditor {
             counts: Counts::default(),
             findings: Findings::default(),
         }
+    }
+
+    /// An audit that goes on where another one ended, whose findings were none. It judges what
+    /// follows by itself; what an entry says about older ones it counts as unjudged.
+    pub fn resume(key: LogPublicKey, from: &Remembered) -> Self {
+        let Checkpoint { origin, size, root } = (**from.checkpoint()).clone();
+        let epoch = origin.epoch;
+        let frontier = Frontier::of(size, &from.peaks).unwrap_or_default();
+        Self {
+            epoch,
+            frontier,
+            last: Some(Head { epoch, size, root }),
+            history: History::after(from.moment),
+            services: Services::after(&from.outages),
+            ..Self::new(key)
+        }
+    }
+
+    /// What the next audit can go on from: `note` is the checkpoint over everything so far. `None`
+    /// if it is not, or if there is any finding.
+    pub fn remember(&self, note: &[u8]) -> Option<Remembered> {
+        let signed = self.key.open(note).ok()?;
+        let (size, root) = (self.frontier.count(), self.frontier.root());
+        let fits =
+            (signed.origin.epoch, signed.size, Some(signed.root)) == (self.epoch, size, root);
+        let is_sound = self.findings.kept.is_empty() && self.history.promising().is_none();
+        (fits && is_sound).then(|| Remembered {
+            checkpoint: signed,
+            note: note.to_vec(),
+            moment: self.history.end().0,
+            outages: self.services.outages(),
+            peaks: self.frontier.peaks(),
+        })
+    }
+
+    /// The log now has only `size` entries in the epoch in which the audit before ended.
+    pub fn went_back(&mut self, size: u64) {
+        let before = self.frontier.count();
+        let message = format!("{before} entries had been signed, and now there are {size}");
+        let at = Some(EntryId { epoch: self.epoch, index: size });
+        self.findings.add(at, Rule::EntriesMissing, message);
+    }
+
+    /// The log signed a checkpoint that does not extend the one that was remembered.
+    pub fn forked(&mut self, before: &Checkpoint, now: &Checkpoint) {
+        let message = format!(
+            "the checkpoint of size {} begins with other entries than the one of size {} before it",
+            now.size, before.size
+        );
+        self.findings.add(self.last_entry(), Rule::CheckpointFork, message);
     }
 
     /// Takes the leaf bytes of the next entry of this epoch.
@@ -115,10 +166,12 @@ impl Auditor {
     /// Ends the audit.
     pub fn finish(mut self) -> Report {
         self.close_epoch();
+        let unjudged = self.history.end().1;
         Report {
             entries: self.entries,
             epochs: self.epoch,
             counts: self.counts,
+            unjudged,
             heads: self.heads,
             findings: self.findings.kept,
             findings_omitted: self.findings.omitted,

@@ -12,9 +12,7 @@ use crate::log::{
 
 /// A key from a seed: worthless, for tests.
 pub(crate) fn key(gateway: &str, seed: u8) -> LogKey {
-    let mut der = b"\x30\x2e\x02\x01\x00\x30\x05\x06\x03\x2b\x65\x70\x04\x22\x04\x20".to_vec();
-    der.extend_from_slice(&[seed; 32]);
-    LogKey::from_pkcs8(gateway, &der).expect("a key")
+    LogKey::from_pkcs8(gateway, &crate::log::format::key_of(seed)).expect("a key")
 }
 
 /// Entries of consignment `number`, written as the gateway writes them.

@@ -11,6 +11,25 @@ pub(super) struct Frontier {
 }
 
 impl Frontier {
+    /// The tree of `count` leaves whose complete subtrees have these roots, the largest first;
+    /// `None` if a tree of that size has more or fewer of them.
+    pub(super) fn of(count: u64, peaks: &[Sha256]) -> Option<Self> {
+        let mut peaks = peaks.iter().rev();
+        let mut places = Vec::new();
+        for height in 0..u64::BITS - count.leading_zeros() {
+            places.push(match count >> height & 1 {
+                1 => Some(*peaks.next()?),
+                _ => None,
+            });
+        }
+        peaks.next().is_none().then_some(Self { places, count })
+    }
+
+    /// The roots of the complete subtrees, the largest first.
+    pub(super) fn peaks(&self) -> Vec<Sha256> {
+        self.places.iter().rev().flatten().copied().collect()
+    }
+
     /// Leaves taken.
     pub(super) fn count(&self) -> u64 {
         self.count
@@ -59,6 +78,9 @@ mod tests {
             theirs.append(vec![leaf_hash(&leaf)]);
             assert_eq!(ours.root(), Some(theirs.root()), "size {}", index + 1);
             assert_eq!(ours.count(), theirs.size());
+            let again = Frontier::of(ours.count(), &ours.peaks()).expect("as many as there are");
+            assert_eq!((again.root(), again.count()), (ours.root(), ours.count()));
+            assert!(Frontier::of(ours.count() ^ 1, &ours.peaks()).is_none());
         }
     }
 }

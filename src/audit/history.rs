@@ -104,9 +104,21 @@ pub(super) struct History {
     deliveries: HashMap<(Number, Number), Delivery>,
     requests: HashSet<[u8; 32]>,
     promise: Option<Promise>,
+    /// Entries about consignments before the beginning; `None` if it began with the log.
+    earlier: Option<u64>,
 }
 
 impl History {
+    /// What follows an audit whose last entry was of this moment.
+    pub(super) fn after(latest: u64) -> Self {
+        Self { latest, earlier: Some(0), ..Self::default() }
+    }
+
+    /// The time of the last entry, and how many entries could not be judged.
+    pub(super) fn end(&self) -> (u64, u64) {
+        (self.latest, self.earlier.unwrap_or(0))
+    }
+
     /// Takes the next entry.
     pub(super) fn take(&mut self, id: EntryId, leaf: &Leaf<'_>, findings: &mut Findings) {
         if leaf.moment < self.latest {
@@ -246,6 +258,10 @@ impl History {
         let delivery = consignment
             .zip(self.agencies.get(to).copied())
             .and_then(|key| self.deliveries.get_mut(&key).map(|state| (key.0, state)));
+        if let (None, Some(earlier)) = (consignment, &mut self.earlier) {
+            *earlier += 1;
+            return;
+        }
         let Some((consignment, state)) = delivery else {
             let message = format!("nothing was consigned to {to} under this consignment");
             findings.add(Some(id), Rule::AnswerOrphaned, message);
@@ -288,6 +304,9 @@ impl History {
         let Some(consignment) = leaf.consignment() else { return };
         match self.consignments.get(&consignment).copied() {
             Some(consignment) => self.hold_parties(id, consignment, leaf, false, findings),
+            None if self.earlier.is_some() => {
+                self.earlier = self.earlier.map(|earlier| earlier + 1);
+            }
             None => {
                 let message = "its consignment was not accepted before";
                 findings.add(Some(id), Rule::KeepingOrphaned, message);

@@ -18,9 +18,11 @@ mod history;
 #[cfg(test)]
 mod incidents;
 mod leaf;
+mod remembered;
 mod report;
 mod services;
 mod shape;
 
 pub use auditor::Auditor;
+pub use remembered::{NotRemembered, Remembered};
 pub use report::{Counts, Finding, Head, Report, Rule};

@@ -158,6 +158,9 @@ pub struct Report {
     pub epochs: u32,
     /// How much of what was read.
     pub counts: Counts,
+    /// Entries about a consignment that was accepted before this audit began: who was promised what,
+    /// and who answered before, only an audit from the beginning can say.
+    pub unjudged: u64,
     /// The last checkpoint of each epoch.
     pub heads: Vec<Head>,
     /// What is wrong, in the order in which it was found; at most

@@ -18,6 +18,24 @@ pub(super) struct Services {
 }
 
 impl Services {
+    /// What follows an audit at whose end these services were out, each with its time.
+    pub(super) fn after(outages: &[(String, String)]) -> Self {
+        let out =
+            |(service, since): &(String, String)| (service.as_str().into(), since.as_str().into());
+        Self { outages: outages.iter().map(out).collect(), ..Self::default() }
+    }
+
+    /// Which services are out, and since when, in the order of their names.
+    pub(super) fn outages(&self) -> Vec<(String, String)> {
+        let mut outages: Vec<_> = self
+            .outages
+            .iter()
+            .map(|(service, since)| (service.to_string(), since.to_string()))
+            .collect();
+        outages.sort();
+        outages
+    }
+
     /// A checkpoint was compared and right.
     pub(super) fn signed(&mut self, head: Head) {
         if self.heads.len() == AUDIT_HEADS_KEPT_MAX {

@@ -6,7 +6,7 @@ use clap::Subcommand;
 
 use super::exit::{Exit, Failure};
 use crate::clock::{Clock as _, SystemClock};
-use crate::log::LogKey;
+use crate::log::{LogKey, WitnessKey};
 use crate::workshop::pki::DevPki;
 use crate::workshop::profile::Profile;
 
@@ -61,12 +61,15 @@ pub(super) fn make(profile: &Profile, out: &Path) -> Result<DevPki, Failure> {
     pki.write(out).map_err(Failure::other)?;
     let config: toml::Table = toml::from_str(CONFIG).map_err(Failure::other)?;
     let name = config.get("name").and_then(toml::Value::as_str).unwrap_or_default();
-    let key = LogKey::from_pkcs8(name, &pki.log_key().map_err(Failure::other)?);
-    let public = key.map_err(Failure::other)?.public();
+    let key = |file| pki.gateway_key(file).map_err(Failure::other);
+    let log = LogKey::from_pkcs8(name, &key("log.key")?).map_err(Failure::other)?;
+    let witness = WitnessKey::from_pkcs8(&format!("{name}/witness"), &key("witness.key")?);
+    let witness = witness.map_err(Failure::other)?;
     for (file, text) in [
         ("directory.toml", DIRECTORY),
         ("vanthu.toml", CONFIG),
-        ("log.vkey", &format!("{public}\n")),
+        ("log.vkey", &format!("{}\n", log.public())),
+        ("witness.vkey", &format!("{}\n", witness.public())),
     ] {
         let path = out.join(file);
         std::fs::write(&path, text).map_err(|error| Failure::file(&path, error))?;

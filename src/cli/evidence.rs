@@ -8,11 +8,12 @@ use serde_json::json;
 
 use super::Output;
 use super::exit::{Exit, Failure};
+use super::quorum;
 use crate::client;
 use crate::clock::{Clock as _, SystemClock};
 use crate::digest::Sha256;
 use crate::evidence::{self, Receipt, Verified};
-use crate::log::{EntryId, LogPublicKey};
+use crate::log::{EntryId, LogPublicKey, Policy};
 use crate::proto::v1;
 use crate::proto::v1::evidence_service_client::EvidenceServiceClient;
 use crate::service::part_infos;
@@ -49,7 +50,9 @@ pub(super) struct GetOptions {
 
 /// Exit code 7 if the file does not hold.
 ///
-/// Example: vanthu evidence verify letter.evidence.zip --key log.vkey
+/// Examples:
+///   vanthu evidence verify letter.evidence.zip --key log.vkey
+///   vanthu evidence verify entry.receipt --key log.vkey --witness a.vkey b.vkey c.vkey --quorum 2
 #[derive(Debug, clap::Args)]
 pub(super) struct VerifyOptions {
     /// Evidence file or receipt
@@ -63,6 +66,8 @@ pub(super) struct VerifyOptions {
     /// Write what is proven as a page for people
     #[arg(long, value_name = "FILE")]
     page: Option<PathBuf>,
+    #[command(flatten)]
+    quorum: quorum::Options,
 }
 
 pub(super) async fn run(command: Command, output: Output) -> Result<Exit, Failure> {
@@ -103,7 +108,7 @@ pub(super) fn verify(options: &VerifyOptions, output: Output) -> Result<Exit, Fa
     let bytes =
         std::fs::read(&options.file).map_err(|error| Failure::file(&options.file, error))?;
     if bytes.starts_with(b"c2sp.org/") {
-        return verify_receipt(&bytes, &keys, output);
+        return verify_receipt(&bytes, &keys, options.quorum.policy()?.as_ref(), output);
     }
     let verified = evidence::verify(&bytes, &keys, &part_infos).map_err(|broken| {
         Failure::new(Exit::VerificationFailed, format!("the evidence does not hold: {broken}"))
@@ -111,7 +116,14 @@ pub(super) fn verify(options: &VerifyOptions, output: Output) -> Result<Exit, Fa
     if let Some(path) = &options.page {
         std::fs::write(path, verified.page()).map_err(|error| Failure::file(path, error))?;
     }
-    let witnesses = witnesses(options, &verified)?;
+    let confirmations = confirmations(options, &verified)?;
+    let mut witnessed = Vec::new();
+    if let Some(policy) = options.quorum.policy()? {
+        for (checkpoint, note) in &verified.checkpoints {
+            let judged = quorum::judge(&policy, &verified.key, checkpoint, note)?;
+            witnessed.extend_from_slice(judged.by());
+        }
+    }
     if output == Output::Json {
         let statements: Vec<_> = verified
             .statements
@@ -131,7 +143,8 @@ pub(super) fn verify(options: &VerifyOptions, output: Output) -> Result<Exit, Fa
             "consignment_id": verified.consignment.to_string(),
             "log": verified.key.to_string(),
             "statements": statements,
-            "witnesses": witnesses.iter().map(Witness::json).collect::<Vec<_>>(),
+            "confirmations": confirmations.iter().map(Confirmation::json).collect::<Vec<_>>(),
+            "witnesses": witnessed.iter().map(|(name, _)| name).collect::<Vec<_>>(),
             "checks": verified.checks,
             "absent": verified.absent,
         });
@@ -139,14 +152,17 @@ pub(super) fn verify(options: &VerifyOptions, output: Output) -> Result<Exit, Fa
         return Ok(Exit::Ok);
     }
     println!("{}: holds", options.file.display());
+    for (name, cosigned) in &witnessed {
+        println!("  ok   witnessed by {name} at {}", cosigned.at());
+    }
     for check in &verified.checks {
         println!("  ok   {check}");
     }
     for absent in &verified.absent {
         println!("  note {absent}");
     }
-    for witness in &witnesses {
-        let Witness { what, time, by, indication } = witness;
+    for confirmation in &confirmations {
+        let Confirmation { what, time, by, indication } = confirmation;
         println!("  {indication} {what}, {time}, {by}");
     }
     println!("proven:");
@@ -157,14 +173,14 @@ pub(super) fn verify(options: &VerifyOptions, output: Output) -> Result<Exit, Fa
 }
 
 /// Somebody else whose signature stands in the file.
-struct Witness {
+struct Confirmation {
     what: String,
     time: String,
     by: String,
     indication: String,
 }
 
-impl Witness {
+impl Confirmation {
     fn json(&self) -> serde_json::Value {
         let Self { what, time, by, indication } = self;
         json!({ "what": what, "time": time, "by": by, "indication": indication })
@@ -172,17 +188,17 @@ impl Witness {
 }
 
 /// Judges time-stamps and seals with the anchors of the caller; without any, nobody is known.
-fn witnesses(options: &VerifyOptions, verified: &Verified) -> Result<Vec<Witness>, Failure> {
+fn confirmations(options: &VerifyOptions, verified: &Verified) -> Result<Vec<Confirmation>, Failure> {
     let trust = match &options.trust {
         Some(folder) => crate::config::read_trust(folder)?,
         None => Trust::new(Vec::new(), Vec::new(), Vec::new()).map_err(Failure::other)?,
     };
     let now = SystemClock.now();
     let name = |signer: Option<&Signer>| signer.map(|one| one.subject.clone()).unwrap_or_default();
-    let mut witnesses = Vec::new();
+    let mut confirmations = Vec::new();
     for stamp in &verified.stamps {
         let judged = judge_token(&stamp.token, &stamp.text, &trust, now);
-        witnesses.push(Witness {
+        confirmations.push(Confirmation {
             what: format!("time-stamp over {} entries of epoch {}", stamp.size, stamp.epoch),
             time: stamp.time.map(|time| time.to_string()).unwrap_or_default(),
             by: name(judged.authority.as_ref()),
@@ -192,7 +208,7 @@ fn witnesses(options: &VerifyOptions, verified: &Verified) -> Result<Vec<Witness
     for sealed in &verified.sealed {
         let report = signature::judge(&sealed.xml, &trust, now);
         for one in &report.signatures {
-            witnesses.push(Witness {
+            confirmations.push(Confirmation {
                 what: format!("seal on the XML of entry {}", sealed.entry),
                 time: one.signing_time.map(|time| time.to_string()).unwrap_or_default(),
                 by: name(one.signer.as_ref()),
@@ -200,10 +216,15 @@ fn witnesses(options: &VerifyOptions, verified: &Verified) -> Result<Vec<Witness
             });
         }
     }
-    Ok(witnesses)
+    Ok(confirmations)
 }
 
-fn verify_receipt(bytes: &[u8], keys: &[LogPublicKey], output: Output) -> Result<Exit, Failure> {
+fn verify_receipt(
+    bytes: &[u8],
+    keys: &[LogPublicKey],
+    policy: Option<&Policy>,
+    output: Output,
+) -> Result<Exit, Failure> {
     let failed = |error: evidence::ReceiptError| {
         Failure::new(Exit::VerificationFailed, format!("the receipt does not hold: {error}"))
     };
@@ -213,10 +234,18 @@ fn verify_receipt(bytes: &[u8], keys: &[LogPublicKey], output: Output) -> Result
         match receipt.verify(key) {
             Ok(proven) => {
                 let id = proven.id().to_string();
+                let note = &receipt.checkpoint;
+                let judge = |policy| quorum::judge(policy, key, proven.checkpoint(), note);
+                let witnessed = policy.map(judge).transpose()?;
                 match output {
                     Output::Json => println!("{}", super::trace::entry_json(&id, &proven)),
                     Output::Text => {
                         println!("holds: entry {id}: {}", super::trace::timeline(&proven));
+                        for (name, cosigned) in
+                            witnessed.iter().flat_map(|witnessed| witnessed.by())
+                        {
+                            println!("  witnessed by {name} at {}", cosigned.at());
+                        }
                     }
                 }
                 return Ok(Exit::Ok);

@@ -92,6 +92,8 @@ pub(super) fn config(command: ConfigCommand, output: Output) -> Result<Exit, Fai
             let config = Config::read(&config)?;
             let material = Material::read(&config)?;
             crate::config::log_key(&config)?;
+            config.witness_of()?;
+            config.witnessed_by()?;
             let agencies = material.surroundings.directory.agencies().count();
             match output {
                 Output::Json => println!("{}", json!({ "ok": true, "agencies": agencies })),
@@ -113,7 +115,23 @@ pub(super) fn config(command: ConfigCommand, output: Output) -> Result<Exit, Fai
                     "client_ca": config.tls.client_ca,
                     "client_crls": config.tls.client_crls,
                 },
-                "log": { "key": config.log.key, "epoch_entries": config.log.epoch_entries },
+                "log": {
+                    "key": config.log.key,
+                    "vkey": crate::config::log_key(&config)?.public().to_string(),
+                    "epoch_entries": config.log.epoch_entries,
+                },
+                "readers": config.readers.as_ref().map(|readers| readers.listen.to_string()),
+                "witness": config.witness_of()?.map(|(key, logs)| json!({
+                    "vkey": key.public().to_string(),
+                    "logs": logs.iter().map(ToString::to_string).collect::<Vec<_>>(),
+                })),
+                "witnessed": config.witnessed.as_ref().map(|section| json!({
+                    "quorum": section.quorum,
+                    "interval_seconds": section.interval_seconds,
+                    "deadline_seconds": section.deadline_seconds,
+                    "by": section.by.iter().map(|one| json!({ "key": one.key, "url": one.url }))
+                        .collect::<Vec<_>>(),
+                })),
                 "reflection": config.reflection,
                 "cache_mib": config.cache_mib,
                 "reserve_mib": config.reserve_mib,

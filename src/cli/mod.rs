@@ -3,16 +3,20 @@
 #[macro_use]
 mod stdout;
 
+mod audit;
 mod bench;
 mod certs;
 mod demo;
 mod evidence;
 mod exit;
+mod forked;
 mod inspect;
 mod log;
 mod mailbox;
+mod mirror;
 mod period;
 mod progress;
+mod quorum;
 mod reconcile;
 mod report;
 mod search;
@@ -146,6 +150,7 @@ pub fn run() -> ExitCode {
         Command::Sign(options) => sign::run(&options, output),
         Command::Trust(command) => trust::run(command, output),
         Command::Evidence(evidence::Command::Verify(options)) => evidence::verify(&options, output),
+        Command::Log(log::Command::Forked(options)) => forked::run(&options, output),
         Command::Store(command) => store::run(command, output),
         Command::Config(command) => inspect::config(command, output),
         command => match tokio::runtime::Runtime::new() {

@@ -25,11 +25,13 @@ pub(super) async fn run(options: Options) -> Result<Exit, Failure> {
     let mut running =
         server::start_with(Config::read(&options.config)?, options.accept_loss).await?;
     // Scripts wait for this line and take the ports from it.
-    println!("serving {} operations {}", running.address, running.operations);
     let on = |kind| signal(kind).map_err(Failure::other);
     let mut terminate = on(SignalKind::terminate())?;
     let mut interrupt = on(SignalKind::interrupt())?;
     let mut hang_up = on(SignalKind::hangup())?;
+    let readers = running.readers.map(|readers| format!(" readers {readers}")).unwrap_or_default();
+    // Scripts wait for this line and take the ports from it; from here on signals are heard.
+    println!("serving {} operations {}{readers}", running.address, running.operations);
     loop {
         tokio::select! {
             _ = terminate.recv() => break,

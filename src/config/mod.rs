@@ -8,6 +8,7 @@ mod official;
 mod seal;
 mod timestamp;
 mod trust;
+mod witness;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -23,6 +24,7 @@ pub use timestamp::{TimestampAuthority, stamping};
 pub use trust::{
     DomainProfile, Held, Place, TrustDomain, read_certificates, read_domains, read_trust,
 };
+pub use witness::{Neighbour, WitnessOf, WitnessedBy};
 
 /// The operator's socket in the data folder of a running gateway.
 pub const CONTROL_SOCKET: &str = "control";
@@ -68,6 +70,12 @@ pub struct Config {
     pub timestamp: Option<TimestampAuthority>,
     /// The gateway's seal, for evidence that other delivery services read; none if not given.
     pub seal: Option<SealFiles>,
+    /// Where the log is served to readers; nowhere if absent.
+    pub readers: Option<Readers>,
+    /// Whose logs this gateway watches; nobody's if absent.
+    pub witness: Option<WitnessOf>,
+    /// Who watches its log; nobody if absent.
+    pub witnessed: Option<WitnessedBy>,
     /// Whether gRPC reflection is served; to known systems only.
     #[serde(default = "yes")]
     pub reflection: bool,
@@ -103,6 +111,20 @@ pub struct Log {
     /// Entries after which an epoch is closed.
     #[serde(default = "epoch_entries")]
     pub epoch_entries: u64,
+}
+
+/// The log as C2SP tlog-tiles over HTTPS, behind the gateway's own certificate.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Readers {
+    /// Where. Checkpoints are for everybody, tiles and entries for auditors.
+    #[serde(default = "readers_listen")]
+    pub listen: SocketAddr,
+}
+
+/// Beside the port of gRPC, and below those of outgoing connections (32768 and up).
+fn readers_listen() -> SocketAddr {
+    SocketAddr::from(([0, 0, 0, 0], 7444))
 }
 
 fn yes() -> bool {
@@ -145,8 +167,11 @@ impl Config {
         let calendar = &mut config.deadlines.calendar;
         let authority = config.timestamp.as_mut().and_then(|wanted| wanted.ca.as_mut());
         let seal = config.seal.iter_mut().flat_map(|seal| [&mut seal.certificate, &mut seal.key]);
+        let witness = config.witness.iter_mut().map(|section| &mut section.key);
+        let neighbours = config.witnessed.iter_mut().flat_map(|section| &mut section.by);
+        let cas = neighbours.filter_map(|neighbour| neighbour.ca.as_mut());
         let others = config.tls.client_crls.iter_mut().chain(calendar).chain(authority);
-        for one in paths.into_iter().chain(others).chain(seal) {
+        for one in paths.into_iter().chain(others).chain(seal).chain(witness).chain(cas) {
             *one = folder.join(&*one);
         }
         config.check(path)?;
@@ -159,6 +184,9 @@ impl Config {
         }
         if !self.operations.ip().is_loopback() {
             return Err(Error::new(path, "operations: must be a loopback address"));
+        }
+        if self.witness.is_some() && self.readers.is_none() {
+            return Err(Error::new(path, "witness: is served where readers are; add [readers]"));
         }
         if self.log.epoch_entries == 0 {
             return Err(Error::new(path, "log.epoch_entries: must not be 0"));

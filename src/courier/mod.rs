@@ -1,5 +1,11 @@
-//! Couriers: what goes out from the gateway by itself. Each holds back nothing but its own errand.
+//! Couriers: what goes out from the gateway by itself, with a deadline. Each holds back nothing but
+//! its own errand, and never a submission.
 
 pub(crate) mod der;
+mod https;
 pub mod stamping;
 pub mod timestamp;
+mod witness;
+
+pub use https::{Address, Client, NotAnAddress};
+pub use witness::{Observer, Round, run as collect_cosignatures};

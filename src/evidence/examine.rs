@@ -32,6 +32,13 @@ pub(super) fn examine(
 
     let ids = entry_ids(&files)?;
     let (key, checkpoints) = open_checkpoints(&mut files, &ids, keys)?;
+    let signed: Vec<_> = checkpoints
+        .iter()
+        .map(|(epoch, checkpoint)| {
+            let note = files.get(&checkpoint_path(*epoch)).cloned();
+            (checkpoint.clone(), note.unwrap_or_default())
+        })
+        .collect();
     for (epoch, checkpoint) in &checkpoints {
         let (gateway, size) = (&key.gateway, checkpoint.size);
         checks.push(format!("{gateway} signed epoch {epoch} of its log with {size} entries"));
@@ -84,6 +91,7 @@ pub(super) fn examine(
         statements: statements(&entries, &parts, &notes),
         absent,
         key,
+        checkpoints: signed,
         entries,
         checks,
         attachments,

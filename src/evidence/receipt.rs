@@ -7,7 +7,7 @@ use crate::digest::Sha256;
 use crate::limits::RECEIPT_SIZE_MAX;
 use crate::log::{
     Entry, EntryId, LogPublicKey, NotAnEntry, NoteError, ProofError, SignedCheckpoint, leaf_hash,
-    verify_inclusion,
+    number, verify_inclusion,
 };
 
 /// First line of a proof (C2SP tlog-proof).
@@ -158,11 +158,6 @@ fn parse(file: &[u8]) -> Result<(Option<Vec<u8>>, Receipt), ReceiptError> {
 fn decode(text: &str) -> Option<Vec<u8>> {
     let bytes = BASE64.decode(text).ok()?;
     (BASE64.encode(&bytes) == text).then_some(bytes)
-}
-
-/// A number in its only spelling.
-fn number<T: std::str::FromStr + ToString>(text: &str) -> Option<T> {
-    text.parse().ok().filter(|number: &T| number.to_string() == text)
 }
 
 /// An entry that is known to stand in the log. Only [`Receipt::verify`] and [`super::verify()`] make

@@ -9,7 +9,7 @@ use super::statement::{Statement, plain};
 use crate::digest::Sha256;
 use crate::directory::Code;
 use crate::document::ConsignmentId;
-use crate::log::{EntryId, LogPublicKey, NoteError};
+use crate::log::{EntryId, LogPublicKey, NoteError, SignedCheckpoint};
 
 /// A part as the envelope lists it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,6 +58,8 @@ pub struct Findings {
     pub recipient: Option<Code>,
     /// The key under which all entries were proven.
     pub key: LogPublicKey,
+    /// The checkpoints under which they were, and their notes, on which witnesses may have cosigned.
+    pub checkpoints: Vec<(SignedCheckpoint, Vec<u8>)>,
     /// The entries, in the order of the log; the acceptance first.
     pub entries: Vec<ProvenEntry>,
     /// What is proven, in the order of the log.

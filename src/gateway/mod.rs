@@ -6,6 +6,7 @@
 
 mod answering;
 mod command;
+mod cosigned;
 mod deadlines;
 mod dispatcher;
 mod judging;
@@ -20,6 +21,7 @@ mod stage;
 mod stamping;
 mod submitting;
 mod validation_report;
+mod witnessing;
 
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
@@ -27,6 +29,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 pub use answering::{Answer, AnswerReceipt, note_text};
+pub use cosigned::Cosigned;
 pub use dispatcher::Dispatcher;
 pub use judging::{Judged, Judgement, SignerRole, describe};
 pub use peer::Peer;
@@ -37,6 +40,7 @@ pub use sequencer::{Setup, StartError};
 pub use stamping::{StampError, ToStamp};
 pub use submitting::{Accepted, Bodies, Missing, Submission, Validated, Warning};
 pub use validation_report::ValidationReport;
+pub use witnessing::{NotCosigned, Witness};
 
 use crate::clock::{Clock, Time};
 use crate::directory::Directory;
@@ -130,6 +134,7 @@ pub struct Gateway {
     recorder: recording::Recorder,
     space: Arc<dyn Space>,
     reserve: u64,
+    cosigned: Arc<Cosigned>,
 }
 
 impl Gateway {
@@ -141,6 +146,7 @@ impl Gateway {
         let dispatcher = Arc::new(Dispatcher::default());
         let (store, clock) = (setup.store.clone(), setup.clock.clone());
         let contents = setup.contents.clone();
+        let cosigned = setup.cosigned.clone();
         let reading = Reading::new(store.clone(), setup.key.public());
         let (space, reserve) = (setup.space.clone(), setup.reserve);
         let sequencer = Sequencer::start(setup, dispatcher.clone())?;
@@ -157,6 +163,7 @@ impl Gateway {
             recorder: recording::Recorder::default(),
             space,
             reserve,
+            cosigned,
         })
     }
 
@@ -192,6 +199,11 @@ impl Gateway {
     /// The log, to read.
     pub fn reading(&self) -> &Reading {
         &self.reading
+    }
+
+    /// Our checkpoints as witnesses have seen them.
+    pub fn cosigned(&self) -> &Cosigned {
+        &self.cosigned
     }
 
     /// The store, to look things up.

@@ -482,3 +482,18 @@ pub trait HeadGuard: Send + Sync {
     /// Medium.
     fn keep(&self, note: &[u8]) -> Result<(), StoreError>;
 }
+
+/// Small named files: what a witness has seen, and what witnesses have said.
+pub trait Notebook: Send + Sync {
+    /// All of them, with their names.
+    ///
+    /// # Errors
+    /// Medium.
+    fn load(&self) -> Result<Vec<(String, Vec<u8>)>, StoreError>;
+
+    /// Writes one anew; durable on return. After a crash it has the old bytes or the new ones.
+    ///
+    /// # Errors
+    /// Medium.
+    fn keep(&self, name: &str, bytes: &[u8]) -> Result<(), StoreError>;
+}

@@ -8,8 +8,8 @@ use crate::clock::Time;
 use crate::digest::Sha256;
 use crate::evidence::Receipt;
 use crate::log::{
-    Checkpoint, Entry, EntryId, LogPublicKey, Rows, SignedCheckpoint, Stored, consistency,
-    inclusion,
+    Checkpoint, Entry, EntryId, LogPublicKey, Rows, SignedCheckpoint, Stored, TILE_WIDTH, TileKind,
+    TileName, consistency, inclusion, write_bundle,
 };
 use crate::refusal::{Reason, Refusal};
 
@@ -56,6 +56,11 @@ impl Reading {
         Ok(self.store.checkpoint(epoch, self.size_of(epoch)?)?.ok_or_else(unknown)?)
     }
 
+    /// Whether it is the epoch that grows; a store that cannot be read has none.
+    pub fn is_open(&self, epoch: u32) -> bool {
+        self.store.head().is_ok_and(|head| head.epoch == epoch)
+    }
+
     /// Up to `max` leaves from `from` on.
     ///
     /// # Errors
@@ -94,6 +99,48 @@ impl Reading {
     /// The rows of an epoch's tree.
     pub fn rows(&self, epoch: u32) -> EpochRows<'_> {
         EpochRows { store: &*self.store, epoch }
+    }
+
+    /// A tile or bundle of an epoch (C2SP tlog-tiles); `None` if its tree is not that wide.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn tile(&self, epoch: u32, name: TileName) -> Result<Option<Vec<u8>>, StoreError> {
+        if epoch == 0 || epoch > self.store.head()?.epoch {
+            return Ok(None);
+        }
+        match name.kind {
+            TileKind::Hashes(level) => self.hashes(epoch, level, name),
+            TileKind::Entries => self.bundle(epoch, name),
+        }
+    }
+
+    /// A tile is kept as two rows.
+    fn hashes(&self, epoch: u32, level: u8, name: TileName) -> Result<Option<Vec<u8>>, StoreError> {
+        let Some(first) = name.index.checked_mul(2) else { return Ok(None) };
+        let size = usize::try_from(name.width).map_or(usize::MAX, |width| width * 32);
+        let mut hashes = Vec::with_capacity(size);
+        for row in [first, first + 1] {
+            match self.store.row(epoch, level, row)? {
+                Some(row) if hashes.len() < size => hashes.extend(row),
+                _ => break,
+            }
+        }
+        Ok((hashes.len() >= size).then(|| {
+            hashes.truncate(size);
+            hashes
+        }))
+    }
+
+    fn bundle(&self, epoch: u32, name: TileName) -> Result<Option<Vec<u8>>, StoreError> {
+        let Some(index) = name.index.checked_mul(TILE_WIDTH) else { return Ok(None) };
+        let width = usize::try_from(name.width).unwrap_or(usize::MAX);
+        let leaves = self.store.leaves(EntryId { epoch, index }, width)?;
+        if leaves.len() < width {
+            return Ok(None);
+        }
+        let bundle = write_bundle(&leaves);
+        bundle.map(Some).ok_or_else(|| StoreError::Damaged("an entry is too long".into()))
     }
 
     /// The exact bytes of an entry.

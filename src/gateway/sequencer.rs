@@ -13,6 +13,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::command::{Command, Context, Decided, Referred};
+use super::cosigned::Cosigned;
 use super::dispatcher::Dispatcher;
 use super::ports::{
     Batch, Contents, Head, HeadGuard, LeaderTerm, Settled, Space, Store, StoreError,
@@ -58,6 +59,8 @@ pub struct Setup {
     pub clock: Arc<dyn Clock>,
     /// The log's private key.
     pub key: Arc<LogKey>,
+    /// What witnesses have said of the log.
+    pub cosigned: Arc<Cosigned>,
     /// The gateway's name.
     pub name: String,
     /// Entries after which an epoch is closed; at most [`crate::limits::EPOCH_ENTRIES_MAX`].

@@ -6,12 +6,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use ring::signature::{ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublicKey};
 
+use super::note::{self, ED25519_TYPE, Note, is_key_name};
 use crate::digest::Sha256;
-
-/// Signature type of Ed25519 in signed notes.
-const ED25519_TYPE: u8 = 1;
-/// A checkpoint note; ours have about 200 bytes, cosignatures add 150 each.
-const NOTE_SIZE_MAX: usize = 16 * 1024;
 
 /// The name of one epoch of one log: `<gateway>/log/<epoch>`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -29,16 +25,12 @@ impl fmt::Display for Origin {
 }
 
 impl Origin {
-    fn parse(text: &str) -> Option<Self> {
+    /// The origin in `text`, in its only spelling.
+    pub fn parse(text: &str) -> Option<Self> {
         let (gateway, epoch) = text.rsplit_once("/log/")?;
         let origin = Self { gateway: gateway.to_owned(), epoch: epoch.parse().ok()? };
         (origin.to_string() == text && is_key_name(gateway)).then_some(origin)
     }
-}
-
-/// Signed-note key names: not empty, no spaces, no plus.
-pub fn is_key_name(name: &str) -> bool {
-    !name.is_empty() && !name.contains(|c: char| c.is_whitespace() || c.is_control() || c == '+')
 }
 
 /// What a checkpoint says: the log, its size and its root.
@@ -107,9 +99,9 @@ impl LogKey {
     pub fn sign(&self, checkpoint: &Checkpoint) -> Vec<u8> {
         let text = checkpoint.text();
         let name = checkpoint.origin.to_string();
-        let mut signature = self.public().key_id(&name).to_vec();
-        signature.extend_from_slice(self.pair.sign(text.as_bytes()).as_ref());
-        format!("{text}\n\u{2014} {name} {}\n", BASE64.encode(signature)).into_bytes()
+        let signature = self.pair.sign(text.as_bytes());
+        let line = note::line(&name, self.public().key_id(&name), signature.as_ref());
+        format!("{text}\n{line}").into_bytes()
     }
 }
 
@@ -124,23 +116,15 @@ pub struct LogPublicKey {
 impl fmt::Display for LogPublicKey {
     /// The key in C2SP vkey form, `<gateway>+<key id>+<base64>`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut encoded = vec![ED25519_TYPE];
-        encoded.extend_from_slice(&self.key);
-        let id = crate::digest::hex(&self.key_id(&self.gateway));
-        write!(f, "{}+{id}+{}", self.gateway, BASE64.encode(encoded))
+        f.write_str(&note::vkey(&self.gateway, ED25519_TYPE, &self.key))
     }
 }
 
 impl LogPublicKey {
     /// Reads the vkey form.
     pub fn parse(text: &str) -> Option<Self> {
-        let (gateway, rest) = text.trim().split_once('+')?;
-        let (_, encoded) = rest.split_once('+')?;
-        let bytes = BASE64.decode(encoded).ok()?;
-        let (kind, key) = bytes.split_first()?;
-        let key = Self { gateway: gateway.to_owned(), key: key.try_into().ok()? };
-        let fits = *kind == ED25519_TYPE && is_key_name(gateway) && key.to_string() == text.trim();
-        fits.then_some(key)
+        let (gateway, key) = note::parse_vkey(text, ED25519_TYPE)?;
+        Some(Self { gateway, key })
     }
 
     /// SHA-256 of the raw public key: how the gateway names itself as an actor.
@@ -149,10 +133,7 @@ impl LogPublicKey {
     }
 
     fn key_id(&self, name: &str) -> [u8; 4] {
-        let digest = Sha256::of_parts(&[name.as_bytes(), b"\n", &[ED25519_TYPE], &self.key]);
-        let mut id = [0; 4];
-        id.copy_from_slice(&digest.0[..4]);
-        id
+        note::key_id(name, ED25519_TYPE, &self.key)
     }
 
     /// Checks a note: that it is a checkpoint of this gateway's log, signed with this key.
@@ -161,30 +142,32 @@ impl LogPublicKey {
     /// # Errors
     /// [`NoteError`].
     pub fn open(&self, note: &[u8]) -> Result<SignedCheckpoint, NoteError> {
-        if note.len() > NOTE_SIZE_MAX {
-            return Err(NoteError::Malformed);
-        }
-        let note = std::str::from_utf8(note).map_err(|_| NoteError::Malformed)?;
-        let (text, signatures) = note.rsplit_once("\n\n").ok_or(NoteError::Malformed)?;
-        let text = format!("{text}\n");
-        let checkpoint = Checkpoint::parse(&text).ok_or(NoteError::Malformed)?;
+        let note = Note::read(note).ok_or(NoteError::Malformed)?;
+        let checkpoint = Checkpoint::parse(note.text).ok_or(NoteError::Malformed)?;
         if checkpoint.origin.gateway != self.gateway {
             return Err(NoteError::OtherLog);
         }
         let name = checkpoint.origin.to_string();
-        for line in signatures.strip_suffix('\n').ok_or(NoteError::Malformed)?.split('\n') {
-            let line = line.strip_prefix("\u{2014} ").ok_or(NoteError::Malformed)?;
-            let (signer, encoded) = line.split_once(' ').ok_or(NoteError::Malformed)?;
-            let bytes = BASE64.decode(encoded).map_err(|_| NoteError::Malformed)?;
-            if signer != name || !bytes.starts_with(&self.key_id(&name)) {
-                continue;
-            }
-            return UnparsedPublicKey::new(&ED25519, &self.key)
-                .verify(text.as_bytes(), &bytes[4..])
-                .map(|()| SignedCheckpoint { checkpoint, _proven: () })
-                .map_err(|_| NoteError::Signature);
-        }
-        Err(NoteError::Unsigned)
+        let signature = note.signature(&name, self.key_id(&name)).ok_or(NoteError::Unsigned)?;
+        UnparsedPublicKey::new(&ED25519, &self.key)
+            .verify(note.text.as_bytes(), signature)
+            .map(|()| SignedCheckpoint { checkpoint, _proven: () })
+            .map_err(|_| NoteError::Signature)
+    }
+}
+
+impl LogPublicKey {
+    /// The note with this key's signature and no other.
+    ///
+    /// # Errors
+    /// [`NoteError`].
+    pub fn bare(&self, note: &[u8]) -> Result<Vec<u8>, NoteError> {
+        let name = self.open(note)?.origin.to_string();
+        let note = Note::read(note).ok_or(NoteError::Malformed)?;
+        let id = self.key_id(&name);
+        let signature = note.signature(&name, id).ok_or(NoteError::Unsigned)?;
+        let line = note::line(&name, id, signature);
+        Ok(format!("{}\n{line}", note.text).into_bytes())
     }
 }
 
@@ -232,10 +215,7 @@ mod tests {
     use super::*;
 
     fn key() -> LogKey {
-        // A fixed seed in PKCS #8: a worthless key for tests.
-        let mut der = b"\x30\x2e\x02\x01\x00\x30\x05\x06\x03\x2b\x65\x70\x04\x22\x04\x20".to_vec();
-        der.extend_from_slice(&[7; 32]);
-        LogKey::from_pkcs8("gate.example", &der).expect("a key")
+        LogKey::from_pkcs8("gate.example", &crate::log::format::key_of(7)).expect("a key")
     }
 
     fn checkpoint() -> Checkpoint {

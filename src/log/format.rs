@@ -25,10 +25,15 @@ fn check(info: &str, made: &str) {
     assert_eq!(block(info), made, "the block `{info}` of FORMAT.md");
 }
 
-fn key() -> LogKey {
+/// The private key that is 32 bytes of `byte`, in PKCS #8: worthless.
+pub fn key_of(byte: u8) -> Vec<u8> {
     let mut der = b"\x30\x2e\x02\x01\x00\x30\x05\x06\x03\x2b\x65\x70\x04\x22\x04\x20".to_vec();
-    der.extend_from_slice(&[7; 32]);
-    LogKey::from_pkcs8("gate.example", &der).expect("a key")
+    der.extend_from_slice(&[byte; 32]);
+    der
+}
+
+fn key() -> LogKey {
+    LogKey::from_pkcs8("gate.example", &key_of(7)).expect("a key")
 }
 
 fn actor(system: &str) -> Actor {
@@ -229,4 +234,20 @@ fn the_key_the_checkpoints_and_the_texts_on_the_page_are_right() {
     let (set, mut sorted) = (BodySet::of(bodies.clone()), bodies);
     sorted.sort();
     check("bodies", &format!("{}\n{}\n{}\n", sorted[0], sorted[1], set.digest));
+}
+
+#[test]
+fn the_names_of_tiles_on_the_page_are_right() {
+    let names: Vec<String> = ["0/x001/x234/067", "1/000.p/17", "entries/005.p/112"]
+        .into_iter()
+        .map(|text| {
+            let TileName { kind, index, width } = TileName::parse(text).expect("a name");
+            let kind = match kind {
+                TileKind::Hashes(level) => level.to_string(),
+                TileKind::Entries => "entries".to_owned(),
+            };
+            format!("{text} {kind} {index} {width}\n")
+        })
+        .collect();
+    check("tiles", &names.concat());
 }

@@ -4,24 +4,34 @@
 //! through protobuf or JSON.
 
 mod checkpoint;
+mod cosignature;
 mod entry;
 mod field;
 #[cfg(test)]
-mod format;
+pub(crate) mod format;
 mod growth;
+mod note;
+mod policy;
+mod tile;
 mod tree;
 
 pub use checkpoint::{
-    Checkpoint, LogKey, LogPublicKey, NotAKey, NoteError, Origin, SignedCheckpoint, is_key_name,
+    Checkpoint, LogKey, LogPublicKey, NotAKey, NoteError, Origin, SignedCheckpoint,
+};
+pub use cosignature::{
+    Cosigned, WitnessKey, WitnessPublicKey, WrongCosignature, with_cosignatures,
 };
 pub use entry::{Entry, Event, HEADER, NotAnEntry};
 pub use field::{
     Actor, BodySet, RecipientSet, Service, ServiceKind, SignedHead, Status, VerdictMark,
 };
 pub use growth::{Grown, LEVEL_HEIGHT, ROW_NODES, Row, Rows, Stored, Tree};
+pub use note::is_key_name;
+pub use policy::{Policy, PolicyError, QuorumError, Witnessed};
+pub use tile::{TILE_WIDTH, TileKind, TileName, read_bundle, write_bundle};
 pub use tree::{
-    Nodes, ProofError, consistency, empty_root, inclusion, leaf_hash, node_hash, root,
-    verify_consistency, verify_inclusion,
+    Nodes, ProofError, consistency, consistency_roots, empty_root, inclusion, leaf_hash, node_hash,
+    root, verify_consistency, verify_inclusion,
 };
 
 use std::fmt;
@@ -60,6 +70,11 @@ impl EntryId {
             None => Self { epoch: self.epoch.saturating_sub(1), index: u64::MAX },
         }
     }
+}
+
+/// A number as `FORMAT.md` writes it: decimal, without sign and leading zeros.
+pub fn number<T: std::str::FromStr + ToString>(text: &str) -> Option<T> {
+    text.parse().ok().filter(|number: &T| number.to_string() == text)
 }
 
 impl fmt::Display for EntryId {

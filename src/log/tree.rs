@@ -217,6 +217,26 @@ pub fn verify_consistency(
         }
         return if old_root == expected { Ok(()) } else { Err(ProofError::Root) };
     }
+    match consistency_roots(old, old_root, new, proof)? {
+        roots if roots == (*old_root, *new_root) => Ok(()),
+        _ => Err(ProofError::Root),
+    }
+}
+
+/// The roots of the trees `old` and `new` to which a consistency proof leads. Where `old` is a power
+/// of two the proof leaves its root out, and `old_root` stands in.
+///
+/// # Errors
+/// [`ProofError::Range`] unless 0 < `old` < `new`, [`ProofError::Length`].
+pub fn consistency_roots(
+    old: u64,
+    old_root: &Sha256,
+    new: u64,
+    proof: &[Sha256],
+) -> Result<(Sha256, Sha256), ProofError> {
+    if old == 0 || old >= new {
+        return Err(ProofError::Range);
+    }
     let (mut position, mut last) = (old - 1, new - 1);
     while position & 1 == 1 {
         position >>= 1;
@@ -245,7 +265,7 @@ pub fn verify_consistency(
     if last != 0 {
         return Err(ProofError::Length);
     }
-    if old_hash == *old_root && new_hash == *new_root { Ok(()) } else { Err(ProofError::Root) }
+    Ok((old_hash, new_hash))
 }
 
 #[cfg(test)]

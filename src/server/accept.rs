@@ -2,7 +2,7 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::{Arc, RwLock};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -14,6 +14,7 @@ use tokio_stream::Stream;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::server::Connected;
 
+use super::ServerTls;
 use crate::limits::HANDSHAKE_DEADLINE;
 use crate::service::ClientCertificate;
 
@@ -23,7 +24,7 @@ const CONNECTIONS_AHEAD: usize = 64;
 /// Accepts connections for as long as the returned stream is polled; at most `max` at once.
 pub(super) fn incoming(
     listener: TcpListener,
-    tls: Arc<RwLock<Arc<rustls::ServerConfig>>>,
+    tls: ServerTls,
     max: usize,
 ) -> impl Stream<Item = io::Result<Connection>> {
     let (sender, receiver) = mpsc::channel(CONNECTIONS_AHEAD);
@@ -33,7 +34,7 @@ pub(super) fn incoming(
 
 async fn accept(
     listener: TcpListener,
-    tls: Arc<RwLock<Arc<rustls::ServerConfig>>>,
+    tls: ServerTls,
     places: Arc<Semaphore>,
     sender: mpsc::Sender<io::Result<Connection>>,
 ) {

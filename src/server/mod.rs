@@ -1,8 +1,10 @@
 //! A running gateway: sockets, TLS, drain. `start` returns once it serves.
 
 mod accept;
+mod around_log;
 mod control;
 mod operations;
+mod readers;
 mod tls;
 
 use std::net::SocketAddr;
@@ -14,18 +16,22 @@ use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 use tonic::transport::Server;
 
+use around_log::AroundLog;
+
 use crate::clock::{Clock, SystemClock};
 use crate::config::{self, Config, Material};
 use crate::courier::stamping::Stamping;
 use crate::delivery::Deadlines;
 use crate::gateway::ports::{HeadGuard, Store};
-use crate::gateway::{Gateway, Setup, StartError};
+use crate::gateway::{Cosigned, Gateway, Setup, StartError};
 use crate::limits::{CONNECTIONS_MAX, DRAIN_DEADLINE, STREAMS_PER_CONNECTION_MAX};
+use crate::log::LogKey;
 use crate::proto::DESCRIPTORS;
 use crate::service::{Admission, AdmissionLayer, DeadlineLayer, Door};
 use crate::store;
 use crate::store::content::ContentStore;
 use crate::store::guard::FileGuard;
+use crate::store::notebook::FileNotebook;
 use crate::telemetry::{Metrics, MetricsLayer};
 
 /// HTTP/2 windows: one full-size chunk per stream, several streams per connection.
@@ -76,15 +82,21 @@ pub enum Error {
     Ended(String),
 }
 
+/// Replaced at a reload; new connections take what is there.
+type ServerTls = Arc<RwLock<Arc<rustls::ServerConfig>>>;
+
 /// A gateway that serves.
 pub struct Running {
     /// Where gRPC is served.
     pub address: SocketAddr,
     /// Where the operations pages are served.
     pub operations: SocketAddr,
+    /// Where the log is served to readers, if it is.
+    pub readers: Option<SocketAddr>,
     gateway: Arc<Gateway>,
     admission: Arc<Admission>,
-    tls: Arc<RwLock<Arc<rustls::ServerConfig>>>,
+    tls: ServerTls,
+    readers_tls: ServerTls,
     config: Config,
     closing: watch::Sender<bool>,
     tasks: JoinSet<()>,
@@ -124,27 +136,13 @@ pub async fn start_at(
     let seal = config::seal(&config)?;
     let tls = Arc::new(RwLock::new(Arc::new(tls::server(&material.tls)?)));
     let (listener, address) = listen(config.listen).await?;
+    let around = AroundLog::open(&config, &material.tls).await?;
     let (pages, operations) = listen(config.operations).await?;
-    let opened = config.clone();
-    let (store, contents, guard) = tokio::task::spawn_blocking(move || open(&opened))
-        .await
-        .map_err(|error| Error::Ended(error.to_string()))??;
+    let setup = setup(&config, key, clock, accept_loss).await?;
     let socket = control::Socket::bind(&config.data).map_err(|cause| Error::Control {
         path: config.data.join(config::CONTROL_SOCKET),
         cause,
     })?;
-    let setup = Setup {
-        store,
-        contents,
-        guard,
-        space: Arc::new(store::DiskSpace(config.data.clone())),
-        reserve: config.reserve_mib.saturating_mul(1024 * 1024),
-        clock,
-        key,
-        name: config.name.clone(),
-        epoch_entries: config.log.epoch_entries,
-        accept_loss,
-    };
     let gateway = Arc::new(Gateway::start(setup, material.surroundings)?);
     let admission = Arc::new(Admission::new(gateway.clone(), material.tls.revocations));
     let (closing, closed) = watch::channel(false);
@@ -152,6 +150,7 @@ pub async fn start_at(
     let mut tasks = JoinSet::new();
     tasks.spawn(operations::serve(pages, metrics.clone(), gateway.clone(), closed.clone()));
     tasks.spawn(note_head(metrics.clone(), gateway.clone()));
+    let (readers, readers_tls) = around.start(&mut tasks, &gateway, &admission, &metrics, &closed);
     tasks.spawn(socket.serve(gateway.clone(), closed.clone()));
     unattended(&mut tasks, &gateway, deadlines, stamping);
 
@@ -173,8 +172,20 @@ pub async fn start_at(
             let _closed = end.wait_for(|closing| *closing).await.map(drop);
         });
     let server = tokio::spawn(server);
-    tracing::info!(%address, %operations, name = config.name, "serving");
-    Ok(Running { address, operations, gateway, admission, tls, config, closing, tasks, server })
+    tracing::info!(%address, %operations, ?readers, name = config.name, "serving");
+    Ok(Running {
+        address,
+        operations,
+        readers,
+        gateway,
+        admission,
+        tls,
+        readers_tls,
+        config,
+        closing,
+        tasks,
+        server,
+    })
 }
 
 /// Serves one service and nothing else behind the same TLS and windows, for comparison.
@@ -214,6 +225,33 @@ fn http2() -> Server {
 }
 
 type Opened = (Arc<dyn Store>, Arc<dyn crate::gateway::ports::Contents>, Arc<dyn HeadGuard>);
+
+/// Opens what the gateway keeps.
+async fn setup(
+    config: &Config,
+    key: Arc<LogKey>,
+    clock: Arc<dyn Clock>,
+    accept_loss: bool,
+) -> Result<Setup, Error> {
+    let opened = config.clone();
+    let (store, contents, guard) = tokio::task::spawn_blocking(move || open(&opened))
+        .await
+        .map_err(|error| Error::Ended(error.to_string()))??;
+    let book = FileNotebook::open(&config.data.join("cosigned"))?;
+    Ok(Setup {
+        store,
+        contents,
+        guard,
+        cosigned: Arc::new(Cosigned::open(Arc::new(book), &key.public())?),
+        space: Arc::new(store::DiskSpace(config.data.clone())),
+        reserve: config.reserve_mib.saturating_mul(1024 * 1024),
+        clock,
+        key,
+        name: config.name.clone(),
+        epoch_entries: config.log.epoch_entries,
+        accept_loss,
+    })
+}
 
 fn open(config: &Config) -> Result<Opened, Error> {
     let cache = config.cache_mib.saturating_mul(1024 * 1024);
@@ -308,7 +346,9 @@ impl Running {
     pub fn reload(&self) -> Result<(), Error> {
         let material = Material::read(&self.config)?;
         let next = Arc::new(tls::server(&material.tls)?);
+        let for_readers = Arc::new(tls::readers(&material.tls)?);
         *self.tls.write().expect("no panic while replacing") = next;
+        *self.readers_tls.write().expect("no panic while replacing") = for_readers;
         self.admission.replace_revocations(material.tls.revocations);
         self.gateway.replace_surroundings(material.surroundings);
         Ok(())

@@ -1,4 +1,5 @@
-//! TLS: every client must show a certificate under our CA and prove that it has the key.
+//! TLS: every client must show a certificate under our CA and prove that it has the key. Readers
+//! of the log may come without one, and then see what is public.
 //!
 //! A certificate that has expired passes the handshake: admission, which judges every request,
 //! can then say why it is turned away. Revocation is admission's, too.
@@ -19,24 +20,45 @@ use x509_parser::prelude::FromDer as _;
 use super::Error;
 use crate::config::TlsMaterial;
 
-/// The server's side of TLS.
+/// The server's side of TLS for gRPC.
 pub(super) fn server(material: &TlsMaterial) -> Result<ServerConfig, Error> {
+    config(material, Caller::Known, b"h2")
+}
+
+/// The server's side of TLS for readers of the log.
+pub(super) fn readers(material: &TlsMaterial) -> Result<ServerConfig, Error> {
+    config(material, Caller::Anybody, b"http/1.1")
+}
+
+/// Who may finish a handshake.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Caller {
+    /// Who shows a certificate.
+    Known,
+    /// Who shows a good certificate or none.
+    Anybody,
+}
+
+fn config(material: &TlsMaterial, caller: Caller, alpn: &[u8]) -> Result<ServerConfig, Error> {
     let wrong = |error: &dyn std::fmt::Display| Error::Tls(error.to_string());
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut roots = RootCertStore::empty();
     for ca in &material.client_cas {
         roots.add(ca.clone()).map_err(|error| wrong(&error))?;
     }
-    let inner = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone())
-        .build()
-        .map_err(|error| wrong(&error))?;
+    let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone());
+    let builder = match caller {
+        Caller::Known => builder,
+        Caller::Anybody => builder.allow_unauthenticated(),
+    };
+    let inner = builder.build().map_err(|error| wrong(&error))?;
     let mut config = ServerConfig::builder_with_provider(provider.clone())
         .with_safe_default_protocol_versions()
         .map_err(|error| wrong(&error))?
         .with_client_cert_verifier(Arc::new(KeyHolder { inner, provider }))
         .with_single_cert(material.chain.clone(), material.key.clone_key())
         .map_err(|error| wrong(&error))?;
-    config.alpn_protocols = vec![b"h2".to_vec()];
+    config.alpn_protocols = vec![alpn.to_vec()];
     Ok(config)
 }
 
@@ -48,6 +70,10 @@ struct KeyHolder {
 }
 
 impl ClientCertVerifier for KeyHolder {
+    fn client_auth_mandatory(&self) -> bool {
+        self.inner.client_auth_mandatory()
+    }
+
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
         self.inner.root_hint_subjects()
     }

@@ -1,6 +1,6 @@
 //! Evidence that stands alone: gathered, packed, verified as the receiver will, and only then sent.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, btree_map};
 use std::pin::Pin;
 
 use bytes::Bytes;
@@ -191,38 +191,39 @@ impl Door {
         })
     }
 
-    /// Every entry of the consignment, or those about one recipient, under the latest checkpoint
-    /// of their epochs.
+    /// Every entry of the consignment, or those about one recipient, under the newest checkpoint of
+    /// their epochs that witnesses have cosigned, or else under the newest one.
     fn receipts(
         &self,
         consignment: &Consignment,
         recipient: Option<&Code>,
     ) -> Result<Vec<Receipt>, Error> {
         let reading = self.gateway.reading();
-        let mut notes: BTreeMap<u32, Vec<u8>> = BTreeMap::new();
-        let mut receipts = Vec::new();
+        let mut ids = Vec::new();
         let mut after = EntryId::ZERO;
         loop {
             let term = Term::Consignment(consignment.id);
             let page = self.gateway.store().find(&term, after, PAGE_SIZE_MAX)?;
-            let Some(last) = page.last() else { return Ok(receipts) };
+            let Some(last) = page.last() else { break };
             after = *last;
             for id in page {
                 let entry = reading.entry(id)?;
                 if recipient.is_some() && entry.to.is_some() && entry.to.as_ref() != recipient {
                     continue;
                 }
-                let note = match notes.get(&id.epoch) {
-                    Some(note) => note.clone(),
-                    None => {
-                        let note = reading.last_of(id.epoch)?;
-                        notes.insert(id.epoch, note.clone());
-                        note
-                    }
-                };
-                receipts.push(reading.receipt_under(id, note)?);
+                ids.push(id);
             }
         }
+        // From the last of an epoch on, so that the first checkpoint looked for covers all of them.
+        let mut notes: BTreeMap<u32, Vec<u8>> = BTreeMap::new();
+        for id in ids.iter().rev() {
+            if let btree_map::Entry::Vacant(place) = notes.entry(id.epoch) {
+                let cosigned = self.gateway.cosigned().covering(*id);
+                place.insert(cosigned.map_or_else(|| reading.last_of(id.epoch), Ok)?);
+            }
+        }
+        let note_of = |epoch| notes.get(&epoch).cloned().unwrap_or_default();
+        ids.into_iter().map(|id| reading.receipt_under(id, note_of(id.epoch))).collect()
     }
 
     fn enclosed_parts(

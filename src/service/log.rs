@@ -37,10 +37,13 @@ impl LogService for Door {
         let reading = self.gateway.reading();
         let note = reading.last_of(request.get_ref().epoch).map_err(to_status)?;
         let signed = reading.open(&note).map_err(to_status)?;
+        let epoch = signed.origin.epoch;
+        let cosigned = self.gateway.cosigned().of(epoch).unwrap_or_default();
         Ok(Response::new(v1::GetCheckpointResponse {
-            epoch: signed.origin.epoch,
+            epoch,
             size: signed.size,
             checkpoint: note.into(),
+            cosigned_checkpoint: cosigned.into(),
         }))
     }
 
@@ -51,11 +54,20 @@ impl LogService for Door {
         let peer = self.peer(&request)?;
         let missing = || to_status(Refusal::of_field(Reason::FieldMissing, "entry_id"));
         let id = convert::entry_id_from(request.get_ref().entry_id.ok_or_else(missing)?);
-        let receipt = self.gateway.reading().receipt(id).map_err(to_status)?;
+        let reading = self.gateway.reading();
+        let wanted = request.get_ref().cosigned;
+        let note = wanted.then(|| self.gateway.cosigned().covering(id)).flatten();
+        let cosigned = note.is_some();
+        let receipt = match note {
+            Some(note) => reading.receipt_under(id, note),
+            None => reading.receipt(id),
+        };
+        let receipt = receipt.map_err(to_status)?;
         if !self.concerns(&peer, &receipt.leaf).map_err(to_status)? {
             return Err(to_status(Refusal::of_field(Reason::NotAParty, "entry_id")));
         }
-        Ok(Response::new(v1::GetReceiptResponse { receipt: Some(convert::receipt(receipt)) }))
+        let receipt = Some(convert::receipt(receipt));
+        Ok(Response::new(v1::GetReceiptResponse { receipt, cosigned }))
     }
 
     async fn get_consistency_proof(

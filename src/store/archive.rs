@@ -18,27 +18,21 @@ use super::leaf;
 use super::record;
 use super::table::{check_note, damaged, each};
 use crate::gateway::ports::{Head, StoreError};
-use crate::log::{self, EntryId, LEVEL_HEIGHT, ROW_NODES, Tree};
+use crate::log::{
+    self, EntryId, LEVEL_HEIGHT, ROW_NODES, TILE_WIDTH, TileKind, TileName, Tree, read_bundle,
+    write_bundle,
+};
 
 /// Folder of all closed epochs.
 pub const ROOT: &str = "epochs";
-/// Leaves in a full bundle and hashes in a full tile (C2SP tlog-tiles).
-pub const TILE_WIDTH: u64 = 256;
 /// A record of `checkpoints.index`.
 pub const INDEX_RECORD_SIZE: u64 = 16;
 /// A bundle of 256 leaves of 4 KiB with their lengths.
 pub const BUNDLE_SIZE_MAX: usize = 256 * (4096 + 2);
 
-/// Path of a bundle (`level` is `entries`) or tile that is `width` wide.
-pub fn tile_path(epoch: u32, level: &str, index: u64, width: u64) -> String {
-    let mut number = format!("{:03}", index % 1000);
-    let mut rest = index / 1000;
-    while rest > 0 {
-        number = format!("x{:03}/{number}", rest % 1000);
-        rest /= 1000;
-    }
-    let partial = if width < TILE_WIDTH { format!(".p/{width}") } else { String::new() };
-    format!("{}/tile/{level}/{number}{partial}", folder(epoch))
+/// Path of a bundle or tile that is `width` wide.
+pub fn tile_path(epoch: u32, kind: TileKind, index: u64, width: u64) -> String {
+    format!("{}/tile/{}", folder(epoch), TileName { kind, index, width })
 }
 
 pub fn folder(epoch: u32) -> String {
@@ -77,17 +71,12 @@ fn export_entries(kv: &dyn Kv, files: &dyn Files, epoch: u32, size: u64) -> Resu
     for bundle in 0..size.div_ceil(TILE_WIDTH) {
         let count = width(size, bundle);
         let from = EntryId { epoch, index: bundle * TILE_WIDTH };
-        let mut bytes = Vec::with_capacity(BUNDLE_SIZE_MAX / 4);
         let leaves = leaf::read(kv, from, TILE_WIDTH as usize)?;
         if leaves.len() as u64 != count {
             return Err(damaged(format!("bundle {bundle} of epoch {epoch} lacks leaves")));
         }
-        for leaf in leaves {
-            let length = u16::try_from(leaf.len()).map_err(|_| damaged("a leaf is too long"))?;
-            bytes.extend_from_slice(&length.to_be_bytes());
-            bytes.extend_from_slice(&leaf);
-        }
-        files.append(&tile_path(epoch, "entries", bundle, count), &bytes)?;
+        let bytes = write_bundle(&leaves).ok_or_else(|| damaged("a leaf is too long"))?;
+        files.append(&tile_path(epoch, TileKind::Entries, bundle, count), &bytes)?;
     }
     Ok(())
 }
@@ -109,7 +98,7 @@ fn export_level(
         if hashes.len() as u64 != width * 32 {
             return Err(damaged(format!("tile {level}/{tile} is incomplete")));
         }
-        files.append(&tile_path(closing.epoch, &level.to_string(), tile, width), &hashes)?;
+        files.append(&tile_path(closing.epoch, TileKind::Hashes(level), tile, width), &hashes)?;
     }
     Ok(())
 }
@@ -228,7 +217,7 @@ pub fn row_of(
         return Ok(None);
     }
     let tile = index / 2;
-    let path = tile_path(epoch, &level.to_string(), tile, width(count, tile));
+    let path = tile_path(epoch, TileKind::Hashes(level), tile, width(count, tile));
     let hashes = (count - first).min(ROW_NODES) * 32;
     let bytes = read(files, &path, (first % TILE_WIDTH) * 32, hashes as usize)?;
     match bytes.len() as u64 == hashes {
@@ -298,20 +287,10 @@ pub fn bundle(
     index: u64,
 ) -> Result<Vec<Vec<u8>>, StoreError> {
     let count = width(size, index);
-    let path = tile_path(epoch, "entries", index, count);
+    let path = tile_path(epoch, TileKind::Entries, index, count);
     let bytes = read(files, &path, 0, BUNDLE_SIZE_MAX + 1)?;
-    let mut rest = bytes.as_slice();
-    let mut leaves = Vec::new();
-    while let Some((length, after)) = rest.split_first_chunk::<2>() {
-        let length = usize::from(u16::from_be_bytes(*length));
-        let Some((leaf, after)) = after.split_at_checked(length) else { break };
-        leaves.push(leaf.to_vec());
-        rest = after;
-    }
-    match rest.is_empty() && leaves.len() as u64 == count {
-        true => Ok(leaves),
-        false => Err(damaged(format!("{path} is not a bundle of {count} leaves"))),
-    }
+    let leaves = read_bundle(&bytes).filter(|leaves| leaves.len() as u64 == count);
+    leaves.ok_or_else(|| damaged(format!("{path} is not a bundle of {count} leaves")))
 }
 
 pub fn read(files: &dyn Files, path: &str, offset: u64, max: usize) -> Result<Vec<u8>, StoreError> {
@@ -325,8 +304,10 @@ mod tests {
 
     #[test]
     fn tiles_are_named_as_tlog_tiles_says() {
-        assert_eq!(tile_path(1, "0", 1_234_067, 256), "epochs/00001/tile/0/x001/x234/067");
-        assert_eq!(tile_path(12, "entries", 5, 112), "epochs/00012/tile/entries/005.p/112");
+        let path = tile_path(1, TileKind::Hashes(0), 1_234_067, 256);
+        assert_eq!(path, "epochs/00001/tile/0/x001/x234/067");
+        let path = tile_path(12, TileKind::Entries, 5, 112);
+        assert_eq!(path, "epochs/00012/tile/entries/005.p/112");
         assert_eq!((width(70_000, 273), width(70_000, 272), width(256, 0)), (112, 256, 256));
         assert_eq!((nodes(70_000, 0), nodes(70_000, 1), nodes(70_000, 8)), (70_000, 273, 0));
     }

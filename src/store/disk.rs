@@ -10,6 +10,9 @@ use std::path::{Path, PathBuf};
 use super::kv::Files;
 use crate::gateway::ports::{Space, StoreError};
 
+/// How the name of a file ends that [`replace`] has not finished.
+pub const DRAFT: &str = ".tmp";
+
 /// The error of an operation on a path.
 pub fn medium(path: &Path) -> impl FnOnce(io::Error) -> StoreError {
     let path = path.display().to_string();
@@ -39,7 +42,7 @@ pub fn create_folder(path: &Path) -> io::Result<()> {
 pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let folder = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
     let mut draft = path.as_os_str().to_owned();
-    draft.push(".tmp");
+    draft.push(DRAFT);
     let draft = PathBuf::from(draft);
     let mut file = File::create(&draft)?;
     file.write_all(bytes)?;

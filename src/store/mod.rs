@@ -20,6 +20,7 @@ mod leaf;
 mod lookup;
 mod mailbox;
 pub mod memory;
+pub mod notebook;
 mod rebuild;
 mod record;
 pub mod sled;

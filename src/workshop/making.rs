@@ -65,7 +65,9 @@ impl<'a> Making<'a> {
         }
         self.tls()?;
         self.crls()?;
-        self.put("log.key", pem("PRIVATE KEY", &issue::ed25519_key()?).into_bytes());
+        for name in ["log.key", "witness.key"] {
+            self.put(name, pem("PRIVATE KEY", &issue::ed25519_key()?).into_bytes());
+        }
         self.put("WORTHLESS.txt", NOTICE.into());
         Ok(self.files)
     }

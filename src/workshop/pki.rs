@@ -123,15 +123,15 @@ impl DevPki {
         Ok(Trust { anchors, intermediates: pems("intermediates")?, crls })
     }
 
-    /// The gateway's key for signing its log: Ed25519, PKCS#8 version 1 DER (with ring:
+    /// An Ed25519 key of the gateway, `log.key` or `witness.key`: PKCS#8 version 1 DER (with ring:
     /// `Ed25519KeyPair::from_pkcs8_maybe_unchecked`).
     ///
     /// # Errors
     /// [`Error::Unreadable`].
-    pub fn log_key(&self) -> Result<Key, Error> {
+    pub fn gateway_key(&self, name: &str) -> Result<Key, Error> {
         use rustls::pki_types::{PrivatePkcs8KeyDer, pem::PemObject};
-        let key = PrivatePkcs8KeyDer::from_pem_slice(self.file("log.key")?)
-            .map_err(|_| Error::Unreadable("log.key".into()))?;
+        let key = PrivatePkcs8KeyDer::from_pem_slice(self.file(name)?)
+            .map_err(|_| Error::Unreadable(name.into()))?;
         Ok(Zeroizing::new(key.secret_pkcs8_der().to_vec()))
     }
 

@@ -187,7 +187,8 @@ fn the_gateway_has_the_names_it_is_called_by() {
 #[test]
 fn the_log_key_signs() {
     use ring::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
-    let key = Ed25519KeyPair::from_pkcs8_maybe_unchecked(&pki().log_key().unwrap()).unwrap();
+    let key =
+        Ed25519KeyPair::from_pkcs8_maybe_unchecked(&pki().gateway_key("log.key").unwrap()).unwrap();
     let signature = key.sign(b"checkpoint");
     let public = UnparsedPublicKey::new(&ED25519, key.public_key().as_ref());
     public.verify(b"checkpoint", signature.as_ref()).unwrap();

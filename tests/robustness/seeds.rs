@@ -58,7 +58,7 @@ impl Country {
     pub fn new() -> Self {
         let now: Time = "2026-11-22T03:45:18.000Z".parse().unwrap();
         let pki = DevPki::generate(&Profile::built_in().with_p256_keys(), now).unwrap();
-        let key = LogKey::from_pkcs8(GATEWAY, &pki.log_key().unwrap()).unwrap();
+        let key = LogKey::from_pkcs8(GATEWAY, &pki.gateway_key("log.key").unwrap()).unwrap();
         let paper = page::pdf("Quyết định", &["Điều 1. Phê duyệt."], 0);
         let tsa = pki.signer("tsa").unwrap();
         let options = Options { tsa: Some(&tsa), ..Options::new("seal", now) };

@@ -149,6 +149,7 @@ impl World {
             reserve: 0,
             clock: self.clock.clone(),
             key: log_key(&self.config).expect("a key"),
+            cosigned: Arc::default(),
             name: self.config.name.clone(),
             epoch_entries: self.epoch_entries,
             accept_loss: false,

@@ -62,6 +62,7 @@ impl Site {
             reserve: 0,
             clock: Arc::new(SystemClock),
             key: log_key(config)?,
+            cosigned: Arc::default(),
             name: config.name.clone(),
             epoch_entries: config.log.epoch_entries,
             accept_loss: false,

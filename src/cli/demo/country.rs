@@ -23,6 +23,7 @@ pub(super) struct Country {
     data: PathBuf,
     pki: DevPki,
     key: LogPublicKey,
+    config: Config,
     running: Running,
 }
 
@@ -44,8 +45,30 @@ impl Country {
         }
         let key = crate::config::log_key(&config)?.public();
         let data = config.data.clone();
-        let running = server::start(config).await?;
-        Ok(Self { folder: folder.to_owned(), data, pki, key, running })
+        let running = server::start(config.clone()).await?;
+        Ok(Self { folder: folder.to_owned(), data, pki, key, config, running })
+    }
+
+    /// Stops the gateway, and starts it again on the data folder that `between` names, which is given
+    /// the one so far.
+    pub(super) async fn restart(
+        self,
+        between: impl FnOnce(&Path) -> Result<PathBuf, Failure>,
+    ) -> Result<Self, Failure> {
+        self.running.stop().await?;
+        let data = between(&self.data)?;
+        let config = Config { data: data.clone(), ..self.config };
+        let running = server::start(config.clone()).await?;
+        Ok(Self { folder: self.folder, data, pki: self.pki, key: self.key, config, running })
+    }
+
+    /// The gateway itself.
+    pub(super) fn gateway(&self) -> &crate::gateway::Gateway {
+        self.running.gateway()
+    }
+
+    pub(super) fn data(&self) -> &Path {
+        &self.data
     }
 
     pub(super) fn address(&self) -> std::net::SocketAddr {

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use super::super::log::audit_folder;
+use super::super::audit::audit_folder;
 use super::say;
 use crate::cli::Failure;
 use crate::log::LogPublicKey;
@@ -51,7 +51,7 @@ fn forge(data: &Path) -> Result<String, Failure> {
     Err(Failure::other("the log has no entry to forge"))
 }
 
-fn copy_folder(from: &Path, to: &Path) -> std::io::Result<()> {
+pub(super) fn copy_folder(from: &Path, to: &Path) -> std::io::Result<()> {
     std::fs::create_dir_all(to)?;
     for entry in std::fs::read_dir(from)? {
         let entry = entry?;

@@ -4,6 +4,7 @@
 mod check;
 mod country;
 mod forgery;
+mod fork;
 mod paper;
 mod scenes;
 
@@ -85,8 +86,9 @@ async fn tell(folder: &Folder) -> Result<(), Failure> {
 
     heading("8  Nobody rewrites the log unseen");
     let (pki, key) = (country.pki_folder(), country.public_key());
-    let data = country.close().await?;
-    forgery::show(&data, &key)?;
+    let both = fork::show(country).await?;
+    forgery::show(&both.0, &key)?;
+    fork::audit(&both, &key)?;
 
     if let Folder::Kept(path) = folder {
         heading("To go on by hand");

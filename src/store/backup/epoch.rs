@@ -7,8 +7,8 @@ use std::path::PathBuf;
 
 use crate::gateway::Page;
 use crate::gateway::ports::StoreError;
-use crate::log::{Checkpoint, Rows, Tree, leaf_hash};
-use crate::store::archive::{self, INDEX_RECORD_SIZE, TILE_WIDTH};
+use crate::log::{Checkpoint, Rows, TILE_WIDTH, TileKind, Tree, leaf_hash};
+use crate::store::archive::{self, INDEX_RECORD_SIZE};
 use crate::store::disk::{self, DiskFiles, medium};
 use crate::store::kv::Files as _;
 use crate::store::table::damaged;
@@ -67,7 +67,7 @@ impl<'a> EpochFiles<'a> {
                 continue;
             }
             let width = archive::width(archive::nodes(size, level), tile);
-            let path = archive::tile_path(self.epoch, &level.to_string(), tile, width);
+            let path = archive::tile_path(self.epoch, TileKind::Hashes(level), tile, width);
             let length = usize::try_from(held).expect("below 256") * HASH_SIZE;
             let hashes = archive::read(self.files, &path, 0, length)?;
             if hashes.len() != length {
@@ -137,7 +137,7 @@ impl<'a> EpochFiles<'a> {
             self.bundle.extend_from_slice(leaf);
             if (index + 1) % TILE_WIDTH == 0 {
                 let bundle = std::mem::take(&mut self.bundle);
-                self.write("entries", index / TILE_WIDTH, TILE_WIDTH, &bundle)?;
+                self.write(TileKind::Entries, index / TILE_WIDTH, TILE_WIDTH, &bundle)?;
             }
         }
         for row in self.tree.rows_of(&grown) {
@@ -153,12 +153,12 @@ impl<'a> EpochFiles<'a> {
         self.tiles = rest;
         let done: BTreeMap<(u8, u64), Vec<u8>> = done;
         done.iter().try_for_each(|((level, tile), hashes)| {
-            self.write(&level.to_string(), *tile, TILE_WIDTH, hashes)
+            self.write(TileKind::Hashes(*level), *tile, TILE_WIDTH, hashes)
         })
     }
 
-    fn write(&self, level: &str, tile: u64, width: u64, bytes: &[u8]) -> Result<(), StoreError> {
-        let path = self.files.0.join(archive::tile_path(self.epoch, level, tile, width));
+    fn write(&self, kind: TileKind, tile: u64, width: u64, bytes: &[u8]) -> Result<(), StoreError> {
+        let path = self.files.0.join(archive::tile_path(self.epoch, kind, tile, width));
         let write = || {
             std::fs::create_dir_all(path.parent().unwrap_or(&self.files.0))?;
             std::fs::write(&path, bytes)
@@ -198,11 +198,11 @@ impl<'a> EpochFiles<'a> {
             return Err(damaged(format!("no checkpoint is over the entries up to {epoch}/{size}")));
         }
         if !self.bundle.is_empty() {
-            self.write("entries", size / TILE_WIDTH, size % TILE_WIDTH, &self.bundle)?;
+            self.write(TileKind::Entries, size / TILE_WIDTH, size % TILE_WIDTH, &self.bundle)?;
         }
         for ((level, tile), hashes) in &self.tiles {
             let width = (hashes.len() / HASH_SIZE) as u64;
-            self.write(&level.to_string(), *tile, width, hashes)?;
+            self.write(TileKind::Hashes(*level), *tile, width, hashes)?;
         }
         self.files.sync(&archive::folder(self.epoch))?;
         let path = self.path("checkpoint");
@@ -215,13 +215,13 @@ impl<'a> EpochFiles<'a> {
         let before = self.size_before();
         let levels = (0u8..).take_while(|level| archive::nodes(before, *level) > 0);
         let levels = levels.map(|level| {
-            (level.to_string(), archive::nodes(before, level), archive::nodes(size, level))
+            (TileKind::Hashes(level), archive::nodes(before, level), archive::nodes(size, level))
         });
-        for (level, old, new) in levels.chain([("entries".to_owned(), before, size)]) {
+        for (kind, old, new) in levels.chain([(TileKind::Entries, before, size)]) {
             if old == new || old % TILE_WIDTH == 0 {
                 continue;
             }
-            let path = archive::tile_path(self.epoch, &level, old / TILE_WIDTH, old % TILE_WIDTH);
+            let path = archive::tile_path(self.epoch, kind, old / TILE_WIDTH, old % TILE_WIDTH);
             let path = self.files.0.join(path);
             std::fs::remove_file(&path).map_err(medium(&path))?;
             // Empty now, unless the larger tree ends in the same tile.

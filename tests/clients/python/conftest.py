@@ -1,5 +1,6 @@
 """Compiles the protos, makes the PKIs and runs the gateways that the tests talk to."""
 
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -48,8 +49,11 @@ def start(tmp_path_factory):
 
     running = []
 
-    def start(pki):
-        running.append(Gateway(pki, tmp_path_factory.mktemp("gateway")))
+    def start(pki, more="", name=None, data=None):
+        folder = tmp_path_factory.mktemp("gateway")
+        if data:
+            shutil.copytree(data, folder / "data")
+        running.append(Gateway(pki, folder, more, name))
         return running[-1]
 
     yield start

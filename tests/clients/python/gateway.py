@@ -86,20 +86,23 @@ class Pki:
 class Gateway:
     """A running gateway on ports of the system's choice."""
 
-    def __init__(self, pki, folder):
-        self.pki, self.folder = pki, Path(folder)
-        self.config = self._write_config()
+    def __init__(self, pki, folder, more="", name=None):
+        self.pki, self.folder, self.name = pki, Path(folder), name
+        self.config = self._write_config(more)
         self._connections = []
         self._systems = {}
         self._launch()
 
-    def _write_config(self):
+    def _write_config(self, more):
+        """`more` goes on in the last section, [log], and may open others."""
         text = (self.pki.folder / "vanthu.toml").read_text()
         text = re.sub(r'(?m)^(listen|operations) = .*$', r'\1 = "127.0.0.1:0"', text)
         text = re.sub(r'(?m)^data = .*$', f'data = "{self.folder / "data"}"', text)
         # Every other path of a configuration is relative to its folder.
+        if self.name:
+            text = re.sub(r'(?m)^name = .*$', f'name = "{self.name}"', text)
         path = self.pki.folder / f"{self.folder.name}.toml"
-        path.write_text(text)
+        path.write_text(text.rstrip("\n") + "\n" + more)
         return path
 
     def _launch(self):
@@ -110,9 +113,9 @@ class Gateway:
         alarm.start()
         line = self.process.stdout.readline()
         alarm.cancel()
-        serving = re.fullmatch(r"serving (\S+) operations (\S+)\n", line)
+        serving = re.fullmatch(r"serving (\S+) operations (\S+)(?: readers (\S+))?\n", line)
         assert serving, f"no serving line but {line!r}: {self.traces()}"
-        self.address, self.operations = serving.groups()
+        self.address, self.operations, self.readers = serving.groups()
 
     def traces(self):
         """What the gateway said about itself."""

@@ -12,6 +12,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 ED25519 = b"\x01"
+COSIGNATURE = b"\x04"
 FIELDS = (
     "event time actor consignment from to envelope document number dossier urgency request "
     "recipients verdict status reason note previous"
@@ -66,6 +67,41 @@ class LogKey:
             except InvalidSignature:
                 raise AssertionError("the signature does not verify") from None
         raise AssertionError("no signature by this key")
+
+
+class WitnessKey:
+    """The public key of a witness, from its vkey (C2SP tlog-cosignature)."""
+
+    def __init__(self, vkey):
+        self.name, key_id, key = vkey.strip().split("+", 2)
+        key = base64.b64decode(key, validate=True)
+        assert key[:1] == COSIGNATURE and len(key) == 33
+        self.public = key[1:]
+        self.id = hashlib.sha256(self.name.encode() + b"\n" + key).digest()[:4]
+        assert key_id == self.id.hex()
+
+    def cosigned(self, note):
+        """When this witness cosigned the note, in seconds; None if it did not."""
+        text, _, signatures = note.decode().partition("\n\n")
+        for line in signatures.splitlines():
+            dash, name, blob = line.split(" ")
+            blob = base64.b64decode(blob, validate=True)
+            if dash != "\u2014" or name != self.name or blob[:4] != self.id:
+                continue
+            seconds = int.from_bytes(blob[4:12])
+            message = f"cosignature/v1\ntime {seconds}\n{text}\n".encode()
+            try:
+                Ed25519PublicKey.from_public_bytes(self.public).verify(blob[12:], message)
+            except InvalidSignature:
+                raise AssertionError("the cosignature does not verify") from None
+            return seconds
+        return None
+
+
+def vkey(name, kind, public):
+    """A public key as C2SP writes it."""
+    key_id = hashlib.sha256(name.encode() + b"\n" + kind + public).digest()[:4]
+    return f"{name}+{key_id.hex()}+{base64.b64encode(kind + public).decode()}"
 
 
 def _number(text):
@@ -130,6 +166,32 @@ def check_consistency(old, new, proof):
         here, last = here >> 1, last >> 1
     assert last == 0, "the proof is too short"
     assert (before, after) == (old.root, new.root), "the trees do not extend each other"
+
+
+def consistency_proof(leaves, old):
+    """RFC 6962 §2.1.2, from all leaf hashes."""
+    if old in (0, len(leaves)):
+        return []
+    return _subproof(old, leaves, True)
+
+
+def _subproof(old, leaves, whole):
+    if old == len(leaves):
+        return [] if whole else [root_of(leaves)]
+    split = 1 << (len(leaves) - 1).bit_length() - 1
+    if old <= split:
+        return _subproof(old, leaves[:split], whole) + [root_of(leaves[split:])]
+    return _subproof(old - split, leaves[split:], False) + [root_of(leaves[:split])]
+
+
+def inclusion_proof(leaves, index):
+    """RFC 6962 §2.1.1, from all leaf hashes."""
+    if len(leaves) == 1:
+        return []
+    split = 1 << (len(leaves) - 1).bit_length() - 1
+    if index < split:
+        return inclusion_proof(leaves[:split], index) + [root_of(leaves[split:])]
+    return inclusion_proof(leaves[split:], index - split) + [root_of(leaves[:split])]
 
 
 def read_entry(leaf):
