@@ -14,13 +14,18 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::https::{Address, Client};
+use crate::clock::Time;
 use crate::gateway::{Error, Gateway};
 use crate::limits::WITNESS_ANSWER_SIZE_MAX;
-use crate::log::{EntryId, Policy, SignedCheckpoint, WitnessPublicKey, with_cosignatures};
+use crate::log::{
+    EntryId, Policy, Service, ServiceKind, SignedCheckpoint, WitnessPublicKey, with_cosignatures,
+};
 use crate::witness::Request;
 
 /// Epochs that are brought in one round besides the open one; a long outage is made good in steps.
 const EPOCHS_AT_ONCE: usize = 4;
+/// Rounds without an answer that make an outage; one that is missed is none.
+const OUTAGE_ROUNDS: u32 = 3;
 
 /// Is told how it goes.
 pub trait Observer: Send + Sync {
@@ -79,12 +84,8 @@ impl Trouble {
 /// Runs until it is dropped.
 pub async fn run(gateway: Arc<Gateway>, round: Round, observer: Arc<dyn Observer>) {
     let Round { witnesses, policy, interval, deadline } = round;
-    let mut asked: Vec<Option<Asked>> = witnesses
-        .into_iter()
-        .map(|(key, address)| {
-            Some(Asked { key, client: Client::new(address), known: HashMap::new() })
-        })
-        .collect();
+    let mut asked: Vec<Option<Asked>> =
+        witnesses.into_iter().map(|(key, address)| Some(Asked::new(key, address))).collect();
     let mut pending: BTreeSet<u32> = BTreeSet::new();
     let mut newest = 0;
     let mut ticks = tokio::time::interval(interval);
@@ -160,7 +161,8 @@ async fn ask_all(
         });
     }
     let mut lines = Vec::new();
-    while let Some(Ok((place, one, answer, took))) = calls.join_next().await {
+    while let Some(Ok((place, mut one, answer, took))) = calls.join_next().await {
+        one.note(gateway, answer.as_ref().map(|_line| ())).await;
         let name = &one.key.name;
         match answer {
             Ok(line) => {
@@ -220,6 +222,11 @@ struct Asked {
     client: Client,
     /// By epoch: the size that it cosigned last.
     known: HashMap<u32, u64>,
+    /// Its name in the log; `None` if it has none that the log can hold.
+    service: Option<Service>,
+    /// Rounds without an answer, and when they began.
+    missed: u32,
+    missed_since: Option<Time>,
 }
 
 /// What a witness said to one call.
@@ -230,6 +237,36 @@ enum Said {
 }
 
 impl Asked {
+    fn new(key: WitnessPublicKey, address: Address) -> Self {
+        let name = key.name.strip_suffix("/witness").unwrap_or(&key.name);
+        let service = Service::new(ServiceKind::Witness, name);
+        let (client, known) = (Client::new(address), HashMap::new());
+        Self { key, client, known, service, missed: 0, missed_since: None }
+    }
+
+    /// Has an outage recorded once it is one, and its end.
+    async fn note(&mut self, gateway: &Gateway, answer: Result<(), &Trouble>) {
+        let Some(service) = &self.service else { return };
+        let recorded = match answer {
+            Ok(()) => {
+                (self.missed, self.missed_since) = (0, None);
+                gateway.record_repair(service).await
+            }
+            Err(Trouble::Unreachable(_) | Trouble::Refused(_)) => {
+                self.missed = self.missed.saturating_add(1);
+                let since = *self.missed_since.get_or_insert_with(|| gateway.now());
+                match self.missed < OUTAGE_ROUNDS {
+                    true => Ok(()),
+                    false => gateway.record_outage(service, since).await,
+                }
+            }
+            Err(_) => Ok(()),
+        };
+        if let Err(error) = recorded {
+            tracing::error!(%error, %service, "an outage could not be recorded");
+        }
+    }
+
     /// Brings one checkpoint and, where the witness has not heard of its epoch, those before it.
     async fn bring(&mut self, gateway: &Arc<Gateway>, note: &[u8]) -> Result<String, Trouble> {
         let signed = open(gateway, note)?;

@@ -15,7 +15,7 @@ ED25519 = b"\x01"
 COSIGNATURE = b"\x04"
 FIELDS = (
     "event time actor consignment from to envelope document number dossier urgency request "
-    "recipients verdict status reason note previous"
+    "recipients verdict status reason note previous covers content service since offset bodies"
 ).split()
 
 

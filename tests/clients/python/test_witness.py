@@ -81,6 +81,13 @@ def cosigned_size(gateway, key):
     return key.open(answer.cosigned_checkpoint).size if answer.cosigned_checkpoint else 0
 
 
+def services(gateway):
+    """What the log says of services, in order."""
+    stream = gateway.system("auditor").log.ReadEntries(lg.ReadEntriesRequest())
+    entries = [read_entry(leaf) for message in stream for leaf in message.leaves]
+    return [(entry["event"], entry["service"]) for entry in entries if "service" in entry]
+
+
 def metric(gateway, line):
     with urllib.request.urlopen(f"http://{gateway.operations}/metrics", timeout=CALL_SECONDS) as page:
         found = re.search(rf"^{re.escape(line)} (\S+)$", page.read().decode(), re.M)
@@ -395,10 +402,15 @@ def test_without_witnesses_submissions_flow_and_cosigning_is_made_good(sides, st
     wait_until(lambda: metric(gateway, outage))
     log = LogKey(a.log)
     assert cosigned_size(gateway, log) == 0
+    wait_until(lambda: services(gateway) == [("outage", "witness absent.example")])
     reader = Reader(gateway)
-    wait_until(lambda: log.open(reader.must("/log/1/checkpoint")).size == 40)
+    wait_until(lambda: log.open(reader.must("/log/1/checkpoint")).size == 41)
     reader.close()
     witness = start(b.pki, b.config(a, quorum=0), b.name)
-    wait_until(lambda: cosigned_size(gateway, log) == 40)
+    wait_until(lambda: cosigned_size(gateway, log) == 42)
+    repaired = [("outage", "witness absent.example"), ("repair", "witness absent.example")]
+    assert services(gateway) == repaired
+    key, data = a.log, gateway.folder / "data"
     gateway.stop()
     witness.stop()
+    assert vanthu_json("log", "audit", "--key", key, "--data", data)["valid"]
