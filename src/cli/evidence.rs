@@ -188,7 +188,10 @@ impl Confirmation {
 }
 
 /// Judges time-stamps and seals with the anchors of the caller; without any, nobody is known.
-fn confirmations(options: &VerifyOptions, verified: &Verified) -> Result<Vec<Confirmation>, Failure> {
+fn confirmations(
+    options: &VerifyOptions,
+    verified: &Verified,
+) -> Result<Vec<Confirmation>, Failure> {
     let trust = match &options.trust {
         Some(folder) => crate::config::read_trust(folder)?,
         None => Trust::new(Vec::new(), Vec::new(), Vec::new()).map_err(Failure::other)?,

@@ -250,15 +250,16 @@ impl<'a> Desk<'a> {
     /// What the log proves at a place; `None` if it shows nothing there.
     async fn held_by_log(&mut self, id: EntryId) -> Result<Option<Held>, Failure> {
         let entry_id = Some(v1::EntryId { epoch: id.epoch, index: id.index });
-        let answer = match self.log.get_receipt(v1::GetReceiptRequest { entry_id }).await {
-            Ok(answer) => answer.into_inner(),
-            // The agency proves that it is a party of what stands there: to be told that it is none,
-            // or that nothing stands there, is the same.
-            Err(status) if matches!(status.code(), Grpc::NotFound | Grpc::PermissionDenied) => {
-                return Ok(None);
-            }
-            Err(status) => return Err(status.into()),
-        };
+        let answer =
+            match self.log.get_receipt(v1::GetReceiptRequest { entry_id, cosigned: false }).await {
+                Ok(answer) => answer.into_inner(),
+                // The agency proves that it is a party of what stands there: to be told that it is none,
+                // or that nothing stands there, is the same.
+                Err(status) if matches!(status.code(), Grpc::NotFound | Grpc::PermissionDenied) => {
+                    return Ok(None);
+                }
+                Err(status) => return Err(status.into()),
+            };
         let file = receipt_file(&answer.receipt.unwrap_or_default())?;
         let receipt = Receipt::read(file.as_bytes()).and_then(|receipt| receipt.verify(&self.key));
         let proven = receipt.map_err(|error| {

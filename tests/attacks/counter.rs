@@ -61,7 +61,7 @@ pub fn cases(people: &People) -> Vec<Case> {
         with(message, counter)
     };
     let of_another =
-        with(officers(people), { over(&value(&mut officers(people)), &people.seal, people) });
+        with(officers(people), over(&value(&mut officers(people)), &people.seal, people));
     let of_the_content = with(officers(people), over(CONTENT, &people.seal, people));
     let mut altered = officers(people);
     let mut counter = over(&value(&mut altered), &people.seal, people);

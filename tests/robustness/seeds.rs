@@ -125,6 +125,9 @@ impl Seeds {
             report: b"report".to_vec(),
             certificates: material.anchors.clone(),
             crls: material.crls.clone(),
+            stamps: Vec::new(),
+            erds: Vec::new(),
+            page: None,
             parts: Vec::new(),
             notes: Vec::new(),
         };
