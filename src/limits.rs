@@ -156,6 +156,12 @@ pub const EVIDENCE_PATH_SIZE_MAX: usize = 1_024;
 pub const LEASE: Duration = Duration::from_secs(300);
 /// Items a watcher may have open before it acknowledges one.
 pub const LEASED_ITEMS_MAX: usize = 256;
+/// Holds on one consignment at once: each authority that may ask for one, a few times over.
+pub const HOLDS_MAX: usize = 16;
+/// Consignments whose bodies are erased in one run: their digests stay in memory, 300 KiB.
+pub const ERASURES_AT_ONCE: usize = 1_000;
+/// How long an erasure waits for documents on their way that may share a body: longer than any call.
+pub const ERASURE_DRAIN_DEADLINE: Duration = Duration::from_secs(120);
 /// Free text of a refusal or status report, in bytes (QCVN 102 Description: 500 characters).
 pub const NOTE_SIZE_MAX: usize = 2_000;
 

@@ -219,6 +219,19 @@ catalogue! {
         "the lease on this item has expired or belongs to another", "quyền xử lý mục này đã hết hạn hoặc thuộc phiên khác",
         "watch or list again and use the new lease";
 
+    ContentErased State "CONTENT_ERASED",
+        "the bodies of this document were erased, as the named entry says", "nội dung văn bản đã được hủy theo mục nhật ký nêu kèm",
+        "ask the parties for their copies; receipts and evidence stay valid";
+    ContentHeld State "CONTENT_HELD",
+        "the bodies of this document must be kept, as the named entry says", "nội dung văn bản đang được yêu cầu lưu giữ",
+        "release the hold first";
+    HoldUnknown State "HOLD_UNKNOWN",
+        "no hold for this reason lasts", "không có yêu cầu lưu giữ với lý do này",
+        "name the reason of a hold that lasts";
+    HoldsTooMany TooMuch "HOLDS_TOO_MANY",
+        "too many holds last on this document", "văn bản có quá nhiều yêu cầu lưu giữ",
+        "release one of them";
+
     RequestIdReused Conflict "REQUEST_ID_REUSED",
         "this request id was used before with other content", "request_id đã dùng cho nội dung khác",
         "use a new request id for new content";

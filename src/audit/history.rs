@@ -1,5 +1,5 @@
 //! What the entries say together: who was promised what, and who answered (`log/FORMAT.md` §7,
-//! rules 2–6 and 9).
+//! rules 2–6, 9 and 12).
 //!
 //! Agencies and consignments are numbered as they appear, so that a delivery costs 20 bytes and no
 //! identifier has to be shortened to a hash.
@@ -7,6 +7,7 @@
 use std::collections::hash_map::Entry as Slot;
 use std::collections::{HashMap, HashSet};
 
+use super::keeping::Keeping;
 use super::leaf::{Field, Kind, Leaf};
 use super::report::{Findings, Rule};
 use crate::digest::Hasher;
@@ -106,6 +107,7 @@ pub(super) struct History {
     promise: Option<Promise>,
     /// Entries about consignments before the beginning; `None` if it began with the log.
     earlier: Option<u64>,
+    keeping: Keeping,
 }
 
 impl History {
@@ -303,7 +305,10 @@ impl History {
     fn keeping(&mut self, id: EntryId, leaf: &Leaf<'_>, findings: &mut Findings) {
         let Some(consignment) = leaf.consignment() else { return };
         match self.consignments.get(&consignment).copied() {
-            Some(consignment) => self.hold_parties(id, consignment, leaf, false, findings),
+            Some(consignment) => {
+                self.keeping.take(id, consignment, leaf, findings);
+                self.hold_parties(id, consignment, leaf, false, findings);
+            }
             None if self.earlier.is_some() => {
                 self.earlier = self.earlier.map(|earlier| earlier + 1);
             }

@@ -206,11 +206,14 @@ fn services_that_do_not_fit_are_named() {
 
 #[test]
 fn erasures_and_reads_that_do_not_fit_are_named() {
-    for id in ["2/11", "2/12", "2/13"] {
+    for (id, then) in
+        [("2/11", Some("hold-order 2/12")), ("2/12", Some("erasure-held 2/13")), ("2/13", None)]
+    {
+        let orphaned = format!("keeping-orphaned {id}");
         check(
             "nobody was accepted under this consignment",
             |b| b.edit(id, "-000000000002", "-000000000009"),
-            &[&format!("keeping-orphaned {id}")],
+            &[Some(&*orphaned), then].into_iter().flatten().collect::<Vec<_>>(),
         );
         check(
             "it names another sender",
@@ -218,6 +221,16 @@ fn erasures_and_reads_that_do_not_fit_are_named() {
             &[&format!("parties-differ {id}")],
         );
     }
+    check("bodies are erased that are held", |b| b.remove("2/12"), &["erasure-held 2/12"]);
+    check("bodies are erased twice", |b| copy(b, "2/13", "2/14"), &["erasure-twice 2/14"]);
+    check("a hold within a hold", |b| copy(b, "2/11", "2/12"), &["hold-order 2/12"]);
+    check("a hold of what is erased", |b| copy(b, "2/11", "2/14"), &["hold-order 2/14"]);
+    check("a hold is released twice", |b| copy(b, "2/12", "2/13"), &["hold-order 2/13"]);
+    check(
+        "another hold is released",
+        |b| b.edit("2/12", "reason INSPECTION", "reason LAWSUIT"),
+        &["hold-order 2/12", "erasure-held 2/13"],
+    );
     check("no body is erased", |b| b.edit("2/13", "bodies 2", "bodies 0"), &["entry-form 2/13"]);
     check("bodies are not named", |b| b.drop_line("2/13", "bodies"), &["entry-fields 2/13"]);
     check(

@@ -15,6 +15,7 @@ pub(crate) mod book;
 mod forgeries;
 mod frontier;
 mod history;
+mod keeping;
 #[cfg(test)]
 mod incidents;
 mod leaf;

@@ -53,6 +53,12 @@ rules! {
     AnswerOrphaned "answer-orphaned";
     /// An erasure, hold or release of a consignment that was not accepted (§7.5).
     KeepingOrphaned "keeping-orphaned";
+    /// Bodies were erased while a hold lasted (§7.12).
+    ErasureHeld "erasure-held";
+    /// Bodies were erased before (§7.12).
+    ErasureTwice "erasure-twice";
+    /// A hold of what was erased or held for the same reason, or a release of no hold (§7.12).
+    HoldOrder "hold-order";
     /// A second answer (§7.6).
     AnswerTwice "answer-twice";
     /// A second notice, access or failure of a recipient (§7.6).

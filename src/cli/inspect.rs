@@ -135,6 +135,12 @@ pub(super) fn config(command: ConfigCommand, output: Output) -> Result<Exit, Fai
                 "reflection": config.reflection,
                 "cache_mib": config.cache_mib,
                 "reserve_mib": config.reserve_mib,
+                "retention": {
+                    "every_hours": config.retention.every_hours,
+                    "rules": config.retention.rules.iter().map(|rule| {
+                        json!({ "kind": rule.kind, "days": rule.days })
+                    }).collect::<Vec<_>>(),
+                },
             });
             match output {
                 Output::Json => println!("{value}"),

@@ -14,12 +14,12 @@ use crate::clock::{Clock as _, SystemClock};
 use crate::gateway::ports::StoreError;
 use crate::gateway::{Page, page};
 use crate::limits::SCAN_PAGE;
-use crate::log::EntryId;
+use crate::log::{Entry, EntryId, Event};
 use crate::proto::control;
 use crate::proto::control::control_service_client::ControlServiceClient;
-use crate::service::named_in;
 use crate::store::backup::{self, Backup};
 use crate::store::check::{self, Checked};
+use crate::store::content::ContentStore;
 use crate::store::sled;
 
 /// Cache while working on a stopped store, in bytes.
@@ -58,6 +58,47 @@ pub(super) enum Command {
         #[arg(long)]
         data: PathBuf,
     },
+    /// Erases the bodies of a consignment, because somebody who may has ordered it; receipts and
+    /// evidence stay valid
+    Erase {
+        /// The consignment
+        consignment: String,
+        /// The order, in words; kept outside the log
+        #[arg(long)]
+        order: String,
+        /// Data folder of the running gateway
+        #[arg(long)]
+        data: PathBuf,
+    },
+    /// Forbids to erase the bodies of a consignment
+    Hold(HoldOptions),
+    /// Ends a hold
+    Release(HoldOptions),
+    /// Erases what the retention rules of the configuration say, now
+    Retain {
+        /// Only counts
+        #[arg(long)]
+        dry_run: bool,
+        /// Data folder of the running gateway
+        #[arg(long)]
+        data: PathBuf,
+    },
+}
+
+/// A hold.
+#[derive(Debug, clap::Args)]
+pub(super) struct HoldOptions {
+    /// The consignment
+    consignment: String,
+    /// Why: a word such as INSPECTION
+    #[arg(long)]
+    reason: String,
+    /// More, in words; kept outside the log
+    #[arg(long, default_value = "")]
+    note: String,
+    /// Data folder of the running gateway
+    #[arg(long)]
+    data: PathBuf,
 }
 
 pub(super) fn run(command: Command, output: Output) -> Result<Exit, Failure> {
@@ -66,6 +107,10 @@ pub(super) fn run(command: Command, output: Output) -> Result<Exit, Failure> {
         Command::Rebuild { data } => rebuild(&data, output),
         Command::Backup { folder, data } => make_backup(&folder, &data, output),
         Command::Restore { folder, data } => restore(&folder, &data, output),
+        Command::Erase { consignment, order, data } => erase(consignment, order, &data, output),
+        Command::Hold(options) => hold(options, output),
+        Command::Release(options) => release(options, output),
+        Command::Retain { dry_run, data } => retain(dry_run, &data, output),
     }
 }
 
@@ -83,10 +128,10 @@ fn existing(folder: &Path) -> Result<(), Failure> {
 fn check(data: &Path, output: Output) -> Result<Exit, Failure> {
     existing(data)?;
     let checked = match Backup::is_in(data) {
-        true => check::backup(data, named_in).map_err(broken)?,
+        true => check::copy(data).map_err(broken)?,
         false => {
             let store = sled::open(data, CACHE).map_err(broken)?;
-            check::store(&store, &data.join("content"), named_in).map_err(broken)?
+            check::store(&store, &data.join("content")).map_err(broken)?
         }
     };
     match output {
@@ -108,6 +153,7 @@ fn checked_json(checked: &Checked) -> serde_json::Value {
     let (epoch, size) = checked.end;
     json!({
         "valid": findings.is_empty(),
+        "layout": checked.layout,
         "epoch": epoch,
         "size": size,
         "entries": checked.entries,
@@ -151,7 +197,12 @@ fn make_backup(folder: &Path, data: &Path, output: Output) -> Result<Exit, Failu
     let before = backup.end();
     let (end, bytes) = copy(&backup, data)?;
     backup.complete(end, SystemClock.now()).map_err(broken)?;
-    let checked = check::backup(folder, named_in).map_err(broken)?;
+    let mut checked = check::copy(folder).map_err(broken)?;
+    if !checked.survivors.is_empty() {
+        // Copied before they were erased, now or in an earlier backup.
+        ContentStore::erase_in(&backup.content(), &checked.survivors).map_err(broken)?;
+        checked = check::copy(folder).map_err(broken)?;
+    }
     let since = before.map(|end| end.to_string());
     match output {
         Output::Json => {
@@ -169,21 +220,59 @@ fn make_backup(folder: &Path, data: &Path, output: Output) -> Result<Exit, Failu
     Ok(verdict(&checked))
 }
 
-/// Copies the log, then the bodies: those of every entry copied are there by then.
+/// Copies the log, then the bodies: those of every entry copied are there by then, but for those
+/// that were erased meanwhile. Then the log must say so, and is copied once more.
 fn copy(backup: &Backup, data: &Path) -> Result<(EntryId, u64), Failure> {
     let runtime = Runtime::new().map_err(Failure::other)?;
+    let contents = (data.join("content"), backup.content());
+    let mut bytes = 0;
+    let mut copy_bodies = || -> Result<(), StoreError> {
+        bytes += backup::copy_bodies(&contents.0, &contents.1)?;
+        Ok(())
+    };
     let end = match runtime.block_on(client::connect_to_control(data)) {
         Ok(channel) => {
             let mut log = RunningLog { runtime: &runtime, channel };
-            backup.copy_log(|from| log.page(from)).map_err(|Stopped(failure)| failure)?
+            let mut read = |from| log.page(from);
+            loop {
+                let end = backup.copy_log(&mut read).map_err(|Stopped(failure)| failure)?;
+                copy_bodies().map_err(broken)?;
+                if !erased_since(end, &mut read).map_err(|Stopped(failure)| failure)? {
+                    break end;
+                }
+            }
         }
         Err(_) => {
             let store = sled::open(data, CACHE).map_err(broken)?;
-            backup.copy_log(|from| page(&store, from, SCAN_PAGE)).map_err(broken)?
+            let end = backup.copy_log(|from| page(&store, from, SCAN_PAGE)).map_err(broken)?;
+            copy_bodies().map_err(broken)?;
+            end
         }
     };
-    let bytes = backup::copy_bodies(&data.join("content"), &backup.content()).map_err(broken)?;
     Ok((end, bytes))
+}
+
+/// Whether an entry behind `end` says that bodies were erased.
+fn erased_since<E>(
+    end: EntryId,
+    read: &mut impl FnMut(EntryId) -> Result<Page, E>,
+) -> Result<bool, E> {
+    let mut next = end;
+    loop {
+        let page = read(next)?;
+        let erasure = |leaf: &Vec<u8>| {
+            Entry::from_leaf(leaf).is_ok_and(|entry| entry.event == Event::Erasure)
+        };
+        if page.leaves.iter().any(erasure) {
+            return Ok(true);
+        }
+        next.index += page.leaves.len() as u64;
+        match page.leaves.is_empty() {
+            true if next.epoch >= page.head.epoch => return Ok(false),
+            true => next = EntryId { epoch: next.epoch + 1, index: 0 },
+            false => {}
+        }
+    }
 }
 
 /// The log of a running gateway.
@@ -239,6 +328,81 @@ fn restore(folder: &Path, data: &Path, output: Output) -> Result<Exit, Failure> 
                 "vanthu: hint: put the head.signed of the lost store there, or see serve --help"
             );
         }
+    }
+    Ok(Exit::Ok)
+}
+
+/// Asks the gateway that runs on `data`.
+fn ask<T>(
+    data: &Path,
+    call: impl AsyncFnOnce(&mut ControlServiceClient<Channel>) -> Result<T, tonic::Status>,
+) -> Result<T, Failure> {
+    existing(data)?;
+    let runtime = Runtime::new().map_err(Failure::other)?;
+    runtime.block_on(async {
+        let channel = client::connect_to_control(data).await?;
+        Ok(call(&mut ControlServiceClient::new(channel)).await?)
+    })
+}
+
+fn erase(
+    consignment_id: String,
+    order: String,
+    data: &Path,
+    output: Output,
+) -> Result<Exit, Failure> {
+    let request = control::EraseRequest { consignment_id, order };
+    let answer = ask(data, async |client| client.erase(request).await)?.into_inner();
+    let control::EraseResponse { entry, bytes } = answer;
+    match output {
+        Output::Json => println!("{}", json!({ "entry": entry, "bytes": bytes })),
+        Output::Text => println!("erased {bytes} bytes, as entry {entry} says"),
+    }
+    Ok(Exit::Ok)
+}
+
+fn hold(options: HoldOptions, output: Output) -> Result<Exit, Failure> {
+    let HoldOptions { consignment: consignment_id, reason, note, data } = options;
+    let request = control::HoldRequest { consignment_id, reason, note };
+    let answer = ask(&data, async |client| client.hold(request).await)?.into_inner();
+    print_entry("held", &answer.entry, output);
+    Ok(Exit::Ok)
+}
+
+fn release(options: HoldOptions, output: Output) -> Result<Exit, Failure> {
+    let HoldOptions { consignment: consignment_id, reason, note, data } = options;
+    let request = control::ReleaseRequest { consignment_id, reason, note };
+    let answer = ask(&data, async |client| client.release(request).await)?.into_inner();
+    print_entry("released", &answer.entry, output);
+    Ok(Exit::Ok)
+}
+
+fn print_entry(done: &str, entry: &str, output: Output) {
+    match output {
+        Output::Json => println!("{}", json!({ "entry": entry })),
+        Output::Text => println!("{done}, as entry {entry} says"),
+    }
+}
+
+fn retain(dry_run: bool, data: &Path, output: Output) -> Result<Exit, Failure> {
+    let request = control::RetainRequest { dry_run };
+    let answer = ask(data, async |client| client.retain(request).await)?.into_inner();
+    let control::RetainResponse { consignments, bytes, held, waiting } = answer;
+    match output {
+        Output::Json => println!(
+            "{}",
+            json!({
+                "consignments": consignments,
+                "bytes": bytes,
+                "held": held,
+                "waiting": waiting,
+                "dry_run": dry_run,
+            })
+        ),
+        Output::Text => println!(
+            "{} the bodies of {consignments} consignments, {bytes} bytes; {held} more are held, {waiting} wait in a mailbox",
+            if dry_run { "would erase" } else { "erased" },
+        ),
     }
     Ok(Exit::Ok)
 }

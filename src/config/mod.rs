@@ -11,6 +11,7 @@ mod trust;
 mod witness;
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -86,6 +87,43 @@ pub struct Config {
     /// does taking as soon as there is room again.
     #[serde(default = "reserve_mib")]
     pub reserve_mib: u64,
+    /// When bodies are erased; without it, only by order.
+    #[serde(default)]
+    pub retention: Retention,
+}
+
+/// When bodies are erased: the parts of documents and what recipients wrote about them, never what
+/// proves anything.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Retention {
+    /// How often the rules are applied.
+    #[serde(default = "retention_hours")]
+    pub every_hours: NonZeroU32,
+    /// The first rule that fits a document counts; without one its bodies are kept for good.
+    #[serde(default)]
+    pub rules: Vec<RetentionRule>,
+}
+
+/// How long the bodies of some documents are kept.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RetentionRule {
+    /// Type name of the documents, as in their envelopes; every document if absent.
+    pub kind: Option<String>,
+    /// Days of 24 hours after the acceptance.
+    pub days: u32,
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        Self { every_hours: retention_hours(), rules: Vec::new() }
+    }
+}
+
+/// Once a day.
+fn retention_hours() -> NonZeroU32 {
+    NonZeroU32::new(24).expect("24 is not 0")
 }
 
 /// TLS of the gateway.

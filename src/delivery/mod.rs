@@ -5,12 +5,14 @@
 
 mod cursor;
 mod deadline;
+mod keeping;
 mod lease;
 mod project;
 mod state;
 
 pub use cursor::Cursor;
 pub use deadline::{Deadlines, Failure, Limits, Span};
+pub use keeping::Keeping;
 pub use lease::{Holder, LeaseLost, Leases, Token};
 pub use project::{Change, Prior, Term, fold_number, fold_spelling, project};
 pub use state::{Consignment, Delivery, Mark, Milestones, Transport};

@@ -5,6 +5,7 @@ use unicode_normalization::UnicodeNormalization as _;
 use unicode_normalization::char::is_combining_mark;
 
 use super::deadline::Failure;
+use super::keeping::Keeping;
 use super::state::{Consignment, Delivery, Transport};
 use crate::clock::Time;
 use crate::digest::Sha256;
@@ -39,6 +40,10 @@ pub enum Change {
         /// Its place in the lane.
         position: EntryId,
     },
+    /// The keeping of a consignment's bodies stands so now.
+    Keeping(ConsignmentId, Keeping),
+    /// Bodies are to be erased because this entry says so.
+    Erasing(EntryId),
     /// The sender is to be told of this entry.
     Notice {
         /// The sender.
@@ -235,6 +240,12 @@ pub trait Prior {
         consignment: ConsignmentId,
         recipient: &Code,
     ) -> Result<Option<Delivery>, Self::Error>;
+
+    /// The keeping of a consignment's bodies as it stands.
+    ///
+    /// # Errors
+    /// Whatever the medium says.
+    fn keeping(&self, consignment: ConsignmentId) -> Result<Keeping, Self::Error>;
 }
 
 /// The changes that entry `id` makes. An entry that says too little for its event changes nothing:
@@ -278,10 +289,15 @@ pub fn project<P: Prior + ?Sized>(
         Event::SubmissionRejection
         | Event::EpochOpening
         | Event::ClockCheck
-        | Event::Erasure
-        | Event::Hold
-        | Event::Release
         | Event::AuditorsRead => {}
+        Event::Erasure | Event::Hold | Event::Release => {
+            let Some(consignment) = entry.consignment else { return Ok(changes) };
+            let keeping = prior.keeping(consignment)?.after(id, entry);
+            if entry.event == Event::Erasure {
+                changes.push(Change::Erasing(id));
+            }
+            changes.push(Change::Keeping(consignment, keeping));
+        }
     }
     Ok(changes)
 }

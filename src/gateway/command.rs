@@ -4,6 +4,7 @@
 //! two answers to one document or two uses of one request id cannot both be accepted.
 
 use super::Error;
+use super::erasing::OnItsWay;
 use super::ports::{Place, Settled, StoreError};
 use super::recording::Recording;
 use super::stage::Stage;
@@ -12,7 +13,8 @@ use crate::delivery::{Delivery, Prior as _, Token, Transport};
 use crate::digest::Sha256;
 use crate::directory::Code;
 use crate::document::{ConsignmentId, DossierCode, Urgency};
-use crate::log::{Actor, Entry, EntryId, Event, RecipientSet, Status, VerdictMark};
+use crate::limits::HOLDS_MAX;
+use crate::log::{Actor, BodySet, Entry, EntryId, Event, RecipientSet, Status, VerdictMark};
 use crate::refusal::{Reason, Refusal};
 
 /// A document that passed every stage and whose content is durable.
@@ -29,6 +31,8 @@ pub(super) struct Acceptance {
     pub(super) contents: Vec<(Sha256, Place)>,
     /// Its own content.
     pub(super) bodies: Vec<(Sha256, Place)>,
+    /// An erasure waits for it: it may share a body.
+    pub(super) on_its_way: Option<OnItsWay>,
 }
 
 /// What entries say about a document.
@@ -65,6 +69,25 @@ pub(super) struct Answer {
     pub(super) contents: Vec<(Sha256, Place)>,
 }
 
+/// A change in the keeping of a consignment's bodies.
+#[derive(Debug)]
+pub(super) struct KeepingOrder {
+    pub(super) consignment: ConsignmentId,
+    pub(super) kind: KeepingKind,
+    /// `RETENTION` or `ORDER`; of a hold or release its own reason.
+    pub(super) reason: String,
+    pub(super) note: Option<Sha256>,
+    pub(super) contents: Vec<(Sha256, Place)>,
+}
+
+/// What is to become of the bodies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum KeepingKind {
+    Erase(BodySet),
+    Hold,
+    Release,
+}
+
 /// Anything that adds to the log.
 #[derive(Debug)]
 pub(super) enum Command {
@@ -72,11 +95,14 @@ pub(super) enum Command {
     Reject(Rejection),
     Answer(Answer),
     Record(Recording),
+    Keep(KeepingOrder),
 }
 
 /// Content that entries refer to.
 #[derive(Debug, Default)]
 pub(super) struct Referred {
+    /// Dropped when the entries are durable.
+    pub(super) on_their_way: Vec<OnItsWay>,
     /// That many share.
     pub(super) contents: Vec<(Sha256, Place)>,
     /// Of one consignment each.
@@ -85,6 +111,7 @@ pub(super) struct Referred {
 
 impl Referred {
     pub(super) fn extend(&mut self, other: Self) {
+        self.on_their_way.extend(other.on_their_way);
         self.contents.extend(other.contents);
         self.bodies.extend(other.bodies);
     }
@@ -104,22 +131,25 @@ impl Command {
     pub(super) fn weight(&self) -> usize {
         match self {
             Self::Accept(acceptance) => 1 + acceptance.recipients.len(),
-            Self::Reject(_) | Self::Answer(_) => 1,
+            Self::Reject(_) | Self::Answer(_) | Self::Keep(_) => 1,
             Self::Record(recording) => recording.facts.len(),
         }
     }
 
     pub(super) fn take_referred(&mut self) -> Referred {
+        let mut on_their_way = Vec::new();
         let (contents, bodies) = match self {
             Self::Accept(acceptance) => {
                 let bodies = std::mem::take(&mut acceptance.bodies);
+                on_their_way.extend(acceptance.on_its_way.take());
                 (&mut acceptance.contents, vec![(acceptance.consignment, bodies)])
             }
             Self::Reject(rejection) => (&mut rejection.contents, Vec::new()),
             Self::Answer(answer) => (&mut answer.contents, Vec::new()),
             Self::Record(recording) => (&mut recording.contents, Vec::new()),
+            Self::Keep(order) => (&mut order.contents, Vec::new()),
         };
-        Referred { contents: std::mem::take(contents), bodies }
+        Referred { on_their_way, contents: std::mem::take(contents), bodies }
     }
 
     /// Decides; on success the entries are on the stage.
@@ -133,6 +163,7 @@ impl Command {
             Self::Reject(rejection) => reject(stage, context, rejection),
             Self::Answer(answer) => self::answer(stage, context, answer),
             Self::Record(recording) => recording.decide(stage, context),
+            Self::Keep(order) => keep(stage, context, order),
         }
     }
 }
@@ -261,6 +292,49 @@ fn answer(stage: &mut Stage<'_>, context: &Context<'_>, answer: Answer) -> Resul
         reason: (event == Event::ConsignmentRejection).then(|| "RECIPIENT".to_owned()),
         note: answer.note,
         ..Entry::new(event, context.now, answer.actor)
+    };
+    Ok(Decided::New(stage.push(&entry)?))
+}
+
+fn keep(
+    stage: &mut Stage<'_>,
+    context: &Context<'_>,
+    order: KeepingOrder,
+) -> Result<Decided, Error> {
+    let unknown = || Refusal::of_field(Reason::ConsignmentUnknown, "consignment_id");
+    let consignment = stage.consignment(order.consignment)?.ok_or_else(unknown)?;
+    let keeping = stage.keeping(order.consignment)?;
+    let (event, bodies) = match order.kind {
+        KeepingKind::Erase(bodies) => {
+            keeping.check_erasable()?;
+            (Event::Erasure, Some(bodies))
+        }
+        KeepingKind::Hold => {
+            keeping.check_kept()?;
+            if let Some((_, entry)) = keeping.holds.iter().find(|(held, _)| *held == order.reason) {
+                return Ok(Decided::Before(*entry));
+            }
+            if keeping.holds.len() >= HOLDS_MAX {
+                return Err(Refusal::new(Reason::HoldsTooMany).with("limit", HOLDS_MAX).into());
+            }
+            (Event::Hold, None)
+        }
+        KeepingKind::Release => {
+            if !keeping.is_held_for(&order.reason) {
+                let refusal = Refusal::of_field(Reason::HoldUnknown, "reason");
+                return Err(refusal.with("reason", order.reason).into());
+            }
+            (Event::Release, None)
+        }
+    };
+    let entry = Entry {
+        consignment: Some(order.consignment),
+        from: Some(consignment.sender),
+        envelope: Some(consignment.envelope),
+        reason: Some(order.reason),
+        note: order.note,
+        bodies,
+        ..Entry::new(event, context.now, context.gateway.clone())
     };
     Ok(Decided::New(stage.push(&entry)?))
 }

@@ -97,6 +97,17 @@ pub struct Judgement {
     pub material: Vec<Vec<u8>>,
 }
 
+/// Digests of the certificates and revocation lists that a verdict report names.
+pub fn named_in(report: &[u8]) -> (Vec<Sha256>, Vec<Sha256>) {
+    let report: serde_json::Value = serde_json::from_slice(report).unwrap_or_default();
+    let signatures = report["signatures"].as_array().cloned().unwrap_or_default();
+    let named = |field: &str| -> Vec<Sha256> {
+        let lists = signatures.iter().filter_map(|signature| signature[field].as_array());
+        lists.flatten().filter_map(|text| text.as_str()?.parse().ok()).collect()
+    };
+    (named("certificates"), named("crls"))
+}
+
 impl Judgement {
     /// Judges every part. `part` gives the bytes of the part at a position.
     pub fn of<'a>(

@@ -9,6 +9,7 @@ mod command;
 mod cosigned;
 mod deadlines;
 mod dispatcher;
+mod erasing;
 mod judging;
 pub mod peer;
 pub mod ports;
@@ -23,7 +24,7 @@ mod submitting;
 mod validation_report;
 mod witnessing;
 
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -31,7 +32,8 @@ use tokio::sync::watch;
 pub use answering::{Answer, AnswerReceipt, note_text};
 pub use cosigned::Cosigned;
 pub use dispatcher::Dispatcher;
-pub use judging::{Judged, Judgement, SignerRole, describe};
+pub use erasing::{Erased, Erasure, HoldChange};
+pub use judging::{Judged, Judgement, SignerRole, describe, named_in};
 pub use peer::Peer;
 pub use reading::{EpochRows, Page, Reading, page};
 pub use reads::{Asked, Query};
@@ -46,7 +48,7 @@ use crate::clock::{Clock, Time};
 use crate::directory::Directory;
 use crate::refusal::Refusal;
 use crate::signature::Trust;
-use ports::{Contents, Space, Store, StoreError};
+use ports::{Contents, Eraser, Space, Store, StoreError};
 use sequencer::Sequencer;
 
 /// Our trouble, not the caller's: nothing happened, and the same request may be sent again.
@@ -132,6 +134,10 @@ pub struct Gateway {
     kept: submitting::Kept,
     readers: reads::Readers,
     recorder: recording::Recorder,
+    eraser: Arc<dyn Eraser>,
+    /// Held while bodies are erased.
+    erasing: Mutex<()>,
+    ways: erasing::Ways,
     space: Arc<dyn Space>,
     reserve: u64,
     cosigned: Arc<Cosigned>,
@@ -148,6 +154,7 @@ impl Gateway {
         let contents = setup.contents.clone();
         let cosigned = setup.cosigned.clone();
         let reading = Reading::new(store.clone(), setup.key.public());
+        let eraser = setup.eraser.clone();
         let (space, reserve) = (setup.space.clone(), setup.reserve);
         let sequencer = Sequencer::start(setup, dispatcher.clone())?;
         Ok(Self {
@@ -161,6 +168,9 @@ impl Gateway {
             kept: submitting::Kept::default(),
             readers: reads::Readers::default(),
             recorder: recording::Recorder::default(),
+            eraser,
+            erasing: Mutex::default(),
+            ways: erasing::Ways::default(),
             space,
             reserve,
             cosigned,

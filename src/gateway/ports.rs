@@ -1,13 +1,15 @@
 //! What the hall asks of the plant. Every call is synchronous and states what is durable when it
 //! returns; time is always a parameter.
 
+use std::collections::HashSet;
+
 use bytes::Bytes;
 
 use tokio::sync::oneshot;
 
 use crate::clock::Time;
 use crate::delivery::{
-    Change, Consignment, Cursor, Delivery, Failure, Holder, LeaseLost, Term, Token,
+    Change, Consignment, Cursor, Delivery, Failure, Holder, Keeping, LeaseLost, Term, Token,
 };
 use crate::digest::Sha256;
 use crate::directory::{Code, SystemId};
@@ -336,10 +338,48 @@ pub trait Mailboxes: Send + Sync {
     ) -> Result<Vec<EntryId>, StoreError>;
 }
 
-/// All four faces of one store.
-pub trait Store: LogStore + LogReader + Registry + Mailboxes {}
+/// The keeping of bodies, as the entries say.
+pub trait Keepings: Send + Sync {
+    /// The keeping of a consignment's bodies.
+    ///
+    /// # Errors
+    /// Medium and damage.
+    fn keeping(&self, id: ConsignmentId) -> Result<Keeping, StoreError>;
 
-impl<T: LogStore + LogReader + Registry + Mailboxes> Store for T {}
+    /// Up to `max` consignments after `after`, in the order of their ids, which is that of their
+    /// acceptance, each with the digests of its parts.
+    ///
+    /// # Errors
+    /// Medium and damage.
+    fn kept(
+        &self,
+        after: Option<ConsignmentId>,
+        max: usize,
+    ) -> Result<Vec<(Consignment, Vec<Sha256>)>, StoreError>;
+
+    /// The digests of a consignment's parts.
+    ///
+    /// # Errors
+    /// Medium and damage.
+    fn parts(&self, id: ConsignmentId) -> Result<Vec<Sha256>, StoreError>;
+
+    /// Up to `max` entries whose bodies are still to be erased, in order.
+    ///
+    /// # Errors
+    /// Medium and damage.
+    fn erasing(&self, max: usize) -> Result<Vec<EntryId>, StoreError>;
+
+    /// The bodies of these entries are gone; durable on return.
+    ///
+    /// # Errors
+    /// Medium.
+    fn erased(&self, entries: &[EntryId]) -> Result<(), StoreError>;
+}
+
+/// All five faces of one store.
+pub trait Store: LogStore + LogReader + Registry + Mailboxes + Keepings {}
+
+impl<T: LogStore + LogReader + Registry + Mailboxes + Keepings> Store for T {}
 
 /// A piece of content to be kept.
 #[derive(Debug, Clone)]
@@ -427,6 +467,32 @@ pub trait Contents: Send + Sync {
         digest: &Sha256,
         place: Place,
     ) -> Result<Box<dyn Source + Send + Sync>, StoreError>;
+}
+
+/// Erasing bodies, all copies of each.
+pub trait Eraser: Send + Sync {
+    /// From now on these bodies are kept anew: no [`Contents::keep`] answers with a place where one
+    /// of them lies already. Gives where the new ones begin. Blocks.
+    ///
+    /// # Errors
+    /// [`StoreError::Medium`].
+    fn retire(&self, digests: &HashSet<Sha256>) -> Result<Retired, StoreError>;
+
+    /// Erases every copy of these bodies that lay there when they were retired; durable on return.
+    /// Gives how many bytes they had. Blocks. It may be done again.
+    ///
+    /// # Errors
+    /// [`StoreError::Medium`].
+    fn erase(&self, digests: &HashSet<Sha256>, retired: Retired) -> Result<u64, StoreError>;
+}
+
+/// Where the content store ended when bodies were retired.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retired {
+    /// The volume that grew.
+    pub volume: u32,
+    /// Its size.
+    pub end: u64,
 }
 
 /// Bytes without a name: gone when dropped, and after any crash.

@@ -16,7 +16,7 @@ use super::command::{Command, Context, Decided, Referred};
 use super::cosigned::Cosigned;
 use super::dispatcher::Dispatcher;
 use super::ports::{
-    Batch, Contents, Head, HeadGuard, LeaderTerm, Settled, Space, Store, StoreError,
+    Batch, Contents, Eraser, Head, HeadGuard, LeaderTerm, Settled, Space, Store, StoreError,
 };
 use super::reading::Reading;
 use super::stage::Stage;
@@ -49,6 +49,8 @@ pub struct Setup {
     pub store: Arc<dyn Store>,
     /// The bodies.
     pub contents: Arc<dyn Contents>,
+    /// What erases them.
+    pub eraser: Arc<dyn Eraser>,
     /// Where the head is kept apart.
     pub guard: Arc<dyn HeadGuard>,
     /// The room that is left.
@@ -322,7 +324,8 @@ impl Writer {
         referred: Referred,
         settled: Vec<Settled>,
     ) -> Result<Committed, StoreError> {
-        let Referred { contents, bodies } = referred;
+        // Until the end of this function, where they are committed, erasures wait for them.
+        let Referred { on_their_way: _waited_for, contents, bodies } = referred;
         if !(contents.is_empty() && bodies.is_empty()) {
             self.contents.settle()?;
         }

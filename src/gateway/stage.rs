@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use super::ports::{Settled, Store, StoreError, Which};
-use crate::delivery::{Change, Delivery, Prior, Term, project};
+use crate::delivery::{Change, Consignment, Delivery, Keeping, Prior, Term, project};
 use crate::digest::Sha256;
 use crate::directory::Code;
 use crate::document::ConsignmentId;
@@ -16,6 +16,7 @@ pub(super) struct Stage<'a> {
     next: EntryId,
     requests: HashMap<Sha256, (Sha256, EntryId)>,
     deliveries: HashMap<(ConsignmentId, Code), Delivery>,
+    keepings: HashMap<ConsignmentId, Keeping>,
     pub(super) leaves: Vec<Vec<u8>>,
     pub(super) changes: Vec<Change>,
     pub(super) settled: Vec<Settled>,
@@ -30,6 +31,7 @@ impl<'a> Stage<'a> {
             next,
             requests: HashMap::new(),
             deliveries: HashMap::new(),
+            keepings: HashMap::new(),
             leaves: Vec::new(),
             changes: Vec::new(),
             settled: Vec::new(),
@@ -57,16 +59,25 @@ impl<'a> Stage<'a> {
                 | Change::Answered { agency, .. } => {
                     self.touched.push(agency.clone());
                 }
+                Change::Keeping(consignment, keeping) => {
+                    self.keepings.insert(*consignment, keeping.clone());
+                }
                 Change::Consignment(_)
                 | Change::Outage { .. }
                 | Change::Stamped { .. }
                 | Change::Swept { .. }
-                | Change::Index { .. } => {}
+                | Change::Index { .. }
+                | Change::Erasing(_) => {}
             }
         }
         self.changes.extend(changes);
         self.leaves.push(entry.to_leaf());
         Ok(id)
+    }
+
+    /// A consignment that was accepted before this batch.
+    pub(super) fn consignment(&self, id: ConsignmentId) -> Result<Option<Consignment>, StoreError> {
+        self.store.consignment(id)
     }
 
     /// What a request key was used for, this batch included.
@@ -89,6 +100,13 @@ impl Prior for Stage<'_> {
         match self.deliveries.get(&(consignment, recipient.clone())) {
             Some(delivery) => Ok(Some(delivery.clone())),
             None => Ok(self.store.deliveries(consignment, Which::At(recipient))?.pop()),
+        }
+    }
+
+    fn keeping(&self, consignment: ConsignmentId) -> Result<Keeping, StoreError> {
+        match self.keepings.get(&consignment) {
+            Some(keeping) => Ok(keeping.clone()),
+            None => self.store.keeping(consignment),
         }
     }
 }

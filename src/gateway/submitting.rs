@@ -155,9 +155,11 @@ impl Gateway {
             Err(stopped) => return Err(self.reject(peer, key, facts, stopped).await),
         };
         let warnings = self.warnings(&routed, now)?;
+        let on_its_way = self.ways.enter();
         let kept = self.keep(peer, &routed).await?;
         let uploads = routed.verified.gathered.uploads();
-        let (acceptance, validated) = routed.prepare(peer, now, key, facts, kept, warnings);
+        let (mut acceptance, validated) = routed.prepare(peer, now, key, facts, kept, warnings);
+        acceptance.on_its_way = Some(on_its_way);
         match self.sequencer.write(Command::Accept(acceptance)).await? {
             Answered::New(receipt) => {
                 self.contents.discard(&peer.system, &uploads);
@@ -444,6 +446,7 @@ impl Routed {
             recipients,
             contents: kept.shared,
             bodies: kept.own,
+            on_its_way: None,
         };
         (acceptance, validated)
     }

@@ -14,7 +14,7 @@ use tonic::transport::Server;
 
 use crate::config::CONTROL_SOCKET;
 use crate::gateway::Gateway;
-use crate::service::Control;
+use crate::service::{Control, RetentionRule};
 
 /// A socket that listens. Dropping it removes its name.
 #[derive(Debug)]
@@ -40,14 +40,19 @@ impl Socket {
     }
 
     /// Serves until the gateway closes.
-    pub(super) async fn serve(mut self, gateway: Arc<Gateway>, mut closing: watch::Receiver<bool>) {
+    pub(super) async fn serve(
+        mut self,
+        gateway: Arc<Gateway>,
+        rules: Arc<[RetentionRule]>,
+        mut closing: watch::Receiver<bool>,
+    ) {
         let Some(listener) = self.listener.take() else { return };
         let owner = self.owner;
         let incoming = UnixListenerStream::new(listener).filter(move |stream| {
             stream.as_ref().map_or(true, |stream| is_operator(stream, owner))
         });
         let served = Server::builder()
-            .add_service(Control::service(gateway))
+            .add_service(Control::service(gateway, rules))
             .serve_with_incoming_shutdown(incoming, async move {
                 let _closed = closing.wait_for(|closing| *closing).await.map(drop);
             });

@@ -8,6 +8,7 @@ mod readers;
 mod tls;
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
@@ -27,7 +28,7 @@ use crate::gateway::{Cosigned, Gateway, Setup, StartError};
 use crate::limits::{CONNECTIONS_MAX, DRAIN_DEADLINE, STREAMS_PER_CONNECTION_MAX};
 use crate::log::LogKey;
 use crate::proto::DESCRIPTORS;
-use crate::service::{Admission, AdmissionLayer, DeadlineLayer, Door};
+use crate::service::{self, Admission, AdmissionLayer, DeadlineLayer, Door, RetentionRule};
 use crate::store;
 use crate::store::content::ContentStore;
 use crate::store::guard::FileGuard;
@@ -151,7 +152,9 @@ pub async fn start_at(
     tasks.spawn(operations::serve(pages, metrics.clone(), gateway.clone(), closed.clone()));
     tasks.spawn(note_head(metrics.clone(), gateway.clone()));
     let (readers, readers_tls) = around.start(&mut tasks, &gateway, &admission, &metrics, &closed);
-    tasks.spawn(socket.serve(gateway.clone(), closed.clone()));
+    let rules = retention_rules(&config);
+    tasks.spawn(socket.serve(gateway.clone(), rules.clone(), closed.clone()));
+    tasks.spawn(retain(gateway.clone(), rules, config.retention.every_hours));
     unattended(&mut tasks, &gateway, deadlines, stamping);
 
     let door = Door::new(gateway.clone(), admission.clone(), closed.clone()).with_seal(seal);
@@ -224,7 +227,7 @@ fn http2() -> Server {
         .http2_keepalive_timeout(Some(KEEPALIVE_ANSWER))
 }
 
-type Opened = (Arc<dyn Store>, Arc<dyn crate::gateway::ports::Contents>, Arc<dyn HeadGuard>);
+type Opened = (Arc<dyn Store>, Arc<ContentStore>, Arc<dyn HeadGuard>);
 
 /// Opens what the gateway keeps.
 async fn setup(
@@ -240,6 +243,7 @@ async fn setup(
     let book = FileNotebook::open(&config.data.join("cosigned"))?;
     Ok(Setup {
         store,
+        eraser: contents.clone(),
         contents,
         guard,
         cosigned: Arc::new(Cosigned::open(Arc::new(book), &key.public())?),
@@ -320,6 +324,28 @@ async fn keep_deadlines(gateway: Arc<Gateway>, deadlines: Arc<Deadlines>) {
 async fn have_stamped(gateway: Arc<Gateway>, stamping: Stamping) {
     if let Err(error) = stamping.run(gateway).await {
         tracing::error!(%error, "checkpoints are time-stamped no longer");
+    }
+}
+
+fn retention_rules(config: &Config) -> Arc<[RetentionRule]> {
+    let age = |days: u32| Duration::from_secs(u64::from(days) * 24 * 3600);
+    let rules = config.retention.rules.iter();
+    rules.map(|rule| RetentionRule { kind: rule.kind.clone(), age: age(rule.days) }).collect()
+}
+
+/// Finishes the erasures that an earlier process did not, then applies the rules again and again.
+async fn retain(gateway: Arc<Gateway>, rules: Arc<[RetentionRule]>, every_hours: NonZeroU32) {
+    let unfinished = gateway.clone();
+    match tokio::task::spawn_blocking(move || unfinished.erase_bodies()).await {
+        Ok(Err(error)) => tracing::error!(%error, "bodies are not erased yet"),
+        _ => tracing::debug!("no erasure is unfinished"),
+    }
+    while !rules.is_empty() {
+        tokio::time::sleep(Duration::from_secs(u64::from(every_hours.get()) * 3600)).await;
+        match service::retain(&gateway, &rules, false).await {
+            Ok(retained) => tracing::info!(?retained, "applied the retention rules"),
+            Err(error) => tracing::error!(%error, "the retention rules were not applied"),
+        }
     }
 }
 

@@ -17,7 +17,7 @@ use crate::digest::Sha256;
 use crate::directory::{Code, Role};
 use crate::document::ConsignmentId;
 use crate::evidence::{Evidence, EvidencePart, EvidenceStamp, PartInfo, Receipt, Verified, verify};
-use crate::gateway::{Asked, Error, Fault, Peer};
+use crate::gateway::{Asked, Error, Fault, Peer, named_in};
 use crate::limits::{CHUNK_DEADLINE, CHUNK_SIZE, EVIDENCE_PARTS_SIZE_MAX, PAGE_SIZE_MAX};
 use crate::log::{Entry, EntryId};
 use crate::proto::v1;
@@ -239,7 +239,11 @@ impl Door {
                 continue;
             }
             left -= size;
-            let source = self.open(&digest, Some(of))?;
+            let source = match self.open(&digest, Some(of)) {
+                // The evidence says so by the entry of the erasure.
+                Err(Error::Refused(refusal)) if refusal.reason == Reason::ContentErased => continue,
+                opened => opened?,
+            };
             let mut bytes = vec![0; usize::try_from(size).unwrap_or(0)];
             source.read_at(0, &mut bytes).map_err(|error| Fault::Content(error.to_string()))?;
             parts.push(EvidencePart { index, name, bytes });
@@ -253,15 +257,4 @@ pub fn part_infos(envelope: &[u8]) -> Option<Vec<PartInfo>> {
     let listed = convert::part_listing(envelope)?;
     let info = |(name, size, digest)| PartInfo { name, size, digest };
     Some(listed.into_iter().map(info).collect())
-}
-
-/// Certificates and revocation lists that a report names.
-pub fn named_in(report: &[u8]) -> (Vec<Sha256>, Vec<Sha256>) {
-    let report: serde_json::Value = serde_json::from_slice(report).unwrap_or_default();
-    let signatures = report["signatures"].as_array().cloned().unwrap_or_default();
-    let named = |field: &str| -> Vec<Sha256> {
-        let lists = signatures.iter().filter_map(|signature| signature[field].as_array());
-        lists.flatten().filter_map(|text| text.as_str()?.parse().ok()).collect()
-    };
-    (named("certificates"), named("crls"))
 }

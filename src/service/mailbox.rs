@@ -237,6 +237,17 @@ impl Door {
         digest: &Sha256,
         of: Option<ConsignmentId>,
     ) -> Result<Box<dyn Source + Send + Sync>, Error> {
+        if let Some(id) = of {
+            let keeping = self.gateway.store().keeping(id)?;
+            let proof = |consignment: Consignment| {
+                [consignment.envelope, consignment.verdict.report].contains(digest)
+            };
+            // What is a proof or tells what was sent is never erased.
+            if keeping.erased.is_some() && !self.gateway.store().consignment(id)?.is_some_and(proof)
+            {
+                keeping.check_kept()?;
+            }
+        }
         let missing = || Fault::Content(format!("no content {digest}"));
         let place = self.gateway.store().place(digest, of)?.ok_or_else(missing)?;
         Ok(self.gateway.contents().read(digest, place)?)

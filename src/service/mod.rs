@@ -11,6 +11,7 @@ mod mailbox;
 mod paging;
 mod reads;
 mod report;
+mod retention;
 mod search;
 mod signature;
 mod status;
@@ -24,7 +25,8 @@ pub use admission::{Admission, AdmissionLayer, ClientCertificate, Revocations};
 pub use control::Control;
 pub use convert::{envelope as read_envelope, envelope_bytes, part_listing};
 pub use deadline::DeadlineLayer;
-pub use evidence::{named_in, part_infos};
+pub use evidence::part_infos;
+pub use retention::{Retained, RetentionRule, run as retain};
 pub use status::{DOMAIN, to_status};
 
 use crate::evidence::Seal;

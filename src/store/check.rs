@@ -4,25 +4,26 @@
 //! The log is held against itself and its own checkpoints. Whether these were signed by the gateway
 //! is for `log audit`, which needs the key.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
-use super::backup::Backup;
+use super::backup::{self, Backup};
 use super::content::ContentStore;
 use super::disk;
 use super::keyspace as key;
 use super::kv::Medium;
-use super::rebuild::read_leaf;
+use super::rebuild::{part_digests, read_leaf};
 use super::table::{OpenRows, Table, check_note, damaged, each};
 use super::{archive, record};
 use crate::delivery::Term;
 use crate::digest::{Hasher, Sha256};
+use crate::document::ConsignmentId;
+use crate::gateway::named_in;
 use crate::gateway::ports::{
-    Head, LogReader as _, LogStore as _, Place, Registry as _, StoreError,
+    Head, Keepings as _, LogReader as _, LogStore as _, Place, Registry as _, StoreError,
 };
 use crate::limits::{CHUNK_SIZE, SCAN_PAGE};
 use crate::log::{Entry, EntryId, Event, Rows as _, Tree, leaf_hash};
-use crate::proto::v1;
 
 /// Something that is not as it must be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,6 +37,8 @@ pub struct Finding {
 /// What a check saw.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Checked {
+    /// Version of the layout of the store or of the backup.
+    pub layout: u32,
     /// Where the log ends: epoch and entries in it.
     pub end: (u32, u64),
     /// Entries.
@@ -44,6 +47,8 @@ pub struct Checked {
     pub bodies: u64,
     /// Bytes in them.
     pub bytes: u64,
+    /// Bodies that are erased, as an entry says, and still there.
+    pub survivors: HashSet<Sha256>,
     /// What is wrong, in the order in which it was met.
     pub findings: Vec<Finding>,
 }
@@ -59,18 +64,21 @@ impl Checked {
     }
 }
 
-/// Digests of certificates and lists that a verdict report names.
-pub type NamedIn = fn(&[u8]) -> (Vec<Sha256>, Vec<Sha256>);
-
 /// Checks a backup.
 ///
 /// # Errors
 /// None of what is found; only a folder that holds no backup.
-pub fn backup(root: &Path, named_in: NamedIn) -> Result<Checked, StoreError> {
+pub fn copy(root: &Path) -> Result<Checked, StoreError> {
     let backup = Backup::open(root)?;
     let end = backup.end().ok_or_else(|| damaged(format!("{} holds no backup", root.display())))?;
-    let mut checked = Checked { end: (end.epoch, end.index), ..Checked::default() };
-    let mut bodies = Bodies::scan(&backup.content(), named_in, &mut checked);
+    let mut checked =
+        Checked { layout: backup::FORMAT, end: (end.epoch, end.index), ..Checked::default() };
+    let mut bodies = Bodies::scan(&backup.content(), &mut checked);
+    for epoch in 1..=end.epoch {
+        // What is wrong with the entries is said when they are read again.
+        let read = |from| backup.leaves(from, SCAN_PAGE);
+        walk(&mut Checked::default(), epoch, read, |_, id, entry| bodies.note_erasure(id, entry));
+    }
     for epoch in 1..=end.epoch {
         let piece = archive::folder(epoch);
         let Some(head) = checked.step(&piece, backup.verify(epoch)) else { continue };
@@ -80,6 +88,7 @@ pub fn backup(root: &Path, named_in: NamedIn) -> Result<Checked, StoreError> {
         let read = |from| backup.leaves(from, SCAN_PAGE);
         walk(&mut checked, epoch, read, |checked, id, entry| bodies.expect(checked, id, entry));
     }
+    bodies.report_survivors(&mut checked);
     Ok(checked)
 }
 
@@ -87,14 +96,16 @@ pub fn backup(root: &Path, named_in: NamedIn) -> Result<Checked, StoreError> {
 ///
 /// # Errors
 /// None of what is found; only a store that cannot be read at all.
-pub fn store<M: Medium>(
-    table: &Table<M>,
-    content: &Path,
-    named_in: NamedIn,
-) -> Result<Checked, StoreError> {
+pub fn store<M: Medium>(table: &Table<M>, content: &Path) -> Result<Checked, StoreError> {
     let head = table.head()?;
-    let mut checked = Checked { end: (head.epoch, head.size), ..Checked::default() };
-    let mut bodies = Bodies::scan(content, named_in, &mut checked);
+    let mut checked =
+        Checked { layout: record::LAYOUT, end: (head.epoch, head.size), ..Checked::default() };
+    let mut bodies = Bodies::scan(content, &mut checked);
+    for epoch in 1..=head.epoch {
+        let read = |from| table.leaves(from, SCAN_PAGE);
+        walk(&mut Checked::default(), epoch, read, |_, id, entry| bodies.note_erasure(id, entry));
+    }
+    bodies.unfinished = table.erasing(usize::MAX)?.into_iter().collect();
     for epoch in 1..=head.epoch {
         let verified = match epoch == head.epoch {
             true => table.verify_open(&head),
@@ -107,6 +118,7 @@ pub fn store<M: Medium>(
             indexed(checked, table, id, entry);
         });
     }
+    bodies.report_survivors(&mut checked);
     let projected = table.compare_projections();
     for piece in checked.step("projections", projected).unwrap_or_default() {
         checked.find(piece, "it is not what the entries say; store rebuild makes it anew");
@@ -155,11 +167,18 @@ fn indexed<M: Medium>(checked: &mut Checked, table: &Table<M>, id: EntryId, entr
 struct Bodies {
     root: PathBuf,
     places: HashMap<Sha256, Place>,
-    named_in: NamedIn,
+    /// Consignments whose bodies are erased, and the entry that says so.
+    erased: HashMap<ConsignmentId, EntryId>,
+    /// Erasures that the next start of the gateway will finish.
+    unfinished: HashSet<EntryId>,
+    /// What an entry needs.
+    needed: HashSet<Sha256>,
+    /// What an erasure is about.
+    doomed: HashMap<Sha256, EntryId>,
 }
 
 impl Bodies {
-    fn scan(root: &Path, named_in: NamedIn, checked: &mut Checked) -> Self {
+    fn scan(root: &Path, checked: &mut Checked) -> Self {
         let mut places = HashMap::new();
         let mut files = Vec::new();
         let scanned = ContentStore::scan(root, |digest, place| {
@@ -178,7 +197,43 @@ impl Bodies {
                 places.remove(&digest);
             }
         }
-        Self { root: root.to_owned(), places, named_in }
+        Self {
+            root: root.to_owned(),
+            places,
+            erased: HashMap::new(),
+            unfinished: HashSet::new(),
+            needed: HashSet::new(),
+            doomed: HashMap::new(),
+        }
+    }
+
+    fn note_erasure(&mut self, id: EntryId, entry: &Entry) {
+        if let Some(consignment) = entry.consignment.filter(|_| entry.event == Event::Erasure) {
+            self.erased.entry(consignment).or_insert(id);
+        }
+    }
+
+    /// The erasure that is about what this entry refers to.
+    fn erasure_of(&self, id: EntryId, entry: &Entry) -> Option<EntryId> {
+        let erasure = self.erased.get(&entry.consignment?).copied();
+        erasure.filter(|erasure| id < *erasure)
+    }
+
+    /// Names what is erased, needed by nothing, and still there.
+    fn report_survivors(&self, checked: &mut Checked) {
+        let mut survivors: Vec<_> = self
+            .doomed
+            .iter()
+            .filter(|(digest, _)| self.places.contains_key(digest) && !self.needed.contains(digest))
+            .collect();
+        survivors.sort();
+        for (digest, erasure) in survivors {
+            checked.survivors.insert(*digest);
+            if !self.unfinished.contains(erasure) {
+                let problem = format!("it is still there after its erasure in {erasure}");
+                checked.find(format!("content {digest}"), problem);
+            }
+        }
     }
 
     /// What an entry refers to is there.
@@ -187,8 +242,15 @@ impl Bodies {
         if entry.actor.system.as_str() != "gateway" {
             self.need(checked, id, &certificate, "certificate of the actor");
         }
-        if let Some(note) = &entry.note {
-            self.need(checked, id, note, "note");
+        let erasure = self.erasure_of(id, entry);
+        let by_recipient = matches!(entry.event, Event::ConsignmentRejection | Event::StatusReport);
+        match (&entry.note, erasure.filter(|_| by_recipient)) {
+            (Some(note), Some(erasure)) => drop(self.doomed.insert(*note, erasure)),
+            (Some(note), None) => drop(self.need(checked, id, note, "note")),
+            (None, _) => {}
+        }
+        if let Some(content) = &entry.content {
+            self.need(checked, id, content, "time-stamp");
         }
         if let Some(verdict) = &entry.verdict {
             self.report(checked, id, &verdict.report);
@@ -196,11 +258,12 @@ impl Bodies {
         if entry.event == Event::SubmissionAcceptance
             && let Some(envelope) = &entry.envelope
         {
-            self.envelope(checked, id, envelope);
+            self.envelope(checked, id, envelope, erasure);
         }
     }
 
-    fn need(&self, checked: &mut Checked, id: EntryId, digest: &Sha256, what: &str) -> bool {
+    fn need(&mut self, checked: &mut Checked, id: EntryId, digest: &Sha256, what: &str) -> bool {
+        self.needed.insert(*digest);
         let there = self.places.contains_key(digest);
         if !there {
             checked.find(format!("content {digest}"), format!("{what} in {id} is missing"));
@@ -208,34 +271,39 @@ impl Bodies {
         there
     }
 
-    fn report(&self, checked: &mut Checked, id: EntryId, digest: &Sha256) {
+    fn report(&mut self, checked: &mut Checked, id: EntryId, digest: &Sha256) {
         if !self.need(checked, id, digest, "verdict report") {
             return;
         }
         let Some(report) = checked.step(format!("content {digest}"), self.read(digest)) else {
             return;
         };
-        let (certificates, lists) = (self.named_in)(&report);
+        let (certificates, lists) = named_in(&report);
         for digest in certificates.iter().chain(&lists) {
             self.need(checked, id, digest, "certificate or list behind the verdict");
         }
     }
 
-    fn envelope(&self, checked: &mut Checked, id: EntryId, digest: &Sha256) {
-        use prost::Message as _;
+    fn envelope(
+        &mut self,
+        checked: &mut Checked,
+        id: EntryId,
+        digest: &Sha256,
+        erasure: Option<EntryId>,
+    ) {
         if !self.need(checked, id, digest, "envelope") {
             return;
         }
         let Some(bytes) = checked.step(format!("content {digest}"), self.read(digest)) else {
             return;
         };
-        let Ok(envelope) = v1::Envelope::decode(bytes.as_slice()) else {
+        let Some(parts) = part_digests(&bytes) else {
             return checked.find(format!("content {digest}"), format!("envelope in {id} is none"));
         };
-        for part in envelope.parts {
-            match Sha256::from_slice(&part.sha256) {
-                Some(digest) => drop(self.need(checked, id, &digest, "part")),
-                None => checked.find(format!("content {digest}"), "a part has no digest"),
+        for part in parts {
+            match erasure {
+                Some(erasure) => drop(self.doomed.insert(part, erasure)),
+                None => drop(self.need(checked, id, &part, "part")),
             }
         }
     }

@@ -127,6 +127,7 @@ fn carry(from: &dyn Kv, to: &dyn Kv) -> Result<(), StoreError> {
     copy(from, to, b"T")?;
     copy(from, to, b"E")?;
     copy(from, to, key::INDEX)?;
+    copy(from, to, key::ERASING)?;
     key::PROJECTIONS.iter().try_for_each(|tag| copy(from, to, &[*tag]))
 }
 

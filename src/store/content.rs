@@ -10,6 +10,7 @@
 //! second where one file each gives 500 (log survey §3.5). After a failed write or sync there are
 //! nothing but errors: what the kernel still holds is unknown.
 
+use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::FileExt as _;
@@ -28,7 +29,7 @@ use crate::clock::Time;
 use crate::digest::Sha256;
 use crate::directory::SystemId;
 use crate::gateway::ports::{
-    Contents, Piece, Place, Scratch, Staged, StoreError, Upload, UploadError,
+    Contents, Eraser, Piece, Place, Retired, Scratch, Staged, StoreError, Upload, UploadError,
 };
 use crate::limits::{CONTENT_QUEUE_MAX, VOLUME_SIZE_MAX};
 use crate::source::{Source, Unreadable};
@@ -111,6 +112,22 @@ impl ContentStore {
         Ok(bytes)
     }
 
+    /// Erases bodies in the store in `root`, which is not open; durable on return.
+    ///
+    /// # Errors
+    /// Medium.
+    pub fn erase_in(root: &Path, digests: &HashSet<Sha256>) -> Result<u64, StoreError> {
+        let everything = Retired { volume: u32::MAX, end: u64::MAX };
+        let erase = || -> io::Result<u64> {
+            let mut bytes = volume::erase(&root.join("volumes"), digests, everything)?;
+            for digest in digests {
+                bytes += disk::remove_file(&Self::file_in(root, digest))?;
+            }
+            Ok(bytes)
+        };
+        erase().map_err(medium(root))
+    }
+
     /// Every body in the store in `root` with its place; for rebuilding the index.
     ///
     /// # Errors
@@ -146,12 +163,14 @@ impl Contents for ContentStore {
     fn keep(&self, pieces: Vec<Piece>) -> oneshot::Receiver<Result<Vec<(Sha256, Place)>, String>> {
         let (answer, answered) = oneshot::channel();
         let Some(queue) = &self.queue else { return answered };
-        if let Err(refused) = queue.try_send(Request { pieces, answer }) {
+        if let Err(refused) = queue.try_send(Request::Keep { pieces, answer }) {
             let (why, request) = match refused {
                 TrySendError::Full(request) => ("too much content waits to be kept", request),
                 TrySendError::Disconnected(request) => ("the content writer has ended", request),
             };
-            let _ = request.answer.send(Err(why.into()));
+            if let Request::Keep { answer, .. } = request {
+                let _ = answer.send(Err(why.into()));
+            }
         }
         answered
     }
@@ -227,6 +246,32 @@ fn source_of(
             }
             Ok(FileSource { file: Arc::new(file), start: 0, size })
         }
+    }
+}
+
+impl ContentStore {
+    /// Asks the writer and waits.
+    fn ask<T>(&self, request: impl FnOnce(oneshot::Sender<T>) -> Request) -> Result<T, StoreError> {
+        let ended = || StoreError::Medium("the content writer has ended".into());
+        let (answer, answered) = oneshot::channel();
+        let queue = self.queue.as_ref().ok_or_else(ended)?;
+        queue.send(request(answer)).map_err(|_| ended())?;
+        answered.blocking_recv().map_err(|_| ended())
+    }
+}
+
+impl Eraser for ContentStore {
+    fn retire(&self, digests: &HashSet<Sha256>) -> Result<Retired, StoreError> {
+        let digests = digests.iter().copied().collect();
+        self.ask(|answer| Request::Retire { digests, answer })
+    }
+
+    fn erase(&self, digests: &HashSet<Sha256>, retired: Retired) -> Result<u64, StoreError> {
+        let folder = self.folders.root.join("volumes");
+        let in_volumes = volume::erase(&folder, digests, retired).map_err(medium(&folder))?;
+        let digests = digests.iter().copied().collect();
+        let in_files = self.ask(|answer| Request::Unlink { digests, answer })?;
+        Ok(in_volumes + in_files.map_err(StoreError::Medium)?)
     }
 }
 

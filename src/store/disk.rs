@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use super::kv::Files;
 use crate::gateway::ports::{Space, StoreError};
+use crate::limits::CHUNK_SIZE;
 
 /// How the name of a file ends that [`replace`] has not finished.
 pub const DRAFT: &str = ".tmp";
@@ -56,6 +57,40 @@ pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
 pub fn forget(file: &File, offset: u64, size: u64) {
     let _advice =
         rustix::fs::fadvise(file, offset, NonZeroU64::new(size), rustix::fs::Advice::DontNeed);
+}
+
+/// Removes a file durably; gives the bytes it had, 0 if it does not exist.
+pub fn remove_file(path: &Path) -> io::Result<u64> {
+    let size = match path.metadata() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+        metadata => metadata?.len(),
+    };
+    fs::remove_file(path)?;
+    sync_folder(path.parent().ok_or(io::ErrorKind::InvalidInput)?)?;
+    Ok(size)
+}
+
+/// Makes a range of a file zeros, and gives its blocks back where the file system can do that.
+pub fn punch(file: &File, offset: u64, size: u64) -> io::Result<()> {
+    use rustix::fs::FallocateFlags as Flags;
+    if size == 0 {
+        return Ok(());
+    }
+    let hole = Flags::PUNCH_HOLE | Flags::KEEP_SIZE;
+    match rustix::fs::fallocate(file, hole, offset, size) {
+        Ok(()) => Ok(()),
+        Err(rustix::io::Errno::OPNOTSUPP) => {
+            let zeros = vec![0; CHUNK_SIZE];
+            let mut at = offset;
+            while at < offset + size {
+                let step = (offset + size - at).min(CHUNK_SIZE as u64);
+                file.write_all_at(zeros.get(..step as usize).unwrap_or(&zeros), at)?;
+                at += step;
+            }
+            Ok(())
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// The bytes of a file; `None` if it does not exist.

@@ -14,6 +14,9 @@
 //! | `c` | epoch, size | signed checkpoint over that size |
 //! | `s` | consignment | `Consignment` |
 //! | `d` | consignment, recipient | `Delivery` |
+//! | `b` | consignment | `Bodies`, if its record would be too long with them |
+//! | `k` | consignment | `Keeping` |
+//! | `x` | epoch, index | empty: what this entry says is erased still is to be |
 //! | `w` | agency `0`, lane, epoch, index | `Waiting` |
 //! | `n` | agency `0`, epoch, index | empty |
 //! | `o` | kind, space, name of a service | since when it is out, ms big-endian |
@@ -35,10 +38,10 @@ use crate::document::{ConsignmentId, Urgency};
 use crate::log::{EntryId, Service};
 
 /// Tags of the projections, in ascending order.
-pub const PROJECTIONS: [u8; 8] = *b"dnopqstw";
+pub const PROJECTIONS: [u8; 10] = *b"bdknopqstw";
 
 /// Tags of the projections that follow from the entries alone, as far as a record's fields do.
-pub const DERIVED: [u8; 4] = *b"dnsw";
+pub const DERIVED: [u8; 5] = *b"dknsw";
 
 /// How much of a digest is in a key that nothing follows.
 const DIGEST_IN_KEY: usize = 21;
@@ -98,6 +101,24 @@ pub fn of_epoch(tag: u8, epoch: u32) -> Vec<u8> {
 /// Key of a consignment.
 pub fn consignment(id: ConsignmentId) -> Vec<u8> {
     join(b's', &[id.0.as_bytes()])
+}
+
+/// Key of the bodies of a consignment that has many.
+pub fn bodies(id: ConsignmentId) -> Vec<u8> {
+    join(b'b', &[id.0.as_bytes()])
+}
+
+/// Key of the keeping of a consignment's bodies.
+pub fn keeping(id: ConsignmentId) -> Vec<u8> {
+    join(b'k', &[id.0.as_bytes()])
+}
+
+/// Prefix of the keys of erasures that are to be done.
+pub const ERASING: &[u8] = b"x";
+
+/// Key of an erasure that is to be done.
+pub fn erasing(id: EntryId) -> Vec<u8> {
+    join(b'x', &[&entry(id)])
 }
 
 /// The prefix of a consignment's deliveries.

@@ -2,16 +2,16 @@
 
 use super::archive;
 use super::keyspace as key;
-use super::kv::{Files, Medium};
+use super::kv::{Files, Kv, Medium, Write};
 use super::leaf;
 use super::rebuild::read_leaf;
 use super::record;
 use super::table::{Open, Table, damaged};
 use crate::clock::Time;
-use crate::delivery::{Consignment, Delivery, Failure, Term};
+use crate::delivery::{Consignment, Delivery, Failure, Keeping, Term};
 use crate::digest::Sha256;
 use crate::document::{ConsignmentId, Urgency};
-use crate::gateway::ports::{LogReader, Place, Registry, StoreError, Which};
+use crate::gateway::ports::{Keepings, LogReader, Place, Registry, StoreError, Which};
 use crate::log::{EntryId, Service};
 
 impl<M: Medium> LogReader for Table<M> {
@@ -133,13 +133,69 @@ impl<M: Medium> Registry for Table<M> {
     ) -> Result<Option<Place>, StoreError> {
         let open = self.reading()?;
         if let Some(id) = of
-            && let Some(bytes) = open.kv.get(&key::consignment(id))?
-            && let Some(place) = record::read_body(&bytes, digest)?
+            && let Some((_, place)) =
+                bodies(open.kv.as_ref(), id)?.into_iter().find(|(body, _)| body == digest)
         {
             return Ok(Some(place));
         }
         let found = open.kv.get(&key::place(digest))?;
         found.map(|bytes| record::read_place(&bytes)).transpose()
+    }
+}
+
+/// Where the bodies of a consignment lie.
+fn bodies(kv: &dyn Kv, id: ConsignmentId) -> Result<Vec<(Sha256, Place)>, StoreError> {
+    let Some(bytes) = kv.get(&key::consignment(id))? else { return Ok(Vec::new()) };
+    let found = record::read_bodies(&bytes)?;
+    if !found.is_empty() {
+        return Ok(found);
+    }
+    let many = kv.get(&key::bodies(id))?;
+    Ok(many.map(|bytes| record::read_many_bodies(&bytes)).transpose()?.unwrap_or_default())
+}
+
+/// The parts among the bodies of a consignment.
+fn parts_of(consignment: &Consignment, bodies: Vec<(Sha256, Place)>) -> Vec<Sha256> {
+    let digests = bodies.into_iter().map(|(digest, _)| digest);
+    let others = [consignment.envelope, consignment.verdict.report];
+    digests.filter(|digest| !others.contains(digest)).collect()
+}
+
+impl<M: Medium> Keepings for Table<M> {
+    fn keeping(&self, id: ConsignmentId) -> Result<Keeping, StoreError> {
+        let found = self.reading()?.kv.get(&key::keeping(id))?;
+        Ok(found.map(|bytes| record::read_keeping(&bytes)).transpose()?.unwrap_or_default())
+    }
+
+    fn kept(
+        &self,
+        after: Option<ConsignmentId>,
+        max: usize,
+    ) -> Result<Vec<(Consignment, Vec<Sha256>)>, StoreError> {
+        let open = self.reading()?;
+        let from = after.map_or_else(|| b"s".to_vec(), |id| key::next(key::consignment(id)));
+        let pairs = open.kv.scan(&from, &key::end_of(b"s"), max)?;
+        let read = |(_, bytes): &(Vec<u8>, Vec<u8>)| {
+            let consignment = record::read_consignment(bytes)?;
+            let parts = parts_of(&consignment, bodies(open.kv.as_ref(), consignment.id)?);
+            Ok((consignment, parts))
+        };
+        pairs.iter().map(read).collect()
+    }
+
+    fn parts(&self, id: ConsignmentId) -> Result<Vec<Sha256>, StoreError> {
+        let open = self.reading()?;
+        let Some(bytes) = open.kv.get(&key::consignment(id))? else { return Ok(Vec::new()) };
+        Ok(parts_of(&record::read_consignment(&bytes)?, bodies(open.kv.as_ref(), id)?))
+    }
+
+    fn erasing(&self, max: usize) -> Result<Vec<EntryId>, StoreError> {
+        self.entries(key::ERASING, &key::end_of(key::ERASING), max)
+    }
+
+    fn erased(&self, entries: &[EntryId]) -> Result<(), StoreError> {
+        let _writing = self.writing()?;
+        self.apply(entries.iter().map(|id| Write::remove(key::erasing(*id))).collect())
     }
 }
 

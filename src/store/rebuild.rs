@@ -3,7 +3,9 @@
 //! one, which counts until the new one is complete.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+
+use prost::Message as _;
 
 use super::commit::{copy, indexed, last_of_each};
 use super::index::Index;
@@ -12,13 +14,15 @@ use super::kv::{Files, Kv, Medium, Pair};
 use super::lookup;
 use super::record;
 use super::table::{Open, Table, damaged, each, name_of, parse_name};
-use crate::delivery::{Change, Delivery, Prior, Term, project};
+use crate::delivery::{Change, Consignment, Delivery, Keeping, Prior, Term, project};
 use crate::digest::Sha256;
 use crate::directory::Code;
 use crate::document::ConsignmentId;
+use crate::gateway::named_in;
 use crate::gateway::ports::{LogReader, Place, StoreError};
 use crate::limits::{INDEX_RUN_RECORDS, SCAN_PAGE};
 use crate::log::{Entry, EntryId};
+use crate::proto::v1;
 
 impl<M: Medium> Table<M> {
     /// Replaces all projections by what the entries and `contents` say; durable on return, and an
@@ -31,14 +35,24 @@ impl<M: Medium> Table<M> {
         &self,
         contents: impl IntoIterator<Item = (Sha256, Place)>,
     ) -> Result<(), StoreError> {
-        let _writing = self.writing()?;
-        self.decisive(|| self.derive(contents))
+        self.rebuild_reading(contents, |_, _| None)
     }
 
-    fn derive(
+    /// The same with what reads content, so that it is known again which consignment has which parts.
+    ///
+    /// # Errors
+    /// Medium and damage.
+    pub fn rebuild_reading(
         &self,
         contents: impl IntoIterator<Item = (Sha256, Place)>,
+        read: impl Fn(&Sha256, Place) -> Option<Vec<u8>>,
     ) -> Result<(), StoreError> {
+        let _writing = self.writing()?;
+        let contents = Contents { places: contents.into_iter().collect(), read: &read };
+        self.decisive(|| self.derive(&contents))
+    }
+
+    fn derive(&self, contents: &Contents<'_>) -> Result<(), StoreError> {
         let (old, epoch) = {
             let open = self.reading()?;
             (open.name.clone(), open.epoch)
@@ -55,20 +69,15 @@ impl<M: Medium> Table<M> {
         }
         let files = self.medium.files();
         let mut index = Index::empty(files, INDEX_RUN_RECORDS)?;
+        let mut shared = HashSet::new();
         for epoch in 1..=epoch {
-            self.derive_epoch(next.as_ref(), epoch, |changes, end| {
+            self.derive_epoch(next.as_ref(), epoch, |entries, changes, end| {
+                shared.extend(entries.iter().map(|entry| entry.actor.certificate));
                 index.take(files, indexed(changes), end)
             })?;
         }
-        let mut writes = Vec::new();
-        for content in contents {
-            writes.push(record::content_write(&content));
-            if writes.len() == SCAN_PAGE {
-                next.apply(last_of_each(std::mem::take(&mut writes)))?;
-            }
-        }
-        writes.extend(index.record());
-        next.apply(last_of_each(writes))?;
+        contents.place(next.as_ref(), shared)?;
+        next.apply(index.record().into_iter().collect())?;
         self.medium.switch(&name)?;
         let mut open = self.changing();
         open.name = name;
@@ -96,7 +105,7 @@ impl<M: Medium> Table<M> {
         {
             let next = self.medium.open(&name)?;
             for epoch in 1..=open.epoch {
-                self.derive_epoch(next.as_ref(), epoch, |_, _| Ok(()))?;
+                self.derive_epoch(next.as_ref(), epoch, |_, _, _| Ok(()))?;
             }
             for tag in key::DERIVED {
                 differ(open.kv.as_ref(), next.as_ref(), tag, &mut differing)?;
@@ -110,7 +119,7 @@ impl<M: Medium> Table<M> {
         &self,
         next: &dyn Kv,
         epoch: u32,
-        mut take: impl FnMut(&[Change], EntryId) -> Result<(), StoreError>,
+        mut take: impl FnMut(&[Entry], &[Change], EntryId) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
         let mut from = EntryId { epoch, index: 0 };
         loop {
@@ -118,17 +127,19 @@ impl<M: Medium> Table<M> {
             if leaves.is_empty() {
                 return Ok(());
             }
-            let prior = Pending { kv: next, changed: RefCell::default() };
-            let mut changes = Vec::new();
+            let prior =
+                Pending { kv: next, changed: RefCell::default(), keepings: RefCell::default() };
+            let (mut entries, mut changes) = (Vec::new(), Vec::new());
             for leaf in &leaves {
                 let entry = read_leaf(from, leaf)?;
                 let made = project(from, &entry, &prior)?;
                 prior.take(&made);
                 changes.extend(made);
+                entries.push(entry);
                 from.index += 1;
             }
             next.apply(last_of_each(changes.iter().filter_map(record::write_of).collect()))?;
-            take(&changes, from)?;
+            take(&entries, &changes, from)?;
         }
     }
 
@@ -145,6 +156,64 @@ impl<M: Medium> Table<M> {
         all.try_for_each(|tag| each(open.kv.as_ref(), &[*tag], &mut take))?;
         open.index.each(self.medium.files(), take)
     }
+}
+
+/// What lies in the content store, and how to read it.
+struct Contents<'a> {
+    places: HashMap<Sha256, Place>,
+    read: &'a dyn Fn(&Sha256, Place) -> Option<Vec<u8>>,
+}
+
+impl Contents<'_> {
+    /// Writes where everything lies: envelope, report and parts with their consignments, the rest and
+    /// what is `shared` by itself.
+    fn place(&self, next: &dyn Kv, mut shared: HashSet<Sha256>) -> Result<(), StoreError> {
+        let mut owned = HashSet::new();
+        each(next, b"s", |page| {
+            let mut writes = Vec::new();
+            for (_, bytes) in page {
+                let consignment = record::read_consignment(&bytes)?;
+                let Some(own) = self.own(&consignment, &mut shared) else { continue };
+                owned.extend(own.iter().map(|(digest, _)| *digest));
+                writes.extend(record::consignment_with(&consignment, &own));
+            }
+            next.apply(last_of_each(writes))
+        })?;
+        let alone = |digest: &Sha256| shared.contains(digest) || !owned.contains(digest);
+        let mut writes = Vec::new();
+        for (digest, place) in self.places.iter().filter(|(digest, _)| alone(digest)) {
+            writes.push(record::content_write(&(*digest, *place)));
+            if writes.len() == SCAN_PAGE {
+                next.apply(last_of_each(std::mem::take(&mut writes)))?;
+            }
+        }
+        next.apply(last_of_each(writes))
+    }
+
+    /// Envelope, report and parts of a consignment, if the envelope is there to tell.
+    fn own(
+        &self,
+        consignment: &Consignment,
+        shared: &mut HashSet<Sha256>,
+    ) -> Option<Vec<(Sha256, Place)>> {
+        let parts = part_digests(&self.read(&consignment.envelope)?)?;
+        if let Some(report) = self.read(&consignment.verdict.report) {
+            let (certificates, lists) = named_in(&report);
+            shared.extend(certificates.into_iter().chain(lists));
+        }
+        let own = [consignment.envelope, consignment.verdict.report].into_iter().chain(parts);
+        Some(own.filter_map(|digest| Some((digest, *self.places.get(&digest)?))).collect())
+    }
+
+    fn read(&self, digest: &Sha256) -> Option<Vec<u8>> {
+        (self.read)(digest, *self.places.get(digest)?)
+    }
+}
+
+/// The digests of the parts that an envelope lists.
+pub(super) fn part_digests(envelope: &[u8]) -> Option<Vec<Sha256>> {
+    let envelope = v1::Envelope::decode(envelope).ok()?;
+    envelope.parts.iter().map(|part| Sha256::from_slice(&part.sha256)).collect()
 }
 
 /// Adds to `differing` the keys under a tag that only one of two maps has, or with another value.
@@ -203,6 +272,7 @@ pub(super) fn read_leaf(id: EntryId, leaf: &[u8]) -> Result<Entry, StoreError> {
 struct Pending<'a> {
     kv: &'a dyn Kv,
     changed: RefCell<HashMap<(ConsignmentId, Code), Delivery>>,
+    keepings: RefCell<HashMap<ConsignmentId, Keeping>>,
 }
 
 impl Pending<'_> {
@@ -211,6 +281,9 @@ impl Pending<'_> {
             if let Change::Delivery(delivery) = change {
                 let key = (delivery.consignment, delivery.recipient.clone());
                 self.changed.borrow_mut().insert(key, delivery.clone());
+            }
+            if let Change::Keeping(consignment, keeping) = change {
+                self.keepings.borrow_mut().insert(*consignment, keeping.clone());
             }
         }
     }
@@ -229,5 +302,13 @@ impl Prior for Pending<'_> {
         }
         let found = self.kv.get(&key::delivery(consignment, recipient))?;
         found.map(|bytes| record::read_delivery(&bytes)).transpose()
+    }
+
+    fn keeping(&self, consignment: ConsignmentId) -> Result<Keeping, StoreError> {
+        if let Some(keeping) = self.keepings.borrow().get(&consignment) {
+            return Ok(keeping.clone());
+        }
+        let found = self.kv.get(&key::keeping(consignment))?;
+        Ok(found.map(|bytes| record::read_keeping(&bytes)).transpose()?.unwrap_or_default())
     }
 }

@@ -6,7 +6,7 @@ use prost::Message;
 use super::keyspace as key;
 use super::kv::Write;
 use crate::clock::Time;
-use crate::delivery::{Change, Consignment, Delivery, Mark, Milestones, Transport};
+use crate::delivery::{Change, Consignment, Delivery, Keeping, Mark, Milestones, Transport};
 use crate::digest::Sha256;
 use crate::directory::Code;
 use crate::document::{ConsignmentId, DossierCode, Urgency};
@@ -50,6 +50,8 @@ pub fn write_of(change: &Change) -> Option<Write> {
         Change::Answered { agency, urgency, position } => {
             Write::remove(key::waiting(agency, *urgency, *position))
         }
+        Change::Keeping(id, state) => Write::put(key::keeping(*id), keeping(state)),
+        Change::Erasing(entry) => Write::put(key::erasing(*entry), Vec::new()),
         Change::Notice { agency, entry } => Write::put(key::notice(agency, *entry), Vec::new()),
         Change::Outage { service, since: Some(since) } => {
             Write::put(key::outage(service), since.millis().to_be_bytes().to_vec())
@@ -129,16 +131,40 @@ pub fn read_index(bytes: &[u8]) -> Result<(EntryId, Vec<storage::IndexRun>), Sto
     Ok((covered, record.runs))
 }
 
-/// What a consignment writes with its bodies: one record, or one for each if they are too many for
-/// one value.
+/// What a consignment writes with its bodies: one record, or two if they are too many for one value.
 pub fn consignment_with(record: &Consignment, bodies: &[(Sha256, Place)]) -> Vec<Write> {
     let value = consignment(record, bodies);
     let key = key::consignment(record.id);
     if value.len() <= STORED_VALUE_SIZE_MAX {
         return vec![Write::put(key, value)];
     }
-    let alone = Write::put(key, consignment(record, &[]));
-    bodies.iter().map(content_write).chain([alone]).collect()
+    let many = storage::Bodies { version: VERSION, bodies: bodies.iter().map(body).collect() };
+    let many = Write::put(key::bodies(record.id), many.encode_to_vec());
+    vec![Write::put(key, consignment(record, &[])), many]
+}
+
+fn body((digest, place): &(Sha256, Place)) -> storage::Body {
+    storage::Body { sha256: digest.0.to_vec(), place: Some(content_place(*place)) }
+}
+
+fn keeping(state: &Keeping) -> Vec<u8> {
+    let hold = |(reason, id): &(String, EntryId)| storage::KeepingHold {
+        reason: reason.clone(),
+        entry: Some(entry(*id)),
+    };
+    let holds = state.holds.iter().map(hold).collect();
+    let erased = state.erased.map(entry);
+    storage::Keeping { version: VERSION, holds, erased }.encode_to_vec()
+}
+
+/// Reads the keeping of a consignment's bodies.
+pub fn read_keeping(bytes: &[u8]) -> Result<Keeping, StoreError> {
+    let record: storage::Keeping = decode("keeping", bytes)?;
+    known("keeping", record.version)?;
+    let hold = |hold: storage::KeepingHold| Some((hold.reason, read_entry(&hold.entry)?));
+    let holds: Option<_> = record.holds.into_iter().map(hold).collect();
+    let holds = holds.ok_or_else(|| unreadable("keeping"))?;
+    Ok(Keeping { holds, erased: read_entry(&record.erased) })
 }
 
 /// What a piece of content writes that has a record of its own.
@@ -147,10 +173,6 @@ pub fn content_write((digest, found): &(Sha256, Place)) -> Write {
 }
 
 fn consignment(record: &Consignment, bodies: &[(Sha256, Place)]) -> Vec<u8> {
-    let body = |(digest, place): &(Sha256, Place)| storage::Body {
-        sha256: digest.0.to_vec(),
-        place: Some(content_place(*place)),
-    };
     storage::Consignment {
         version: VERSION,
         id: record.id.0.as_bytes().to_vec(),
@@ -287,13 +309,26 @@ pub fn read_waiting(bytes: &[u8]) -> Result<ConsignmentId, StoreError> {
     read_id(&record.consignment).ok_or_else(|| unreadable("waiting item"))
 }
 
-/// Reads where a body of a consignment lies.
-pub fn read_body(bytes: &[u8], digest: &Sha256) -> Result<Option<Place>, StoreError> {
+/// Reads where the bodies in a consignment's record lie.
+pub fn read_bodies(bytes: &[u8]) -> Result<Vec<(Sha256, Place)>, StoreError> {
     let record: storage::Consignment = decode("consignment", bytes)?;
     known("consignment", record.version)?;
-    let body = record.bodies.iter().find(|body| body.sha256 == digest.0);
-    let place = body.map(|body| body.place.as_ref().ok_or_else(|| unreadable("body")));
-    place.transpose()?.map(place_of).transpose()
+    places_of(record.bodies)
+}
+
+/// Reads where the bodies lie that have a record of their own.
+pub fn read_many_bodies(bytes: &[u8]) -> Result<Vec<(Sha256, Place)>, StoreError> {
+    let record: storage::Bodies = decode("bodies", bytes)?;
+    known("bodies", record.version)?;
+    places_of(record.bodies)
+}
+
+fn places_of(bodies: Vec<storage::Body>) -> Result<Vec<(Sha256, Place)>, StoreError> {
+    let read = |body: storage::Body| {
+        let digest = Sha256::from_slice(&body.sha256).ok_or_else(|| unreadable("body"))?;
+        Ok((digest, place_of(body.place.as_ref().ok_or_else(|| unreadable("body"))?)?))
+    };
+    bodies.into_iter().map(read).collect()
 }
 
 /// Whether two records under a tag say the same; where bodies lie does not follow from the entries.

@@ -259,7 +259,9 @@ pub fn rebuild(root: &Path, cache_bytes: u64, contents: &Path) -> Result<(), Sto
     let store = Table::open_without_index(SledMedium::new(root, cache_bytes)?)?;
     let mut bodies = Vec::new();
     super::content::ContentStore::scan(contents, |digest, place| bodies.push((digest, place)))?;
-    store.rebuild(bodies)
+    store.rebuild_reading(bodies, |digest, place| {
+        super::content::ContentStore::read_in(contents, digest, place).ok()
+    })
 }
 
 #[cfg(test)]

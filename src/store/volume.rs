@@ -5,9 +5,11 @@
 //! ```
 //! A power cut may leave anything behind the last synced frame. Nothing refers to it, so it stays:
 //! the next frame begins behind it, and a scan, which believes a frame only if its body has the
-//! digest, finds that one by its magic. No byte of a volume is ever written twice.
+//! digest, finds that one by its magic. No byte of a volume is ever written twice, but to erase a
+//! body: its frame then begins with `"vanthuX1"`, and the body is a hole, all zeros, whose blocks the
+//! file system has back.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::FileExt as _;
@@ -16,12 +18,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::disk;
 use crate::digest::Sha256;
-use crate::gateway::ports::Place;
+use crate::gateway::ports::{Place, Retired};
 use crate::limits::{
     CHUNK_SIZE, VOLUME_BLOB_SIZE_MAX, VOLUME_CACHED, VOLUME_HANDLES_MAX, VOLUME_STEP,
 };
 
 const MAGIC: [u8; 8] = *b"vanthuV1";
+/// Of a body that was erased.
+const ERASED: [u8; 8] = *b"vanthuX1";
 const HEADER_SIZE: u64 = 48;
 
 fn header(digest: &Sha256, size: u64) -> [u8; HEADER_SIZE as usize] {
@@ -122,6 +126,11 @@ impl Appender {
         Ok(Place::Volume { volume: self.number, offset, size })
     }
 
+    /// Where the next body will begin, or a later volume.
+    pub fn end(&self) -> Retired {
+        Retired { volume: self.number, end: self.end }
+    }
+
     /// The volume that holds what was appended last.
     pub fn file(&self) -> &Arc<File> {
         &self.file
@@ -192,11 +201,19 @@ pub fn scan(folder: &Path, mut take: impl FnMut(Sha256, Place)) -> io::Result<()
                     take(digest, Place::Volume { volume, offset, size });
                     offset + size
                 }
-                None => start + 1,
+                // An erased body is passed over, whatever stands behind it.
+                None => match frame_at(&file, start, file.metadata()?.len())? {
+                    Some((_, offset, size)) if is_erased(&file, start)? => offset + size,
+                    _ => start + 1,
+                },
             };
         }
     }
     Ok(())
+}
+
+fn is_erased(file: &File, start: u64) -> io::Result<bool> {
+    Ok(disk::read_at(file, start, ERASED.len())? == ERASED)
 }
 
 /// Digest and size of the body in the frame at `start`, if all of it is there.
@@ -211,6 +228,67 @@ fn body_at(file: &File, start: u64) -> io::Result<Option<(Sha256, u64)>> {
     Ok((body.len() as u64 == size && Sha256::of(&body) == digest).then_some((digest, size)))
 }
 
+/// Erases every body with one of these digests that lies before `until` in the volumes of a folder;
+/// durable on return. Gives how many bytes those had that were not erased before. Only headers are read, unless they do not lead
+/// from one frame to the next, as behind a torn one.
+pub fn erase(folder: &Path, digests: &HashSet<Sha256>, until: Retired) -> io::Result<u64> {
+    let mut erased = 0;
+    for number in numbers(folder)?.into_iter().filter(|number| *number <= until.volume) {
+        let file = OpenOptions::new().read(true).write(true).open(path_of(folder, number))?;
+        let length = file.metadata()?.len();
+        let end = if number == until.volume { until.end.min(length) } else { length };
+        let mut bodies = Vec::new();
+        let mut position = 0;
+        while position < end {
+            position = match frame_at(&file, position, end)? {
+                Some((digest, offset, size)) => {
+                    // One that is marked already may not be a hole yet.
+                    if digests.contains(&digest) {
+                        let new = !is_erased(&file, position)?;
+                        erased += if new { size } else { 0 };
+                        bodies.push((offset, size));
+                    }
+                    offset + size
+                }
+                None => next_magic(&file, position + 1)?.unwrap_or(end),
+            };
+        }
+        if bodies.is_empty() {
+            continue;
+        }
+        // The mark first: a reader is told, and a scan does not take zeros for a torn frame.
+        for (offset, _) in &bodies {
+            file.write_all_at(&ERASED, offset - HEADER_SIZE)?;
+        }
+        for (offset, size) in bodies {
+            disk::punch(&file, offset, size)?;
+        }
+        file.sync_data()?;
+    }
+    Ok(erased)
+}
+
+/// Digest, offset and size of the body in the frame at `start`, erased or not, if it is followed by
+/// another frame or by the end, or if the body has the digest.
+fn frame_at(file: &File, start: u64, end: u64) -> io::Result<Option<(Sha256, u64, u64)>> {
+    let bytes = disk::read_at(file, start, HEADER_SIZE as usize)?;
+    let Some(bytes) = bytes.first_chunk::<{ HEADER_SIZE as usize }>() else { return Ok(None) };
+    let mut living = *bytes;
+    if living.starts_with(&ERASED) {
+        living[..8].copy_from_slice(&MAGIC);
+    }
+    let Some((digest, size)) =
+        read_header(&living).filter(|(_, size)| *size <= VOLUME_BLOB_SIZE_MAX)
+    else {
+        return Ok(None);
+    };
+    let offset = start + HEADER_SIZE;
+    let next = disk::read_at(file, offset + size, MAGIC.len())?;
+    let leads_on = offset + size == end || next == MAGIC || next == ERASED;
+    let whole = offset + size <= end && (leads_on || body_at(file, start)?.is_some());
+    Ok(whole.then_some((digest, offset, size)))
+}
+
 /// Where the next frame may begin, at `from` or later.
 fn next_magic(file: &File, mut from: u64) -> io::Result<Option<u64>> {
     let mut window = 64; // Frames usually follow each other directly.
@@ -219,7 +297,9 @@ fn next_magic(file: &File, mut from: u64) -> io::Result<Option<u64>> {
         if bytes.len() < MAGIC.len() {
             return Ok(None);
         }
-        if let Some(found) = bytes.windows(MAGIC.len()).position(|bytes| *bytes == MAGIC) {
+        if let Some(found) =
+            bytes.windows(MAGIC.len()).position(|bytes| *bytes == MAGIC || *bytes == ERASED)
+        {
             return Ok(Some(from + found as u64));
         }
         from += (bytes.len() - MAGIC.len() + 1) as u64;
@@ -259,6 +339,58 @@ mod tests {
             }
             assert_eq!(scanned(folder.path()), kept);
         }
+    }
+
+    #[test]
+    fn all_copies_are_erased_and_nothing_else_whatever_was_torn() {
+        let body = |seed: u8| vec![seed; 1000 + usize::from(seed)];
+        let lost = Sha256::of(b"lost");
+        let torn = [
+            Vec::new(),
+            vec![0; 700],
+            header(&lost, 4).to_vec(),
+            // It claims the bodies that follow.
+            [header(&lost, 2_000).as_slice(), &[7; 500]].concat(),
+            [header(&lost, VOLUME_BLOB_SIZE_MAX).as_slice(), b"vanthuV1vanthuV"].concat(),
+        ];
+        for tail in torn {
+            let folder = tempfile::tempdir().expect("a folder");
+            let seeds = [1, 2, 1, 3, 1, 2];
+            let mut kept = Vec::new();
+            for seed in seeds {
+                let mut appender = Appender::open(folder.path(), 4_000).expect("opens");
+                let digest = Sha256::of(&body(seed));
+                kept.push((digest, appender.append(&digest, &body(seed)).expect("appends")));
+                appender.file.write_all_at(&tail, appender.end).expect("tears");
+            }
+            let appender = Appender::open(folder.path(), 4_000).expect("opens");
+            let digests = HashSet::from([Sha256::of(&body(1)), Sha256::of(b"another")]);
+            for bytes in [3 * 1001, 0] {
+                let erased = erase(folder.path(), &digests, appender.end()).expect("erases");
+                assert_eq!(erased, bytes, "{} torn bytes", tail.len());
+                let left: Vec<_> =
+                    kept.iter().filter(|(digest, _)| !digests.contains(digest)).copied().collect();
+                assert_eq!(scanned(folder.path()), left, "{} torn bytes", tail.len());
+            }
+            let volumes = Volumes::new(folder.path());
+            let Place::Volume { volume, offset, size } = kept[0].1 else { panic!("in a volume") };
+            assert!(volumes.find(&kept[0].0, volume, offset, size).expect("reads").is_none());
+            let file = volumes.handle(volume).expect("opens");
+            let bytes = disk::read_at(&file, offset, body(1).len()).expect("reads");
+            assert!(bytes.iter().all(|byte| *byte == 0));
+        }
+    }
+
+    #[test]
+    fn what_was_kept_anew_behind_the_end_stays() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut appender = Appender::open(folder.path(), 1 << 30).expect("opens");
+        let digest = Sha256::of(b"body");
+        appender.append(&digest, b"body").expect("appends");
+        let end = appender.end();
+        let anew = appender.append(&digest, b"body").expect("appends");
+        let erased = erase(folder.path(), &HashSet::from([digest]), end).expect("erases");
+        assert_eq!((erased, scanned(folder.path())), (4, vec![(digest, anew)]));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The one thread that writes bodies. The sequencer syncs them, once for a whole batch, while it
 //! writes on.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -14,18 +14,35 @@ use super::content::Folders;
 use super::disk;
 use super::volume::Appender;
 use crate::digest::Sha256;
-use crate::gateway::ports::{Piece, Place};
+use crate::gateway::ports::{Piece, Place, Retired};
 use crate::limits::{RECENT_CONTENTS_MAX, VOLUME_BLOB_SIZE_MAX};
 
 type Kept = Vec<(Sha256, Place)>;
 
-/// Pieces to be written, and who waits for it.
+/// What the thread is asked for, and who waits for it.
 #[derive(Debug)]
-pub struct Request {
-    /// The pieces.
-    pub pieces: Vec<Piece>,
-    /// Where their places go.
-    pub answer: oneshot::Sender<Result<Kept, String>>,
+pub enum Request {
+    /// Pieces to be written.
+    Keep {
+        /// The pieces.
+        pieces: Vec<Piece>,
+        /// Where their places go.
+        answer: oneshot::Sender<Result<Kept, String>>,
+    },
+    /// Bodies that are kept anew from now on.
+    Retire {
+        /// Which.
+        digests: Vec<Sha256>,
+        /// Where goes where the volumes end.
+        answer: oneshot::Sender<Retired>,
+    },
+    /// Retired bodies whose files go, unless they were kept anew.
+    Unlink {
+        /// Which.
+        digests: Vec<Sha256>,
+        /// Where goes how many bytes they had.
+        answer: oneshot::Sender<Result<u64, String>>,
+    },
 }
 
 /// What was written and is not durable yet. The writer adds to it after each write; whoever settles
@@ -109,13 +126,26 @@ impl From<io::Error> for Failure {
 /// Serves requests until nobody can make any. Whoever does not wait any more has given up; a body
 /// that nobody commits is an orphan and harmless.
 pub fn run(mut writer: Writer, requests: &Receiver<Request>) {
-    while let Ok(Request { pieces, answer }) = requests.recv() {
-        let unsettled = Arc::clone(&writer.unsettled);
-        let kept = unsettled.check().and_then(|()| {
-            let kept = writer.keep_all(&pieces);
-            kept.unwrap_or_else(|error| Err(unsettled.fail("keeping", &error)))
-        });
-        let _ = answer.send(kept);
+    while let Ok(request) = requests.recv() {
+        match request {
+            Request::Keep { pieces, answer } => {
+                let unsettled = Arc::clone(&writer.unsettled);
+                let kept = unsettled.check().and_then(|()| {
+                    let kept = writer.keep_all(&pieces);
+                    kept.unwrap_or_else(|error| Err(unsettled.fail("keeping", &error)))
+                });
+                let _ = answer.send(kept);
+            }
+            Request::Retire { digests, answer } => {
+                writer.recent.forget(&digests);
+                writer.retired = digests.into_iter().collect();
+                let _ = answer.send(writer.appender.end());
+            }
+            Request::Unlink { digests, answer } => {
+                let unlinked = writer.unlink(&digests).map_err(|error| error.to_string());
+                let _ = answer.send(unlinked);
+            }
+        }
     }
 }
 
@@ -124,13 +154,16 @@ pub struct Writer {
     folders: Arc<Folders>,
     appender: Appender,
     recent: Recent,
+    /// Bodies that are about to be erased, as far as they were not kept anew.
+    retired: HashSet<Sha256>,
     unsettled: Arc<Unsettled>,
 }
 
 impl Writer {
     /// A writer that goes on where `appender` stands.
     pub fn new(folders: Arc<Folders>, appender: Appender, unsettled: Arc<Unsettled>) -> Self {
-        Self { folders, appender, recent: Recent::default(), unsettled }
+        let (recent, retired) = (Recent::default(), HashSet::new());
+        Self { folders, appender, recent, retired, unsettled }
     }
 
     /// Writes pieces. An error is the medium's; a piece that is not there is in the answer.
@@ -158,6 +191,7 @@ impl Writer {
         if let Some(place) = self.recent.place(digest) {
             return Ok((*digest, place));
         }
+        self.retired.remove(digest);
         let place = match piece {
             Piece::Bytes(digest, bytes) if bytes.len() as u64 <= VOLUME_BLOB_SIZE_MAX => {
                 self.append(digest, bytes)?
@@ -170,6 +204,18 @@ impl Writer {
         };
         self.recent.add(*digest, place);
         Ok((*digest, place))
+    }
+
+    /// Removes the files of large bodies that are still retired.
+    fn unlink(&mut self, digests: &[Sha256]) -> io::Result<u64> {
+        let mut bytes = 0;
+        for digest in digests {
+            if self.retired.contains(digest) {
+                bytes += disk::remove_file(&self.folders.file(digest))?;
+            }
+        }
+        self.retired.clear();
+        Ok(bytes)
     }
 
     fn keep_staged(&mut self, digest: &Sha256, path: &Path) -> Result<Place, Failure> {
@@ -240,6 +286,12 @@ struct Recent {
 impl Recent {
     fn place(&self, digest: &Sha256) -> Option<Place> {
         self.places.get(digest).copied()
+    }
+
+    fn forget(&mut self, digests: &[Sha256]) {
+        for digest in digests {
+            self.places.remove(digest);
+        }
     }
 
     fn add(&mut self, digest: Sha256, place: Place) {

@@ -141,9 +141,11 @@ impl World {
         let store = Table::open_with_runs_of(medium, 16).map_err(text)?;
         let contents = ContentStore::open(self.contents.path(), self.clock.now()).map_err(text)?;
         let guard = Guard { kept: self.guard.clone(), fuse: fuse.clone() };
+        let contents = Arc::new(contents);
         let setup = Setup {
             store: Arc::new(store),
-            contents: Arc::new(contents),
+            eraser: contents.clone(),
+            contents,
             guard: Arc::new(guard),
             space: Arc::new(DiskSpace(self.config.data.clone())),
             reserve: 0,

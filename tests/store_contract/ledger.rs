@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use uuid::Uuid;
 use vanthu::clock::Time;
-use vanthu::delivery::{Change, Delivery, Prior, Token, project};
+use vanthu::delivery::{Change, Delivery, Keeping, Prior, Token, project};
 use vanthu::digest::Sha256;
 use vanthu::directory::{Code, SystemId};
 use vanthu::document::{ConsignmentId, Urgency};
@@ -297,5 +297,9 @@ impl Prior for Pending<'_> {
             return Ok(Some(delivery.clone()));
         }
         Ok(Registry::deliveries(self.store, id, Which::At(to))?.pop())
+    }
+
+    fn keeping(&self, id: ConsignmentId) -> Result<Keeping, StoreError> {
+        self.store.keeping(id)
     }
 }

@@ -4,13 +4,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use uuid::Uuid;
 use vanthu::clock::Time;
-use vanthu::delivery::{Change, Consignment, Delivery, Failure, Holder, Term, Token};
+use vanthu::delivery::{Change, Consignment, Delivery, Failure, Holder, Keeping, Term, Token};
 use vanthu::digest::Sha256;
 use vanthu::directory::Code;
 use vanthu::document::{ConsignmentId, Urgency};
 use vanthu::gateway::ports::{
-    Batch, Head, Item, LeaderTerm, LeaseRequest, Leased, LogReader, LogStore, Mailboxes, Place,
-    Registry, Settled, Store, StoreError, Which,
+    Batch, Head, Item, Keepings, LeaderTerm, LeaseRequest, Leased, LogReader, LogStore, Mailboxes,
+    Place, Registry, Settled, Store, StoreError, Which,
 };
 use vanthu::log::{EntryId, Service};
 use vanthu::store::memory::MemoryMedium;
@@ -288,6 +288,32 @@ impl Registry for Mutant {
         of: Option<ConsignmentId>,
     ) -> Result<Option<Place>, StoreError> {
         self.inner.place(digest, of)
+    }
+}
+
+impl Keepings for Mutant {
+    fn keeping(&self, id: ConsignmentId) -> Result<Keeping, StoreError> {
+        self.inner.keeping(id)
+    }
+
+    fn kept(
+        &self,
+        after: Option<ConsignmentId>,
+        max: usize,
+    ) -> Result<Vec<(Consignment, Vec<Sha256>)>, StoreError> {
+        self.inner.kept(after, max)
+    }
+
+    fn parts(&self, id: ConsignmentId) -> Result<Vec<Sha256>, StoreError> {
+        self.inner.parts(id)
+    }
+
+    fn erasing(&self, max: usize) -> Result<Vec<EntryId>, StoreError> {
+        self.inner.erasing(max)
+    }
+
+    fn erased(&self, entries: &[EntryId]) -> Result<(), StoreError> {
+        self.inner.erased(entries)
     }
 }
 

@@ -54,9 +54,11 @@ impl Site {
         let store = sled::open(&config.data, config.cache_mib << 20).map_err(Failure::other)?;
         let now = crate::clock::Clock::now(&SystemClock);
         let contents = ContentStore::open(&config.data.join("content"), now);
+        let contents = Arc::new(contents.map_err(Failure::other)?);
         let setup = Setup {
             store: Arc::new(store),
-            contents: Arc::new(contents.map_err(Failure::other)?),
+            eraser: contents.clone(),
+            contents,
             guard: Arc::new(FileGuard::open(&config.data).map_err(Failure::other)?),
             space: Arc::new(DiskSpace(config.data.clone())),
             reserve: 0,

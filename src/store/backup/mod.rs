@@ -31,7 +31,7 @@ use crate::log::{Checkpoint, EntryId};
 use epoch::EpochFiles;
 
 /// Version of the layout of a backup.
-const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 1;
 const MANIFEST: &str = "backup.json";
 
 /// A folder with a backup, or one that becomes it.
