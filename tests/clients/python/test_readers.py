@@ -56,7 +56,8 @@ def test_the_whole_log_is_read_as_tiles_and_leads_to_the_signed_root(library, au
     assert len(entries) == head.size
     grpc = library.system("auditor").log.ReadEntries(lg.ReadEntriesRequest())
     same = [leaf for message in grpc if message.first.epoch == epoch for leaf in message.leaves]
-    assert entries[: len(same)] == same
+    # That an auditor reads is an entry, too.
+    assert entries == same[: len(entries)] and len(same) <= len(entries) + 1
     if epoch == 2:
         before = head_of(library, auditor, 1)
         assert read_entry(entries[0])["previous"] == f"1 {before.size} {before.root.hex()}"
