@@ -23,8 +23,8 @@ SEED = int(os.environ.get("VANTHU_KEEPING_SEED", random.SystemRandom().randrange
 DEEP_EVERY = 10
 SAMPLE = 15
 #: What a command may say of a gateway that dies, is dead, or has just come up.
-DYING = ["cannot connect", "Unavailable", "transport error", "Cancelled", "acquire lock",
-         "no entry yet"]
+DYING = ["cannot connect", "Unavailable", "transport error", "from connection", "Cancelled",
+         "acquire lock", "no entry yet"]
 
 
 class Ledger:
@@ -93,7 +93,7 @@ class Load:
                     self.ledger.in_doubt.discard(consignment)
                     self.ledger.erased[consignment] = done.stdout
             else:
-                assert any(word in done.stderr for word in DYING), done
+                assert any(word in done.stderr for word in DYING), done.stderr
 
     def back_up(self):
         while not self.stopped.is_set():
@@ -101,7 +101,7 @@ class Load:
             self.ledger.backups += done.returncode == 0
             if done.returncode != 0:
                 self.ledger.broken_backups += 1
-                assert any(word in done.stderr for word in DYING), done
+                assert any(word in done.stderr for word in DYING), done.stderr
                 time.sleep(0.02)
 
     def end(self):
