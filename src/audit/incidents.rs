@@ -224,7 +224,11 @@ fn erasures_and_reads_that_do_not_fit_are_named() {
     check("bodies are erased that are held", |b| b.remove("2/12"), &["erasure-held 2/12"]);
     check("bodies are erased twice", |b| copy(b, "2/13", "2/14"), &["erasure-twice 2/14"]);
     check("a hold within a hold", |b| copy(b, "2/11", "2/12"), &["hold-order 2/12"]);
-    check("a hold of what is erased", |b| copy(b, "2/11", "2/14"), &["hold-order 2/14"]);
+    check(
+        "a hold of what is erased",
+        |b| copy(b, "2/11", "2/14"),
+        &["time-backwards 2/14", "hold-order 2/14"],
+    );
     check("a hold is released twice", |b| copy(b, "2/12", "2/13"), &["hold-order 2/13"]);
     check(
         "another hold is released",
