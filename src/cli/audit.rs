@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread;
 use std::time::Instant;
 
 use serde_json::json;
@@ -15,8 +17,8 @@ use crate::audit::{Auditor, Remembered, Report};
 use crate::client;
 use crate::digest::Sha256;
 use crate::gateway::Reading;
-use crate::gateway::ports::{LogReader as _, LogStore as _};
-use crate::log::{EntryId, LogPublicKey};
+use crate::gateway::ports::{Store, StoreError};
+use crate::log::{Checkpoint, EntryId, LogPublicKey};
 use crate::proto::v1;
 use crate::proto::v1::log_service_client::LogServiceClient;
 use crate::store;
@@ -24,6 +26,8 @@ use crate::witness::Fork;
 
 /// Entries read at a time.
 const ENTRIES_AT_ONCE: usize = 1_024;
+/// Pages of so many that are read ahead: at most 12 MiB wait.
+const PAGES_AHEAD: usize = 2;
 /// Cache for reading a copied log, in bytes.
 const CACHE: u64 = 64 * 1024 * 1024;
 /// Progress is told after so many entries.
@@ -243,8 +247,8 @@ fn walk_folder(walk: &mut Walk, data: &Path) -> Result<(), Failure> {
     if !data.is_dir() {
         return Err(Failure::new(Exit::NotFound, format!("{}: no such folder", data.display())));
     }
-    let broken = |error: crate::gateway::ports::StoreError| Failure::new(Exit::LogBroken, error);
-    let store = Arc::new(store::sled::open(data, CACHE).map_err(broken)?);
+    let broken = |error: StoreError| Failure::new(Exit::LogBroken, error);
+    let store: Arc<dyn Store> = Arc::new(store::sled::open(data, CACHE).map_err(broken)?);
     let head = store.head().map_err(broken)?;
     let reading = Reading::new(store.clone(), walk.key.clone());
     let unread = |error: crate::gateway::Error| Failure::new(Exit::LogBroken, error);
@@ -263,33 +267,57 @@ fn walk_folder(walk: &mut Walk, data: &Path) -> Result<(), Failure> {
         walk.hold_against(&last, &proof)?;
     }
     for epoch in walk.next.epoch..=head.epoch {
-        let mut checkpoint = walk.next.index + 1;
-        loop {
-            let leaves = store.leaves(walk.next, ENTRIES_AT_ONCE).map_err(broken)?;
-            if leaves.is_empty() {
-                break;
-            }
-            for leaf in leaves {
-                walk.entry(&leaf, &mut Alone)?;
-                if walk.next.index < checkpoint {
-                    continue;
-                }
-                // Every checkpoint that was ever signed here, at the size that it names.
-                let size = walk.next.index;
-                let Some(note) = reading.checkpoint_at(epoch, size).map_err(broken)? else {
-                    continue;
-                };
-                match reading.open(&note) {
-                    Ok(signed) if signed.size > size => checkpoint = signed.size,
-                    _ => {
-                        walk.checkpoint(&note, &mut Alone)?;
-                        checkpoint = size + 1;
-                    }
-                }
-            }
-        }
+        thread::scope(|scope| {
+            let (pages, read) = sync_channel(PAGES_AHEAD);
+            let (ahead, from) = (store.clone(), walk.next);
+            scope.spawn(move || read_ahead(&*ahead, from, &pages));
+            walk_epoch(walk, &reading, read)
+        })?;
         if epoch < head.epoch {
             walk.next_epoch();
+        }
+    }
+    Ok(())
+}
+
+type Leaves = Result<Vec<Vec<u8>>, StoreError>;
+
+/// Reads an epoch from `next` to its end, while what was read before is audited.
+fn read_ahead(store: &dyn Store, mut next: EntryId, pages: &SyncSender<Leaves>) {
+    loop {
+        let page = store.leaves(next, ENTRIES_AT_ONCE);
+        let count = page.as_ref().map(Vec::len);
+        let is_last = !matches!(count, Ok(1..));
+        next.index += count.map_or(0, |count| count as u64);
+        // Not taken any more if the audit ended early.
+        if pages.send(page).is_err() || is_last {
+            return;
+        }
+    }
+}
+
+/// Every entry, and every checkpoint that was ever signed, at the size that it names.
+fn walk_epoch(walk: &mut Walk, reading: &Reading, pages: Receiver<Leaves>) -> Result<(), Failure> {
+    let broken = |error: StoreError| Failure::new(Exit::LogBroken, error);
+    let mut checkpoint = walk.next.index + 1;
+    for leaves in pages {
+        for leaf in leaves.map_err(broken)? {
+            walk.entry(&leaf, &mut Alone)?;
+            let (epoch, size) = (walk.next.epoch, walk.next.index);
+            if size < checkpoint {
+                continue;
+            }
+            let Some(note) = reading.checkpoint_at(epoch, size).map_err(broken)? else {
+                continue;
+            };
+            // Whether it is signed is looked at when its size is reached.
+            match Checkpoint::claimed(&note) {
+                Some(claimed) if claimed.size > size => checkpoint = claimed.size,
+                _ => {
+                    walk.checkpoint(&note, &mut Alone)?;
+                    checkpoint = size + 1;
+                }
+            }
         }
     }
     Ok(())
@@ -331,6 +359,11 @@ pub(super) async fn walk_gateway(
     Ok(())
 }
 
+/// The size that a note claims; its signature is looked at when that is reached.
+fn size_of(note: &[u8]) -> Option<u64> {
+    Checkpoint::claimed(note).map(|claimed| claimed.size)
+}
+
 /// Asks what has become of the epoch in which the audit before ended.
 async fn ask_about_end(
     walk: &mut Walk,
@@ -355,11 +388,6 @@ async fn ask_about_end(
         proof = answer.proof.iter().filter_map(|hash| Sha256::from_slice(hash)).collect();
     }
     walk.hold_against(&answer.checkpoint, &proof)
-}
-
-/// The size that a note claims: its second line.
-fn size_of(note: &[u8]) -> Option<u64> {
-    std::str::from_utf8(note).ok()?.lines().nth(1)?.parse().ok()
 }
 
 pub(super) fn print(report: &Report, since: Option<EntryId>, seconds: f64, output: Output) {
