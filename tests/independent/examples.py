@@ -10,6 +10,7 @@ from verifier import ED25519, Epoch, Key, Tree, leaf_hash, sha256
 
 ROOT = Path(__file__).resolve().parents[2]
 LOG_FORMAT = (ROOT / "src/log/FORMAT.md").read_text()
+WITNESS_FORMAT = (ROOT / "src/witness/FORMAT.md").read_text()
 EVIDENCE_FORMAT = (ROOT / "src/evidence/FORMAT.md").read_text()
 PRIVATE_KEY = Ed25519PrivateKey.from_private_bytes(bytes([7]) * 32)
 

@@ -8,6 +8,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from examples import (
     EVIDENCE_FORMAT,
     LOG_FORMAT,
+    WITNESS_FORMAT,
     blocks,
     example_key,
     example_log,
@@ -19,6 +20,7 @@ from verifier import (
     Epoch,
     Invalid,
     Key,
+    Witness,
     check_consistency,
     leaf_hash,
     node_hash,
@@ -379,6 +381,39 @@ def test_a_checkpoint_seen_before_must_be_of_the_same_log():
     edit(*place("read"), (b"reason TRACE", b"reason ENTRIES"))(forked)
     verify_log(resigned(forked), KEY)
     broken("FORKED", verify_log, resigned(forked), KEY, remembered)
+
+
+# ── witnesses ────────────────────────────────────────────────────────────────────────────────────
+
+
+def cosigned():
+    return blocks(WITNESS_FORMAT, "cosigned")[""]
+
+
+def witness():
+    vkeys = re.findall(r"(?m)^gate\.example/witness\+\S+$", WITNESS_FORMAT)
+    return Witness(vkeys[0])
+
+
+def test_the_cosignature_of_the_format_holds():
+    KEY.open(cosigned())
+    assert witness().check(cosigned()) > 1_700_000_000
+
+
+def test_a_forged_cosignature_does_not_hold():
+    note = cosigned()
+    body, lines = note.split(b"\n\n")
+    other = sign(1, 69, sha256(b"another"))
+    line = next(line for line in lines.split(b"\n") if b"/witness " in line)
+    broken("COSIGNATURE", witness().check, other + line + b"\n")
+    broken("COSIGNATURE_MISSING", witness().check, other)
+    blob = base64.b64decode(line.rsplit(b" ", 1)[1])
+    for changed in (blob[:11] + b"\x00" + blob[12:], blob[:-1] + b"\x00", blob[:-1]):
+        forged = line.rsplit(b" ", 1)[0] + b" " + base64.b64encode(changed)
+        broken("COSIGNATURE", witness().check, note.replace(line, forged))
+    renamed = note.replace(b"/witness ", b"/wetness ")
+    broken("COSIGNATURE_MISSING", witness().check, renamed)
+    broken("VKEY", Witness, KEY.vkey)
 
 
 # ── consistency ──────────────────────────────────────────────────────────────────────────────────

@@ -403,6 +403,41 @@ class Key:
         require(found, "CHECKPOINT_SIGNATURE", "not signed with this key")
 
 
+COSIGNATURE = b"\x04"
+
+
+class Witness:
+    """A witness's public key, from its vkey (witness/FORMAT.md §1, C2SP tlog-cosignature)."""
+
+    def __init__(self, vkey):
+        self.name, _, rest = vkey.strip().partition("+")
+        key_id, _, key = rest.partition("+")
+        raw = unbase64(key, "VKEY")
+        require(raw[:1] == COSIGNATURE and len(raw) == 33, "VKEY", "no key of a witness")
+        self.public = raw[1:]
+        self.key_id = sha256(self.name.encode(), b"\n", raw)[:4]
+        require(key_id == self.key_id.hex(), "VKEY", "the key id is another's")
+
+    def check(self, note):
+        """When the witness cosigned, in seconds since 1970; the log's signature is checked elsewhere."""
+        text, _, signatures = note.decode("utf-8").rpartition("\n\n")
+        for line in signatures[:-1].split("\n"):
+            words = line.split(" ")
+            require(len(words) == 3 and words[0] == "\u2014", "CHECKPOINT_FORM", f"{line!r} is no signature")
+            blob = unbase64(words[2], "CHECKPOINT_FORM")
+            if words[1] != self.name or blob[:4] != self.key_id:
+                continue
+            require(len(blob) == 4 + 8 + 64, "COSIGNATURE", "its length")
+            time = int.from_bytes(blob[4:12], "big")
+            try:
+                signed = f"cosignature/v1\ntime {time}\n{text}\n".encode()
+                Ed25519PublicKey.from_public_bytes(self.public).verify(blob[12:], signed)
+            except InvalidSignature:
+                raise Invalid("COSIGNATURE", "not of this checkpoint") from None
+            return time
+        raise Invalid("COSIGNATURE_MISSING", self.name)
+
+
 # ── E§1 receipts ─────────────────────────────────────────────────────────────────────────────────
 
 RECEIPT_SIZE_MAX = 32 * 1024
@@ -669,7 +704,9 @@ def read_archive(file):
 
 ID = r"([1-9][0-9]*)-(0|[1-9][0-9]*)"
 PATHS = {
-    "single": re.compile(r"README\.txt|manifest\.txt|log\.vkey|envelope\.bin"),
+    "single": re.compile(r"README\.txt|manifest\.txt|log\.vkey|envelope\.bin|page\.html"),
+    "stamp": re.compile(r"timestamps/([1-9][0-9]*)-([1-9][0-9]*)\.(checkpoint|consistency|tst)"),
+    "erds": re.compile(rf"erds/{ID}\.xml"),
     "checkpoint": re.compile(r"checkpoint-([1-9][0-9]*)"),
     "entry": re.compile(rf"entries/{ID}\.entry"),
     "proof": re.compile(rf"proofs/{ID}\.tlog-proof"),
@@ -692,6 +729,8 @@ class Sorted(NamedTuple):
     report: tuple
     parts: dict
     notes: dict
+    stamps: dict
+    erds: dict
 
 
 def _read_manifest(files):
@@ -738,16 +777,26 @@ def _sort(files):
     for (digest,), content in found["named"].items():
         require(sha256(content).hex() == digest, "DIGEST", f"file named {digest}")
     require(len(found["report"]) == 1, "FILE_MISSING", "one report")
-    ids = {kind: {tuple(map(int, id_)): it for id_, it in found[kind].items()} for kind in ("entry", "proof", "note")}
+    ids = {kind: {tuple(map(int, id_)): it for id_, it in found[kind].items()} for kind in ("entry", "proof", "note", "erds")}
     checkpoints = {int(epoch): note for (epoch,), note in found["checkpoint"].items()}
     (((digest,), report),) = found["report"].items()
     return Sorted(
-        consignment, recipient, checkpoints, ids["entry"], ids["proof"], (digest, report), found["part"], ids["note"]
+        consignment,
+        recipient,
+        checkpoints,
+        ids["entry"],
+        ids["proof"],
+        (digest, report),
+        found["part"],
+        ids["note"],
+        found["stamp"],
+        ids["erds"],
     )
 
 
-def verify_evidence(file, key):
-    """E§4; the proven entries by id."""
+def verify_evidence(file, key, witnesses=()):
+    """E§4; the proven entries by id. Signatures of time-stamping authorities (step 11) and of the seal
+    on XML (step 12) are not judged here: what they are about is."""
     files = read_archive(file)
     it = _sort(files)
     require(set(it.entries) == set(it.proofs), "PROOF_MISSING", sorted(set(it.entries) ^ set(it.proofs)))
@@ -758,6 +807,8 @@ def verify_evidence(file, key):
     for epoch, note in it.checkpoints.items():
         heads[epoch] = key.open(note)
         require(heads[epoch].epoch == epoch, "CHECKPOINT_ORIGIN", f"checkpoint-{epoch}")
+        for witness in witnesses:
+            witness.check(note)
     proven = {}
     for (epoch, index), leaf in sorted(it.entries.items()):
         proof = read_receipt(it.proofs[epoch, index])
@@ -774,7 +825,30 @@ def verify_evidence(file, key):
     for id_, text in it.notes.items():
         require(id_ in proven and proven[id_].get("note") == sha256(text).hex(), "NOTE", id_)
         require(is_note(text), "NOTE", "its form")
+    _check_stamps(it.stamps, heads, key)
+    for id_, xml in it.erds.items():
+        require(id_ in proven, "ERDS", f"of an entry that is not here: {id_}")
+        found = re.findall(rb"<(?:[A-Za-z0-9]+:)?Receipt[ >][^<]*?>?([A-Za-z0-9+/=\s]+)</", xml)
+        require(len(found) == 1, "ERDS", "not one receipt")
+        receipt = base64.b64decode(b"".join(found[0].split()))
+        require(verify_receipt(receipt, key) == (id_, proven[id_]), "ERDS", f"of another entry than {id_}")
     return proven
+
+
+def _check_stamps(stamps, heads, key):
+    """E§4 step 11, without the authority's signature: whose checkpoint it is, and that it grew into ours."""
+    for epoch, size in sorted({(epoch, size) for epoch, size, _ in stamps}):
+        pieces = [stamps.get((epoch, size, kind)) for kind in ("checkpoint", "consistency", "tst")]
+        require(None not in pieces, "FILE_MISSING", f"timestamps/{epoch}-{size}")
+        note, consistency, token = pieces
+        old = key.open(note)
+        require((old.epoch, old.size) == (int(epoch), int(size)), "STAMP", "another checkpoint than its name says")
+        require(old.epoch in heads, "STAMP", "of an epoch without an entry here")
+        proof = [unbase64(line, "STAMP") for line in consistency.decode("ascii").splitlines()]
+        head = heads[old.epoch]
+        check_consistency(old.size, old.root, head.size, head.root, proof)
+        text = note.rpartition(b"\n\n")[0] + b"\n"
+        require(sha256(text) in token, "STAMP", "over another text")
 
 
 def _check_story(it, proven):
