@@ -14,7 +14,7 @@
 //! | `c` | epoch, size | signed checkpoint over that size |
 //! | `s` | consignment | `Consignment` |
 //! | `d` | consignment, recipient | `Delivery` |
-//! | `b` | consignment | `Bodies`, if its record would be too long with them |
+//! | `b` | consignment, number of the first | `Bodies`, if its record would be too long with them |
 //! | `k` | consignment | `Keeping` |
 //! | `x` | epoch, index | empty: what this entry says is erased still is to be |
 //! | `w` | agency `0`, lane, epoch, index | `Waiting` |
@@ -27,8 +27,8 @@
 //! Digests are cut so that a key has 22 bytes: sled keeps such keys in place, longer ones each in an
 //! allocation of their own. 21 bytes are beyond collision.
 //!
-//! `l`, `r` and `c` belong to the open epoch. The tags from `d` on, except those three, are
-//! projections: they are carried into the next epoch and can be derived again from the entries and
+//! `l`, `r` and `c` belong to the open epoch. `b` and the tags from `d` on, except
+//! `l` and `r`, are projections: they are carried into the next epoch and can be derived again from the entries and
 //! the content volumes; `t` begins anew then, and what is looked at again is recorded once.
 
 use crate::delivery::Failure;
@@ -103,9 +103,14 @@ pub fn consignment(id: ConsignmentId) -> Vec<u8> {
     join(b's', &[id.0.as_bytes()])
 }
 
-/// Key of the bodies of a consignment that has many.
-pub fn bodies(id: ConsignmentId) -> Vec<u8> {
+/// The prefix of the bodies of a consignment that has many.
+pub fn many_bodies(id: ConsignmentId) -> Vec<u8> {
     join(b'b', &[id.0.as_bytes()])
+}
+
+/// Key of the bodies from `first` on of a consignment that has many.
+pub fn bodies(id: ConsignmentId, first: u16) -> Vec<u8> {
+    join(b'b', &[id.0.as_bytes(), &first.to_be_bytes()])
 }
 
 /// Key of the keeping of a consignment's bodies.

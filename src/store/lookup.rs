@@ -12,6 +12,7 @@ use crate::delivery::{Consignment, Delivery, Failure, Keeping, Term};
 use crate::digest::Sha256;
 use crate::document::{ConsignmentId, Urgency};
 use crate::gateway::ports::{Keepings, LogReader, Place, Registry, StoreError, Which};
+use crate::limits::SCAN_PAGE;
 use crate::log::{EntryId, Service};
 
 impl<M: Medium> LogReader for Table<M> {
@@ -150,8 +151,12 @@ fn bodies(kv: &dyn Kv, id: ConsignmentId) -> Result<Vec<(Sha256, Place)>, StoreE
     if !found.is_empty() {
         return Ok(found);
     }
-    let many = kv.get(&key::bodies(id))?;
-    Ok(many.map(|bytes| record::read_many_bodies(&bytes)).transpose()?.unwrap_or_default())
+    let prefix = key::many_bodies(id);
+    let mut many = Vec::new();
+    for (_, bytes) in kv.scan(&prefix, &key::end_of(&prefix), SCAN_PAGE)? {
+        many.extend(record::read_many_bodies(&bytes)?);
+    }
+    Ok(many)
 }
 
 /// The parts among the bodies of a consignment.

@@ -17,6 +17,8 @@ use crate::proto::storage;
 
 /// Version of every record.
 const VERSION: u32 = 1;
+/// Bodies in a record of their own: 66 bytes each.
+const BODIES_IN_RECORD: usize = 48;
 /// Version of the key layout.
 pub const LAYOUT: u32 = 3;
 
@@ -131,16 +133,20 @@ pub fn read_index(bytes: &[u8]) -> Result<(EntryId, Vec<storage::IndexRun>), Sto
     Ok((covered, record.runs))
 }
 
-/// What a consignment writes with its bodies: one record, or two if they are too many for one value.
+/// What a consignment writes with its bodies: one record, or several if they are too many for one value.
 pub fn consignment_with(record: &Consignment, bodies: &[(Sha256, Place)]) -> Vec<Write> {
     let value = consignment(record, bodies);
     let key = key::consignment(record.id);
     if value.len() <= STORED_VALUE_SIZE_MAX {
         return vec![Write::put(key, value)];
     }
-    let many = storage::Bodies { version: VERSION, bodies: bodies.iter().map(body).collect() };
-    let many = Write::put(key::bodies(record.id), many.encode_to_vec());
-    vec![Write::put(key, consignment(record, &[])), many]
+    let alone = Write::put(key, consignment(record, &[]));
+    let some = |(number, some): (usize, &[(Sha256, Place)])| {
+        let first = u16::try_from(number * BODIES_IN_RECORD).expect("parts are limited to tens");
+        let value = storage::Bodies { version: VERSION, bodies: some.iter().map(body).collect() };
+        Write::put(key::bodies(record.id, first), value.encode_to_vec())
+    };
+    bodies.chunks(BODIES_IN_RECORD).enumerate().map(some).chain([alone]).collect()
 }
 
 fn body((digest, place): &(Sha256, Place)) -> storage::Body {
