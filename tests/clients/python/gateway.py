@@ -94,7 +94,7 @@ class Gateway:
         self._launch()
 
     def _write_config(self, more):
-        """`more` goes on in the last section, [log], and may open others."""
+        """`more` goes on in the section [log], and may open others."""
         text = (self.pki.folder / "vanthu.toml").read_text()
         text = re.sub(r'(?m)^(listen|operations) = .*$', r'\1 = "127.0.0.1:0"', text)
         text = re.sub(r'(?m)^data = .*$', f'data = "{self.folder / "data"}"', text)
@@ -102,7 +102,9 @@ class Gateway:
         if self.name:
             text = re.sub(r'(?m)^name = .*$', f'name = "{self.name}"', text)
         path = self.pki.folder / f"{self.folder.name}.toml"
-        path.write_text(text.rstrip("\n") + "\n" + more)
+        of_log, bracket, sections = more.partition("[")
+        text = text.replace("[log]\n", f"[log]\n{of_log}", 1)
+        path.write_text(f"{text}\n{bracket}{sections}")
         return path
 
     def _launch(self):
