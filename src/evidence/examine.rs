@@ -32,24 +32,15 @@ pub(super) fn examine(
 
     let ids = entry_ids(&files)?;
     let (key, checkpoints) = open_checkpoints(&mut files, &ids, keys)?;
-    let signed: Vec<_> = checkpoints
-        .iter()
-        .map(|(epoch, checkpoint)| {
-            let note = files.get(&checkpoint_path(*epoch)).cloned();
-            (checkpoint.clone(), note.unwrap_or_default())
-        })
-        .collect();
+    let with_note = |(epoch, checkpoint): (&u32, &SignedCheckpoint)| {
+        (checkpoint.clone(), files.get(&checkpoint_path(*epoch)).cloned().unwrap_or_default())
+    };
+    let signed: Vec<_> = checkpoints.iter().map(with_note).collect();
     for (epoch, checkpoint) in &checkpoints {
         let (gateway, size) = (&key.gateway, checkpoint.size);
         checks.push(format!("{gateway} signed epoch {epoch} of its log with {size} entries"));
     }
-    let mut entries = Vec::with_capacity(ids.len());
-    let mut receipts = BTreeMap::new();
-    for id in ids {
-        let (entry, receipt) = prove(&mut files, id, &checkpoints)?;
-        entries.push(entry);
-        receipts.insert(id, receipt);
-    }
+    let (entries, receipts) = prove_all(&mut files, ids, &checkpoints)?;
     checks.push(format!("all {} entries stand in that log", entries.len()));
     follow(&manifest, &key, &entries)?;
     checks.push(match &manifest.recipient {
@@ -57,18 +48,8 @@ pub(super) fn examine(
         Some(code) => format!("{code} is one of the recipients, and no entry contradicts another"),
     });
 
-    let accepted = entries.first().ok_or(Broken::new("entries", Fault::Missing))?;
-    let envelope = take(&mut files, "envelope.bin")?;
-    if Some(Sha256::of(&envelope)) != accepted.envelope {
-        return Err(Broken::new("envelope.bin", Fault::NotCommitted));
-    }
-    checks.push("the envelope is the one that was accepted".to_owned());
-    let report = report(&mut files, accepted)?;
-    checks.push("the verdict report is the one that was accepted".to_owned());
-    let parts = parts(&mut files, &envelope, parts_of)?;
-    let enclosed = parts.iter().filter(|(_, enclosed)| *enclosed).count();
-    checks.push(format!("{enclosed} of {} parts are enclosed and unchanged", parts.len()));
-    let notes = notes(&mut files, &entries)?;
+    let Bodies { envelope, report, parts, notes } =
+        bodies(&mut files, &entries, parts_of, &mut checks)?;
     let stamps = stamped::take(&mut files, &key, &checkpoints)?;
     checks.extend(stamps.iter().map(|stamp| {
         let (epoch, size) = (stamp.epoch, stamp.size);
@@ -106,6 +87,36 @@ pub(super) fn examine(
         findings.absent.push("the page is not the one that follows from the entries".to_owned());
     }
     Ok(findings)
+}
+
+/// What the entries commit to.
+struct Bodies {
+    envelope: Vec<u8>,
+    report: Vec<u8>,
+    parts: Vec<(PartInfo, bool)>,
+    notes: BTreeMap<EntryId, String>,
+}
+
+/// Steps 7 to 9.
+fn bodies(
+    files: &mut Files,
+    entries: &[ProvenEntry],
+    parts_of: &dyn Fn(&[u8]) -> Option<Vec<PartInfo>>,
+    checks: &mut Vec<String>,
+) -> Result<Bodies, Broken> {
+    let accepted = entries.first().ok_or(Broken::new("entries", Fault::Missing))?;
+    let envelope = take(files, "envelope.bin")?;
+    if Some(Sha256::of(&envelope)) != accepted.envelope {
+        return Err(Broken::new("envelope.bin", Fault::NotCommitted));
+    }
+    checks.push("the envelope is the one that was accepted".to_owned());
+    let report = report(files, accepted)?;
+    checks.push("the verdict report is the one that was accepted".to_owned());
+    let parts = parts(files, &envelope, parts_of)?;
+    let enclosed = parts.iter().filter(|(_, enclosed)| *enclosed).count();
+    checks.push(format!("{enclosed} of {} parts are enclosed and unchanged", parts.len()));
+    let notes = notes(files, entries)?;
+    Ok(Bodies { envelope, report, parts, notes })
 }
 
 /// Step 12: each XML says what its entry says, and its seal holds.
@@ -227,6 +238,22 @@ fn open(note: &[u8], keys: &[LogPublicKey]) -> Result<(LogPublicKey, SignedCheck
         }
     }
     Err(fault)
+}
+
+/// Step 5, for all entries.
+fn prove_all(
+    files: &mut Files,
+    ids: Vec<EntryId>,
+    checkpoints: &BTreeMap<u32, SignedCheckpoint>,
+) -> Result<(Vec<ProvenEntry>, BTreeMap<EntryId, Receipt>), Broken> {
+    let mut entries = Vec::with_capacity(ids.len());
+    let mut receipts = BTreeMap::new();
+    for id in ids {
+        let (entry, receipt) = prove(files, id, checkpoints)?;
+        entries.push(entry);
+        receipts.insert(id, receipt);
+    }
+    Ok((entries, receipts))
 }
 
 /// Step 5: the entry stands in the log.

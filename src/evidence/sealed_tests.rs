@@ -256,6 +256,11 @@ fn bent_xml_is_named() {
         path,
         Fault::NotCommitted,
     );
+}
+
+#[test]
+fn broken_and_missing_seals_are_named() {
+    let path = "erds/1-6.xml";
     check(
         "the signed properties are changed",
         |f| edit(f, path, "SigningTime>2026", "SigningTime>2025"),
