@@ -40,6 +40,9 @@ const LEADERSHIP_RENEWAL: Duration = Duration::from_secs(10);
 const GATHERING: Duration = Duration::from_millis(2);
 /// A batch of so many commands is a sign of load; below it, nobody waits.
 const GATHERING_FROM: usize = 4;
+/// How long answers may come after the writer has ended: the publisher has at most
+/// [`PUBLISHING_QUEUE`] batches to go, each with one sync of the head guard.
+const LAST_ANSWERS: Duration = Duration::from_secs(5);
 /// Batches that are durable and wait for the head guard; more only hides that the disk is slow.
 const PUBLISHING_QUEUE: usize = 4;
 
@@ -117,12 +120,21 @@ impl Sequencer {
 
     /// Has a command decided and written; returns when it is durable.
     pub(super) async fn write(&self, command: Command) -> Result<Answered, Error> {
-        let (reply, answer) = oneshot::channel();
+        let (reply, mut answer) = oneshot::channel();
         self.jobs.try_send(Job { command, reply }).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => Fault::Busy,
             mpsc::error::TrySendError::Closed(_) => Fault::Stopped,
         })?;
-        answer.await.map_err(|_| Fault::Stopped)?
+        tokio::select! {
+            biased;
+            answered = &mut answer => answered.map_err(|_| Fault::Stopped)?,
+            // The writer has ended. What it took is answered or dropped by the publisher; a job that
+            // slipped into the queue while it was being closed lies there and is never looked at.
+            () = self.jobs.closed() => match tokio::time::timeout(LAST_ANSWERS, answer).await {
+                Ok(Ok(answered)) => answered,
+                Ok(Err(_)) | Err(_) => Err(Fault::Stopped.into()),
+            },
+        }
     }
 
     /// Becomes the reason once the writer has stopped for good.
@@ -554,4 +566,27 @@ fn check_guard(
         return Ok(());
     }
     Err(StartError::Forked(format!("another log was signed at {epoch}/{size}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gateway::recording::Recording;
+
+    /// A queue that is closed while a job is being put into it keeps the job and its answer for as long
+    /// as somebody can put more into it (tokio's `mpsc`; found by the simulation).
+    #[tokio::test]
+    async fn a_job_that_nobody_will_ever_look_at_is_answered() {
+        let (jobs, mut queue) = mpsc::channel(1);
+        let (_sender, broken) = watch::channel(None);
+        let sequencer = Sequencer { jobs, broken };
+        let call = tokio::spawn(async move {
+            sequencer.write(Command::Record(Recording::default())).await.map(|_| ())
+        });
+        while queue.is_empty() {
+            tokio::task::yield_now().await;
+        }
+        queue.close();
+        assert_eq!(call.await.expect("no panic"), Err(Fault::Stopped.into()));
+    }
 }

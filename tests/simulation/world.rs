@@ -147,7 +147,7 @@ impl World {
             eraser: contents.clone(),
             contents,
             guard: Arc::new(guard),
-            space: Arc::new(DiskSpace(self.config.data.clone())),
+            space: Arc::new(DiskSpace(self.contents.path().to_owned())),
             reserve: 0,
             clock: self.clock.clone(),
             key: log_key(&self.config).expect("a key"),
