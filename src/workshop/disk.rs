@@ -13,7 +13,7 @@ const MARK: &str = "WORTHLESS.txt";
 
 type Files = BTreeMap<String, Zeroizing<Vec<u8>>>;
 
-/// Reads every file below `dir`.
+/// Reads every file below `dir`; sockets, such as that of a gateway whose data lie there, are none.
 pub fn read(dir: &Path) -> Result<Files, Error> {
     if !dir.join(MARK).is_file() {
         return Err(Error::NotOurs(dir.to_owned()));
@@ -30,7 +30,7 @@ fn read_folder(dir: &Path, prefix: &str, files: &mut Files) -> Result<(), Error>
         let name = format!("{prefix}{name}");
         if path.is_dir() {
             read_folder(&path, &format!("{name}/"), files)?;
-        } else {
+        } else if path.is_file() {
             files.insert(name, Zeroizing::new(fs::read(&path).map_err(at(&path))?));
         }
     }
