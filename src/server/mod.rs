@@ -38,6 +38,8 @@ use crate::telemetry::{Metrics, MetricsLayer};
 /// HTTP/2 windows: one full-size chunk per stream, several streams per connection.
 const STREAM_WINDOW: u32 = 1024 * 1024;
 const CONNECTION_WINDOW: u32 = 4 * 1024 * 1024;
+/// A part of 100 KiB comes in two frames instead of seven; a connection holds one at a time.
+const FRAME: u32 = 64 * 1024;
 /// Dead peers are noticed within half a minute and ten seconds.
 const KEEPALIVE: Duration = Duration::from_secs(30);
 const KEEPALIVE_ANSWER: Duration = Duration::from_secs(10);
@@ -222,6 +224,7 @@ fn http2() -> Server {
     Server::builder()
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_frame_size(FRAME)
         .max_concurrent_streams(STREAMS_PER_CONNECTION_MAX)
         .http2_keepalive_interval(Some(KEEPALIVE))
         .http2_keepalive_timeout(Some(KEEPALIVE_ANSWER))

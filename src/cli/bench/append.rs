@@ -1,5 +1,6 @@
 //! Whether an append costs the same in a long log as in a short one.
 
+use std::ffi::OsStr;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -55,7 +56,7 @@ pub(super) async fn run(
     let size = long.size()?;
     let memory = peak_memory("/proc/self/status");
     drop(long);
-    let audit = audit(&pki.join("log.vkey"), &long_data)?;
+    let audit = audit(&pki.join("log.vkey"), &["--data".as_ref(), long_data.as_ref()])?;
     print(&Measured { size, rounds, memory, audit }, output);
     Ok(Exit::Ok)
 }
@@ -128,11 +129,11 @@ fn print(measured: &Measured, output: Output) {
     println!("writer peak memory                 {:>8} MiB", memory >> 20);
 }
 
-/// Audits the log as an auditor does: by a process of its own that has the key and the folder.
-pub(super) fn audit(key: &Path, data: &Path) -> Result<Value, Failure> {
+/// Audits the log as an auditor does: by a process of its own that has the key and says where from.
+pub(super) fn audit(key: &Path, from: &[&OsStr]) -> Result<Value, Failure> {
     let program = std::env::current_exe().map_err(Failure::other)?;
     let mut command = Command::new(program);
-    command.args(["--output", "json", "log", "audit", "--key"]).arg(key).arg("--data").arg(data);
+    command.args(["--output", "json", "log", "audit", "--key"]).arg(key).args(from);
     let done = command.stderr(Stdio::inherit()).output().map_err(Failure::other)?;
     let report = serde_json::from_slice(&done.stdout).map_err(Failure::other)?;
     match done.status.success() {

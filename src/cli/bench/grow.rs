@@ -1,5 +1,6 @@
 //! What a log costs while it grows: to write, to keep, to open, to prove from and to audit.
 
+use std::ffi::OsStr;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -16,6 +17,8 @@ use crate::workshop::profile::Profile;
 
 /// Reports whose way into the log is timed at each size.
 const TIMED: usize = 20_000;
+/// Entries that come between an audit and the next one, which goes on from there.
+const BETWEEN_AUDITS: u64 = 10_000;
 /// How long proofs are made at each size, of either kind.
 const PROVING: Duration = Duration::from_secs(3);
 /// Proofs between two looks at the clock.
@@ -26,9 +29,21 @@ pub(super) async fn run(folder: &Path, sizes: &[u64], output: Output) -> Result<
     let pki = folder.join("pki");
     crate::cli::certs::make(&Profile::built_in().with_p256_keys(), &pki)?;
     let config = Config::read(&pki.join("vanthu.toml"))?;
+    let mut all = Vec::new();
     for size in sizes {
         let measured = at(&pki, &config, *size).await?;
         print(&measured, output);
+        all.push(measured);
+    }
+    if let [first, .., last] = &all[..] {
+        let each = |measured: &Value| measured["audit_since_us_per_entry"].as_f64();
+        let ratio = each(last).unwrap_or(f64::NAN) / each(first).unwrap_or(f64::NAN);
+        match output {
+            Output::Json => println!("{}", json!({ "audit_since_last_to_first": ratio })),
+            Output::Text => {
+                println!("audit since the last one, largest log to smallest: {ratio:.2}")
+            }
+        }
     }
     Ok(Exit::Ok)
 }
@@ -52,7 +67,8 @@ async fn at(pki: &Path, config: &Config, size: u64) -> Result<Value, Failure> {
     let started = since.elapsed();
     let memory = gateway.peak_memory();
     gateway.stop()?;
-    let audit = audit(&pki.join("log.vkey"), &config.data)?;
+    let audit = audit(&pki.join("log.vkey"), &["--data".as_ref(), config.data.as_ref()])?;
+    let since = audit_since(pki, config).await?;
     let ms = |at: f64| {
         let index = (integration.len() as f64 * at) as usize;
         integration.get(index).map_or(0.0, |one| one.as_secs_f64() * 1e3)
@@ -69,7 +85,36 @@ async fn at(pki: &Path, config: &Config, size: u64) -> Result<Value, Failure> {
         "writer_peak_memory_bytes": peak_memory("/proc/self/status"),
         "audit_entries_per_second": audit["entries_per_second"],
         "audit_peak_memory_bytes": audit["peak_memory_bytes"],
+        "audit_since_us_per_entry": since * 1e6 / BETWEEN_AUDITS as f64,
     }))
+}
+
+/// Seconds that an auditor who comes again takes for what has come since, from a running gateway.
+async fn audit_since(pki: &Path, config: &Config) -> Result<f64, Failure> {
+    let state = pki.join("audit.state");
+    let [ca, cert] = [pki.join("tls/ca.pem"), pki.join("systems/auditor.pem")];
+    let again = || -> Result<Value, Failure> {
+        let gateway = Gateway::start(pki, &["serve", "--config"])?;
+        let server = format!("https://localhost:{}", gateway.address().port());
+        let from: [&OsStr; 8] = [
+            "--server".as_ref(),
+            server.as_ref(),
+            "--ca".as_ref(),
+            ca.as_ref(),
+            "--cert".as_ref(),
+            cert.as_ref(),
+            "--since".as_ref(),
+            state.as_ref(),
+        ];
+        let report = audit(&pki.join("log.vkey"), &from)?;
+        gateway.stop()?;
+        Ok(report)
+    };
+    again()?;
+    let site = Site::open(config).await?;
+    site.fill(site.size()? + BETWEEN_AUDITS).await?;
+    drop(site);
+    again()?["seconds"].as_f64().ok_or_else(|| Failure::other("an audit without a time"))
 }
 
 /// Receipts of entries here and there, and consistency proofs between sizes here and there, that
@@ -153,5 +198,9 @@ fn print(measured: &Value, output: Output) {
         "  audit                     {:>10.0} entries/s  {:.0} MiB",
         figure("/audit_entries_per_second"),
         mib("/audit_peak_memory_bytes")
+    );
+    println!(
+        "  audit since the last one  {:>10.2} us for each of {BETWEEN_AUDITS} new entries",
+        figure("/audit_since_us_per_entry")
     );
 }
