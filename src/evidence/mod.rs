@@ -25,6 +25,7 @@ mod verify;
 
 pub use bundle::{Evidence, EvidencePart, NotBundled};
 pub use erds::Seal;
+pub(crate) use page::escaped;
 pub use receipt::{ProvenEntry, Receipt, ReceiptError};
 pub use reconcile::{Finding, Gap, Held, Side, reconcile};
 pub use stamped::{CoveringStamp, EvidenceStamp};

@@ -130,7 +130,7 @@ fn put(page: &mut String, text: std::fmt::Arguments<'_>) {
 }
 
 /// Text that cannot become markup.
-fn escaped(text: &str) -> String {
+pub(crate) fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use crate::evidence::escaped;
+
 /// What a page looks like, on paper and on a screen.
 const STYLE: &str = "
 @page { size: A4 landscape; margin: 12mm; }
@@ -50,21 +52,6 @@ pub fn page_row<T: AsRef<str>>(fields: &[T]) -> String {
 pub fn page_end(footer: &str) -> String {
     let footer = escaped(footer);
     format!("</tbody>\n</table>\n<footer>{footer}</footer>\n</body>\n</html>\n")
-}
-
-fn escaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            c => out.push(c),
-        }
-    }
-    out
 }
 
 #[cfg(test)]
