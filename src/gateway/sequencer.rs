@@ -71,8 +71,9 @@ pub struct Setup {
     /// Entries after which an epoch is closed; at most [`crate::limits::EPOCH_ENTRIES_MAX`].
     pub epoch_entries: u64,
     /// Whether to go on with a store that ends before the head that was signed last, in its epoch, or
-    /// that may, because the guard is lost. The entries between are lost. The next epoch begins at once and commits to the end of what is
-    /// there: no size is ever signed twice, and whoever holds a receipt of a lost entry can prove it.
+    /// that may, because the guard is lost. The entries between are lost. The next epoch begins at
+    /// once and commits to the end of what is there: no size is ever signed twice, and whoever holds
+    /// a receipt of a lost entry can prove it.
     pub accept_loss: bool,
 }
 
