@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::frontier::Frontier;
 use super::history::History;
-use super::leaf::{Field, Kind, Leaf};
+use super::leaf::{Actor, Field, Kind, Leaf};
 use super::remembered::Remembered;
 use super::report::{Counts, Findings, Head, Report, Rule};
 use super::services::Services;
@@ -184,7 +184,11 @@ impl Auditor {
         }
         let (system, certificate) = leaf.actor();
         let by_gateway = system == "gateway" && certificate == self.fingerprint;
-        let fits = if leaf.kind.by_gateway() { by_gateway } else { system != "gateway" };
+        let fits = match leaf.kind.shape().actor {
+            Actor::Gateway if !leaf.is_a_neighbours_word() => by_gateway,
+            Actor::Any if system == "gateway" => by_gateway && !leaf.is_a_neighbours_word(),
+            _ => system != "gateway",
+        };
         if !fits {
             let message = format!("{system} cannot be the actor of {}", leaf.kind.word());
             self.findings.add(Some(id), Rule::EntryActor, message);
@@ -207,7 +211,9 @@ impl Auditor {
             Kind::Handover => Some(&mut self.counts.handovers),
             Kind::Refusal => Some(&mut self.counts.refusals),
             Kind::Report => Some(&mut self.counts.reports),
-            Kind::NotificationFailure | Kind::HandoverFailure => Some(&mut self.counts.failures),
+            Kind::NotificationFailure | Kind::HandoverFailure | Kind::RelayFailure => {
+                Some(&mut self.counts.failures)
+            }
             Kind::Stamp => Some(&mut self.counts.stamps),
             Kind::Notification
             | Kind::Access
@@ -218,7 +224,14 @@ impl Auditor {
             | Kind::Erasure
             | Kind::Hold
             | Kind::Release
-            | Kind::Read => None,
+            | Kind::Read
+            | Kind::Relay
+            | Kind::RelayAcceptance
+            | Kind::RelayRejection
+            | Kind::Redirection
+            | Kind::Order
+            | Kind::OrderAnswer
+            | Kind::Directory => None,
         };
         count.into_iter().for_each(|count| *count += 1);
         self.history.take(id, leaf, &mut self.findings);

@@ -141,7 +141,7 @@ impl Book {
             desk.answer(3, "H49", Status::Assigned),
         ];
         book.batch(1, entries);
-        book.chain();
+        book.chain(1);
         let sizes = [vec![4, 6, 8, 11], vec![1, 4, 7]];
         for (epoch, sizes) in sizes.into_iter().enumerate() {
             book.0[epoch].notes.clear();
@@ -173,18 +173,19 @@ impl Book {
         key.sign(&Checkpoint { origin, size: size as u64, root: self.root(epoch, size) })
     }
 
-    /// Makes the second epoch commit to the first as it is now.
-    pub(super) fn chain(&mut self) {
-        let size = self.0[0].leaves.len();
-        let mut opening = Entry::from_leaf(&self.0[1].leaves[0]).expect("an opening");
-        let root = self.root(0, size);
-        opening.previous_epoch = Some(SignedHead { epoch: 1, size: size as u64, root });
-        self.0[1].leaves[0] = opening.to_leaf();
+    /// Makes an epoch commit to the one before as it is now.
+    pub(super) fn chain(&mut self, epoch: usize) {
+        let size = self.0[epoch - 1].leaves.len();
+        let mut opening = Entry::from_leaf(&self.0[epoch].leaves[0]).expect("an opening");
+        let root = self.root(epoch - 1, size);
+        let number = u32::try_from(epoch).expect("small");
+        opening.previous_epoch = Some(SignedHead { epoch: number, size: size as u64, root });
+        self.0[epoch].leaves[0] = opening.to_leaf();
     }
 
     /// What an operator with the key can do: sign whatever the log has become.
     pub(super) fn resign(&mut self) {
-        self.chain();
+        self.chain(1);
         self.sign_ends();
     }
 

@@ -1,5 +1,5 @@
 //! What the entries say together: who was promised what, and who answered (`log/FORMAT.md` §7,
-//! rules 2–6, 9 and 12).
+//! rules 2–6, 9 and 12–15).
 //!
 //! Agencies and consignments are numbered as they appear, so that a delivery costs 20 bytes and no
 //! identifier has to be shortened to a hash.
@@ -7,72 +7,15 @@
 use std::collections::hash_map::Entry as Slot;
 use std::collections::{HashMap, HashSet};
 
+use super::course::{Course, NOBODY, UNKNOWN};
 use super::keeping::Keeping;
 use super::leaf::{Field, Kind, Leaf};
 use super::report::{Findings, Rule};
 use crate::digest::Hasher;
 use crate::log::EntryId;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Answer {
-    None,
-    HandedOver,
-    Refused,
-}
-
-/// One consignment at one recipient. Times are milliseconds since the acceptance: [`UNKNOWN`] if
-/// there is none yet, or if they are too long for the field.
-#[derive(Debug, Clone, Copy)]
-struct Delivery {
-    /// The first sign that the recipient knew of it.
-    noticed: u32,
-    answered: u32,
-    answer: Answer,
-    /// Which of [`ONCE`] stood there.
-    seen: u8,
-}
-
-/// Later than any time in a [`Delivery`].
-const UNKNOWN: u32 = u32::MAX;
-
-impl Default for Delivery {
-    fn default() -> Self {
-        Self { noticed: UNKNOWN, answered: UNKNOWN, answer: Answer::None, seen: 0 }
-    }
-}
-
-/// Events that a recipient has at most once.
-const ONCE: [Kind; 4] =
-    [Kind::Notification, Kind::NotificationFailure, Kind::Access, Kind::HandoverFailure];
-
-impl Delivery {
-    fn answer(&mut self, id: EntryId, to: &str, answer: Answer, now: u32, findings: &mut Findings) {
-        let message = match self.answer {
-            Answer::None => {
-                self.answer = answer;
-                self.answered = now;
-                self.noticed = self.noticed.min(now);
-                return;
-            }
-            Answer::HandedOver => format!("{to} had acknowledged already"),
-            Answer::Refused => format!("{to} had refused already"),
-        };
-        findings.add(Some(id), Rule::AnswerTwice, message);
-    }
-
-    /// What before a failure denies that nothing had come until `since`.
-    fn denies(&self, failure: Kind, since: u32) -> Option<&'static str> {
-        let (answered, noticed) = (self.answered <= since, self.noticed <= since);
-        match failure {
-            _ if answered => Some("the recipient had answered in time"),
-            Kind::NotificationFailure if noticed => Some("the recipient had its notice in time"),
-            _ => None,
-        }
-    }
-}
-
-/// A number given to an agency or a consignment.
-type Number = u32;
+/// A number given to an agency, a neighbour or a consignment.
+pub(super) type Number = u32;
 
 /// What an acceptance fixed for all entries of its consignment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,13 +24,16 @@ struct Parties {
     envelope: [u8; 32],
     /// When, in milliseconds.
     accepted: u64,
+    /// The first letter of the urgency, which tells it.
+    urgency: u8,
+    /// The neighbour that brought it.
+    brought_by: Number,
 }
 
 /// An acceptance whose consignments are still coming.
 struct Promise {
     acceptance: EntryId,
     consignment: Number,
-    urgency: Box<str>,
     promised: u64,
     digest: [u8; 32],
     followed: u64,
@@ -102,7 +48,7 @@ pub(super) struct History {
     agencies: HashMap<Box<str>, Number>,
     consignments: HashMap<[u8; 16], Number>,
     parties: Vec<Parties>,
-    deliveries: HashMap<(Number, Number), Delivery>,
+    deliveries: HashMap<(Number, Number), Course>,
     requests: HashSet<[u8; 32]>,
     promise: Option<Promise>,
     /// Entries about consignments before the beginning; `None` if it began with the log.
@@ -131,19 +77,29 @@ impl History {
             );
         }
         self.latest = self.latest.max(leaf.moment);
-        if leaf.kind != Kind::Consignment {
+        let promised =
+            matches!(leaf.kind, Kind::Consignment | Kind::Relay) && !leaf.is_a_neighbours_word();
+        if !promised {
             self.settle(findings);
         }
         match leaf.kind {
             Kind::Acceptance => self.acceptance(id, leaf, findings),
-            Kind::Consignment => self.consignment(id, leaf, findings),
-            Kind::Handover
+            Kind::Consignment | Kind::Relay if promised => self.consignment(id, leaf, findings),
+            Kind::Redirection => self.redirection(id, leaf, findings),
+            Kind::Consignment
+            | Kind::Relay
+            | Kind::Handover
             | Kind::Refusal
             | Kind::Report
             | Kind::Notification
             | Kind::NotificationFailure
             | Kind::Access
-            | Kind::HandoverFailure => self.later(id, leaf, findings),
+            | Kind::HandoverFailure
+            | Kind::RelayAcceptance
+            | Kind::RelayRejection
+            | Kind::RelayFailure
+            | Kind::Order
+            | Kind::OrderAnswer => self.later(id, leaf, findings),
             Kind::Erasure | Kind::Hold | Kind::Release => self.keeping(id, leaf, findings),
             Kind::Rejection
             | Kind::Opening
@@ -151,6 +107,7 @@ impl History {
             | Kind::Outage
             | Kind::Repair
             | Kind::Clock
+            | Kind::Directory
             | Kind::Read => {}
         }
     }
@@ -188,7 +145,9 @@ impl History {
             return;
         };
         let accepted = millis(leaf.moment);
-        let parties = Parties { from: self.agency(from), envelope, accepted };
+        let urgency = leaf.initial_of_urgency();
+        let brought_by = self.neighbour(leaf);
+        let parties = Parties { from: self.number(from), envelope, accepted, urgency, brought_by };
         let next = Number::try_from(self.parties.len()).unwrap_or(Number::MAX);
         let consignment = match self.consignments.entry(consignment) {
             Slot::Vacant(slot) => {
@@ -204,7 +163,6 @@ impl History {
         self.promise = Some(Promise {
             acceptance: id,
             consignment,
-            urgency: leaf.value(Field::Urgency).unwrap_or_default().into(),
             promised,
             digest,
             followed: 0,
@@ -232,10 +190,9 @@ impl History {
         promise.codes.update(to.as_bytes());
         promise.codes.update(b"\n");
         promise.followed += 1;
-        let urgency_differs = leaf.value(Field::Urgency).unwrap_or_default() != &*promise.urgency;
         let done = promise.followed == promise.promised;
         if let Some(consignment) = known {
-            self.hold_parties(id, consignment, leaf, urgency_differs, findings);
+            self.hold_parties(id, consignment, leaf, findings);
         }
         self.deliver(known, leaf);
         if done {
@@ -245,8 +202,40 @@ impl History {
 
     fn deliver(&mut self, consignment: Option<Number>, leaf: &Leaf<'_>) {
         if let (Some(consignment), Some(to)) = (consignment, leaf.value(Field::To)) {
-            let to = self.agency(to);
-            self.deliveries.entry((consignment, to)).or_default();
+            let (to, via) = (self.number(to), self.neighbour(leaf));
+            self.deliveries.entry((consignment, to)).or_insert(Course::begin(via));
+        }
+    }
+
+    /// What waited for a closed agency waits for its successor.
+    fn redirection(&mut self, id: EntryId, leaf: &Leaf<'_>, findings: &mut Findings) {
+        let Some(consignment) = leaf.consignment() else { return };
+        let Some(consignment) = self.consignments.get(&consignment).copied() else {
+            self.orphan(id, "its consignment was not accepted before", findings);
+            return;
+        };
+        let addressed = leaf.value(Field::Addressed).unwrap_or_default();
+        let closed = self.agencies.get(addressed).copied();
+        let course = closed.and_then(|code| self.deliveries.get_mut(&(consignment, code)));
+        let broken = match course {
+            None => Some(format!("nothing was consigned to {addressed} under this consignment")),
+            Some(_) if leaf.value(Field::To) == Some(addressed) => {
+                Some(format!("{addressed} is its own successor"))
+            }
+            Some(course) => course.redirect().map(|why| format!("{addressed} {why}")),
+        };
+        if let Some(message) = broken {
+            findings.add(Some(id), Rule::RedirectionWrong, message);
+        }
+        self.hold_parties(id, consignment, leaf, findings);
+        self.deliver(Some(consignment), leaf);
+    }
+
+    /// An entry about a consignment of which nothing is known.
+    fn orphan(&mut self, id: EntryId, message: &str, findings: &mut Findings) {
+        match &mut self.earlier {
+            Some(earlier) => *earlier += 1,
+            None => findings.add(Some(id), Rule::AnswerOrphaned, message),
         }
     }
 
@@ -270,35 +259,31 @@ impl History {
             return;
         };
         let parties = usize::try_from(consignment).ok().and_then(|place| self.parties.get(place));
-        let accepted = parties.map_or(0, |parties| parties.accepted);
+        let (accepted, brought_by) =
+            parties.map_or((0, NOBODY), |parties| (parties.accepted, parties.brought_by));
         let after = |moment: u64| u32::try_from(millis(moment).saturating_sub(accepted)).ok();
         let now = after(leaf.moment).unwrap_or(UNKNOWN);
-        if let Some(place) = ONCE.iter().position(|kind| *kind == leaf.kind) {
-            if state.seen & (1 << place) != 0 {
-                let message = format!("{to} had one already");
-                findings.add(Some(id), Rule::EventTwice, message);
-            }
-            state.seen |= 1 << place;
+        let word = leaf.value(Field::Service).and_then(|name| self.agencies.get(name).copied());
+        let told_by = match leaf.value(Field::Service) {
+            Some(_) => word.unwrap_or(NOBODY - 1),
+            None => NOBODY,
+        };
+        state.hear(id, leaf, told_by, brought_by, findings);
+        let early = leaf.since().is_some_and(|since| millis(since) < accepted);
+        let since = leaf.since().map(|since| match early {
+            true => None,
+            false => after(since),
+        });
+        state.take(id, leaf, to, now, since, findings);
+        if leaf.kind == Kind::Order
+            && let Some(by) = leaf.by()
+            && !self.consignments.contains_key(&by)
+            && self.earlier.is_none()
+        {
+            let message = "what updates or replaces it was not accepted before";
+            findings.add(Some(id), Rule::OrderSequence, message);
         }
-        match leaf.kind {
-            Kind::Handover => state.answer(id, to, Answer::HandedOver, now, findings),
-            Kind::Refusal => state.answer(id, to, Answer::Refused, now, findings),
-            Kind::Notification | Kind::Access => state.noticed = state.noticed.min(now),
-            Kind::NotificationFailure | Kind::HandoverFailure => {
-                let early = leaf.since().is_some_and(|since| millis(since) < accepted);
-                let untrue = match leaf.since().and_then(after) {
-                    _ if early => Some("its time ended before the acceptance"),
-                    _ if leaf.since() == Some(leaf.moment) => Some("its time had not ended"),
-                    Some(since) => state.denies(leaf.kind, since),
-                    None => None,
-                };
-                if let Some(message) = untrue {
-                    findings.add(Some(id), Rule::FailureUntrue, message);
-                }
-            }
-            _ => {}
-        }
-        self.hold_parties(id, consignment, leaf, false, findings);
+        self.hold_parties(id, consignment, leaf, findings);
     }
 
     /// An erasure, a hold or a release.
@@ -307,7 +292,7 @@ impl History {
         match self.consignments.get(&consignment).copied() {
             Some(consignment) => {
                 self.keeping.take(id, consignment, leaf, findings);
-                self.hold_parties(id, consignment, leaf, false, findings);
+                self.hold_parties(id, consignment, leaf, findings);
             }
             None if self.earlier.is_some() => {
                 self.earlier = self.earlier.map(|earlier| earlier + 1);
@@ -325,7 +310,6 @@ impl History {
         id: EntryId,
         consignment: Number,
         leaf: &Leaf<'_>,
-        urgency_differs: bool,
         findings: &mut Findings,
     ) {
         let Some(parties) =
@@ -337,20 +321,25 @@ impl History {
         let differs = match () {
             () if from != Some(parties.from) => "sender",
             () if leaf.digest(Field::Envelope) != Some(parties.envelope) => "envelope",
-            () if urgency_differs => "urgency",
+            () if leaf.has_urgency() && leaf.initial_of_urgency() != parties.urgency => "urgency",
             () => return,
         };
         let message = format!("its {differs} is not that of the acceptance");
         findings.add(Some(id), Rule::PartiesDiffer, message);
     }
 
-    fn agency(&mut self, code: &str) -> Number {
-        if let Some(number) = self.agencies.get(code) {
+    fn number(&mut self, name: &str) -> Number {
+        if let Some(number) = self.agencies.get(name) {
             return *number;
         }
         let number = Number::try_from(self.agencies.len()).unwrap_or(Number::MAX);
-        self.agencies.insert(code.into(), number);
+        self.agencies.insert(name.into(), number);
         number
+    }
+
+    /// The neighbour that the entry names. Its text has a space, so that it is no agency's code.
+    fn neighbour(&mut self, leaf: &Leaf<'_>) -> Number {
+        leaf.value(Field::Service).map_or(NOBODY, |service| self.number(service))
     }
 }
 

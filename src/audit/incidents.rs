@@ -20,7 +20,7 @@ fn documented() -> Book {
             notes: vec![note.as_bytes().to_vec()],
         }
     };
-    Book(vec![epoch(1), epoch(2)])
+    Book(vec![epoch(1), epoch(2), epoch(3)])
 }
 
 fn found(report: &Report) -> Vec<String> {
@@ -35,6 +35,7 @@ fn found(report: &Report) -> Vec<String> {
 fn check(what: &str, forge: impl FnOnce(&mut Book), expected: &[&str]) {
     let mut book = documented();
     forge(&mut book);
+    book.chain(2);
     book.sign_ends();
     let early = book.sign(1, 9);
     book.0[1].notes.insert(0, early);
@@ -51,8 +52,8 @@ fn copy(book: &mut Book, from: &str, to: &str) {
 fn the_documented_log_is_sound() {
     let report = documented().audit();
     assert_eq!(report.findings, []);
-    assert_eq!((report.entries, report.epochs), (21, 2));
-    assert_eq!((report.counts.failures, report.counts.stamps), (2, 1));
+    assert_eq!((report.entries, report.epochs), (38, 3));
+    assert_eq!((report.counts.failures, report.counts.stamps), (3, 1));
 }
 
 #[test]
@@ -251,5 +252,131 @@ fn erasures_and_reads_that_do_not_fit_are_named() {
         "a read does not say of what kind",
         |b| b.edit("2/14", "TRACE", "LOOK"),
         &["entry-fields 2/14"],
+    );
+}
+
+#[test]
+fn what_a_neighbour_cannot_say_is_named() {
+    check(
+        "a neighbour tells of a recipient of ours",
+        |b| b.edit("3/6", "to H01.151", "to H49.13"),
+        &["neighbour-wrong 3/6", "redirection-wrong 3/10"],
+    );
+    check(
+        "another neighbour tells",
+        |b| b.edit("3/6", "gateway other", "gateway nation"),
+        &["neighbour-wrong 3/6"],
+    );
+    check(
+        "nobody tells what only a neighbour can know",
+        |b| {
+            b.drop_line("3/6", "content");
+            b.drop_line("3/6", "service");
+        },
+        &["neighbour-wrong 3/6"],
+    );
+    check("a neighbour has no evidence", |b| b.drop_line("3/6", "content"), &["entry-fields 3/6"]);
+    check(
+        "a neighbour is a time-stamping authority",
+        |b| b.edit("3/2", "service gateway", "service tsa"),
+        &[
+            "entry-fields 3/2",
+            "neighbour-wrong 3/4",
+            "neighbour-wrong 3/5",
+            "neighbour-wrong 3/6",
+            "neighbour-wrong 3/8",
+        ],
+    );
+    check(
+        "an order comes from a neighbour that brought nothing",
+        |b| {
+            let text = String::from_utf8(b.leaf("3/6").clone()).expect("text");
+            let told = &text[text.find("content ").expect("told")..];
+            let order = String::from_utf8(b.leaf("3/7").clone()).expect("text");
+            *b.leaf("3/7") = format!("{order}{told}").into_bytes();
+        },
+        &["neighbour-wrong 3/7"],
+    );
+    check(
+        "a neighbour refuses what it took",
+        |b| {
+            copy(b, "3/4", "3/5");
+            b.edit("3/5", "event RelayAcceptance", "event RelayRejection");
+            b.edit("3/5", "content", "reason BUSY\ncontent");
+        },
+        &["event-twice 3/5"],
+    );
+    check(
+        "a neighbour had answered in time",
+        |b| {
+            b.swap("3/15", "3/16");
+            b.edit("3/15", "T18:45:18.123Z", "T17:45:18.123Z");
+        },
+        &["failure-untrue 3/16"],
+    );
+    check(
+        "the gateway acts as a neighbour",
+        |b| {
+            let text = String::from_utf8(b.leaf("3/2").clone()).expect("text");
+            let ours = text.lines().find(|line| line.starts_with("actor ")).expect("an actor");
+            b.drop_line("3/6", "actor");
+            b.edit("3/6", "consignment", &format!("{ours}\nconsignment"));
+        },
+        &["entry-actor 3/6"],
+    );
+}
+
+#[test]
+fn redirections_and_orders_that_do_not_fit_are_named() {
+    check(
+        "a recipient is its own successor",
+        |b| b.edit("3/10", "to H49.14", "to H49.13"),
+        &["redirection-wrong 3/10", "answer-orphaned 3/13", "answer-orphaned 3/14"],
+    );
+    check(
+        "what is behind a neighbour is redirected",
+        |b| b.edit("3/10", "addressed H49.13", "addressed H01.151"),
+        &["redirection-wrong 3/10"],
+    );
+    check(
+        "nothing was there to be redirected",
+        |b| b.edit("3/10", "addressed H49.13", "addressed H49.99"),
+        &["redirection-wrong 3/10"],
+    );
+    check(
+        "what was redirected is redirected again",
+        |b| copy(b, "3/10", "3/11"),
+        &["redirection-wrong 3/11"],
+    );
+    check(
+        "another urgency",
+        |b| b.edit("3/10", "urgency normal", "urgency flash"),
+        &["parties-differ 3/10"],
+    );
+    check(
+        "what was redirected is withdrawn",
+        |b| {
+            b.edit("3/13", "to H49.14", "to H49.13");
+            b.edit("3/14", "to H49.14", "to H49.13");
+        },
+        &["answer-twice 3/14"],
+    );
+    check("an order within an order", |b| copy(b, "3/7", "3/8"), &["order-sequence 3/8"]);
+    check("an answer to no order", |b| b.remove("3/7"), &["order-sequence 3/7"]);
+    check(
+        "an answer to another order",
+        |b| b.edit("3/8", "RECALL", "UPDATE"),
+        &["order-sequence 3/8"],
+    );
+    check(
+        "a recall by another document",
+        |b| b.edit("3/7", "RECALL\n", "RECALL\nby 019abd10-1f6b-7000-8000-000000000003\n"),
+        &["order-sequence 3/7"],
+    );
+    check("a replacement by nothing", |b| b.drop_line("3/13", "by"), &["order-sequence 3/13"]);
+    check(
+        "a replacement by what was not accepted",
+        |b| b.edit("3/13", "by 019abd10", "by 019abd11"),
+        &["order-sequence 3/13"],
     );
 }

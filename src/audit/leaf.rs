@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-pub(super) use super::shape::Kind;
+pub(super) use super::shape::{Actor, Kind};
 #[cfg(test)]
 use super::shape::{SHAPES, Shape};
 use crate::limits::{ENTRY_SIZE_MAX, RECIPIENTS_MAX};
@@ -37,14 +37,19 @@ pub(super) enum Field {
     Since,
     Offset,
     Bodies,
+    Addressed,
+    By,
 }
 
 use Field as F;
 
+/// What an entry has that a neighbour brought or told.
+const TOLD: &[Field] = &[F::Content, F::Service];
+
 type Check = fn(&str) -> bool;
 
 /// §1: every field with its name and the rule for its value, in order.
-const FIELDS: [(Field, &str, Check); 24] = [
+const FIELDS: [(Field, &str, Check); 26] = [
     (F::Event, "event", |value| Kind::of(value).is_some()),
     (F::Time, "time", |value| moment(value).is_some()),
     (F::Actor, "actor", |value| pair(value, is_system, is_digest)),
@@ -59,7 +64,7 @@ const FIELDS: [(Field, &str, Check); 24] = [
     (F::Request, "request", is_digest),
     (F::Recipients, "recipients", |value| recipients(value).is_some()),
     (F::Verdict, "verdict", is_verdict),
-    (F::Status, "status", |value| ["01", "02", "03", "04", "05", "06"].contains(&value)),
+    (F::Status, "status", is_status),
     (F::Reason, "reason", is_word),
     (F::Note, "note", is_digest),
     (F::Previous, "previous", |value| head(value).is_some()),
@@ -69,6 +74,8 @@ const FIELDS: [(Field, &str, Check); 24] = [
     (F::Since, "since", |value| moment(value).is_some()),
     (F::Offset, "offset", is_offset),
     (F::Bodies, "bodies", is_bodies),
+    (F::Addressed, "addressed", is_code),
+    (F::By, "by", |value| uuid(value).is_some()),
 ];
 
 /// The bytes are not an entry.
@@ -143,12 +150,14 @@ impl<'a> Leaf<'a> {
     /// Holds the fields against the event (§2); the first that does not fit, in words.
     pub(super) fn misfit(&self) -> Option<String> {
         let shape = self.kind.shape();
+        let told = self.is_a_neighbours_word();
         for (field, name, _) in FIELDS.iter().skip(F::Consignment as usize) {
             let present = self.value(*field).is_some();
-            if shape.must.contains(field) && !present {
+            let must = shape.must.contains(field) || told && TOLD.contains(field);
+            if must && !present {
                 return Some(format!("{} has no {name}", shape.word));
             }
-            if present && !shape.must.contains(field) && !shape.may.contains(field) {
+            if present && !must && !shape.may.contains(field) {
                 return Some(format!("{} has a {name}, which it must not", shape.word));
             }
         }
@@ -162,9 +171,10 @@ impl<'a> Leaf<'a> {
         let kind = match self.kind {
             Kind::Stamp => "tsa ",
             Kind::Clock => "clock ",
-            _ => return None,
+            Kind::Outage | Kind::Repair => return None,
+            _ => "gateway ",
         };
-        let service = self.value(F::Service).unwrap_or_default();
+        let service = self.value(F::Service)?;
         (!service.starts_with(kind)).then(|| format!("{} cannot be of {service}", shape.word))
     }
 
@@ -196,6 +206,31 @@ impl<'a> Leaf<'a> {
     /// A field that is a head: epoch, size, root.
     pub(super) fn head(&self, field: Field) -> Option<(u64, u64, [u8; 32])> {
         head(self.value(field)?)
+    }
+
+    /// The consignment that updates or replaces.
+    pub(super) fn by(&self) -> Option<[u8; 16]> {
+        uuid(self.value(F::By)?)
+    }
+
+    /// The reason; empty if there is none.
+    pub(super) fn reason(&self) -> &'a str {
+        self.value(F::Reason).unwrap_or_default()
+    }
+
+    /// Whether a neighbour brought or told it.
+    pub(super) fn is_a_neighbours_word(&self) -> bool {
+        self.kind.shape().told && TOLD.iter().any(|field| self.value(*field).is_some())
+    }
+
+    /// The first letter of the urgency, which tells it.
+    pub(super) fn initial_of_urgency(&self) -> u8 {
+        self.value(F::Urgency).and_then(|word| word.bytes().next()).unwrap_or_default()
+    }
+
+    /// Whether it has an urgency.
+    pub(super) fn has_urgency(&self) -> bool {
+        self.value(F::Urgency).is_some()
     }
 
     /// Since when, as a number that orders like it.
@@ -308,6 +343,10 @@ fn is_system(text: &str) -> bool {
     (1..=64).contains(&text.len()) && text.bytes().all(allowed)
 }
 
+fn is_status(text: &str) -> bool {
+    ["01", "02", "03", "04", "05", "06", "13", "15", "16"].contains(&text)
+}
+
 fn is_code(text: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
     (1..=35).contains(&text.len()) && text.bytes().all(allowed)
@@ -361,7 +400,7 @@ fn recipients(text: &str) -> Option<(u64, [u8; 32])> {
 fn is_service(text: &str) -> bool {
     let Some((kind, name)) = text.split_once(' ') else { return false };
     let allowed = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'z' | b'.' | b'-');
-    ["tsa", "witness", "ocsp", "crl", "clock"].contains(&kind)
+    ["tsa", "witness", "ocsp", "crl", "clock", "gateway"].contains(&kind)
         && (1..=64).contains(&name.len())
         && name.bytes().all(allowed)
 }
@@ -408,7 +447,7 @@ mod tests {
             let leaf = Leaf::read(text.as_bytes()).expect("an entry");
             assert_eq!(leaf.misfit(), None, "{text}");
         }
-        assert_eq!(documented().len(), 21);
+        assert_eq!(documented().len(), 38);
         for (place, (field, ..)) in FIELDS.iter().enumerate() {
             assert_eq!(*field as usize, place, "FIELDS stand in order");
         }
@@ -438,7 +477,8 @@ mod tests {
     /// Holds a shape against its row of the page; fields that the table has no column for are none
     /// of the event's.
     fn hold(shape: &Shape, names: &[String], row: &[String]) {
-        assert_eq!(row[0], shape.word);
+        let word = row[0].trim_end_matches(" ⇄");
+        assert_eq!((word, word != row[0]), (shape.word, shape.told));
         for (field, name, _) in FIELDS.iter().skip(F::Consignment as usize) {
             let column = names.iter().position(|known| known == name);
             let cell = column.map_or("", |column| row[column + 1].as_str());

@@ -11,6 +11,7 @@
 mod auditor;
 #[cfg(test)]
 pub(crate) mod book;
+mod course;
 #[cfg(test)]
 mod forgeries;
 mod frontier;

@@ -65,6 +65,12 @@ rules! {
     EventTwice "event-twice";
     /// A failure that what stands before it denies, or whose time had not ended (§7.9).
     FailureUntrue "failure-untrue";
+    /// A neighbour's word about a recipient that is not behind it, or another's about one that is (§7.13).
+    NeighbourWrong "neighbour-wrong";
+    /// A redirection of what was not there to be redirected (§7.14).
+    RedirectionWrong "redirection-wrong";
+    /// An order before another was answered, or an answer to none (§7.15).
+    OrderSequence "order-sequence";
     /// A time-stamp over what is not a checkpoint before it (§7.10).
     StampCovers "stamp-covers";
     /// An outage within an outage, or a repair of none (§7.11).

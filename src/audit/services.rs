@@ -46,7 +46,8 @@ impl Services {
 
     /// Takes the next entry.
     pub(super) fn take(&mut self, id: EntryId, leaf: &Leaf<'_>, findings: &mut Findings) {
-        if leaf.since().is_some_and(|since| since > leaf.moment) {
+        let own = !leaf.is_a_neighbours_word();
+        if own && leaf.since().is_some_and(|since| since > leaf.moment) {
             findings.add(Some(id), Rule::SinceLater, "its since lies after its time");
         }
         match leaf.kind {

@@ -25,6 +25,25 @@ pub(super) enum Kind {
     Hold,
     Release,
     Read,
+    Directory,
+    Relay,
+    RelayAcceptance,
+    RelayRejection,
+    RelayFailure,
+    Redirection,
+    Order,
+    OrderAnswer,
+}
+
+/// Who acts in an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Actor {
+    /// A system that is not the gateway.
+    System,
+    /// The gateway itself, or, where a neighbour may tell it, the neighbour's system.
+    Gateway,
+    /// Either.
+    Any,
 }
 
 /// §2: what an event asks of its fields.
@@ -37,22 +56,36 @@ pub(super) struct Shape {
     pub(super) statuses: &'static [&'static str],
     /// The reasons that it may have; if none is listed, any but the recipient's.
     pub(super) reasons: &'static [&'static str],
-    by_gateway: bool,
+    pub(super) actor: Actor,
+    /// Whether a neighbour may bring or tell it: `service` and `content`, both or neither.
+    pub(super) told: bool,
 }
 
 const DELIVERY: &[Field] = &[F::Consignment, F::From, F::To, F::Envelope];
 const FAILURE: &[Field] = &[F::Consignment, F::From, F::To, F::Envelope, F::Reason, F::Since];
 const SERVICE: &[Field] = &[F::Service, F::Since];
+const ORDER: &[Field] = &[F::Consignment, F::From, F::To, F::Envelope, F::Status, F::Reason];
+const ORDERS: &[&str] = &["RECALL", "UPDATE", "REPLACE"];
 const KEEPING: &[Field] = &[F::Consignment, F::From, F::Envelope, F::Reason];
 
 /// An event of which nothing is said yet.
 const fn shape(kind: Kind, word: &'static str, must: &'static [Field]) -> Shape {
-    Shape { kind, word, must, may: &[], statuses: &[], reasons: &[], by_gateway: false }
+    Shape {
+        kind,
+        word,
+        must,
+        may: &[],
+        statuses: &[],
+        reasons: &[],
+        actor: Actor::System,
+        told: false,
+    }
 }
 
-pub(super) const SHAPES: [Shape; 19] = [
+pub(super) const SHAPES: [Shape; 27] = [
     Shape {
         may: &[F::Number, F::Dossier],
+        told: true,
         ..shape(
             Kind::Acceptance,
             "SubmissionAcceptance",
@@ -70,6 +103,7 @@ pub(super) const SHAPES: [Shape; 19] = [
     },
     Shape {
         may: &[F::Dossier, F::Verdict],
+        told: true,
         ..shape(
             Kind::Rejection,
             "SubmissionRejection",
@@ -77,7 +111,9 @@ pub(super) const SHAPES: [Shape; 19] = [
         )
     },
     Shape {
-        by_gateway: true,
+        may: &[F::Addressed],
+        actor: Actor::Gateway,
+        told: true,
         ..shape(
             Kind::Consignment,
             "ContentConsignment",
@@ -86,6 +122,7 @@ pub(super) const SHAPES: [Shape; 19] = [
     },
     Shape {
         statuses: &["03"],
+        told: true,
         ..shape(
             Kind::Handover,
             "ContentHandover",
@@ -94,6 +131,7 @@ pub(super) const SHAPES: [Shape; 19] = [
     },
     Shape {
         statuses: &["02"],
+        told: true,
         reasons: &["RECIPIENT"],
         ..shape(
             Kind::Refusal,
@@ -104,44 +142,103 @@ pub(super) const SHAPES: [Shape; 19] = [
     Shape {
         may: &[F::Note],
         statuses: &["01", "04", "05", "06"],
+        told: true,
         ..shape(Kind::Report, "status", &[F::Consignment, F::From, F::To, F::Envelope, F::Status])
     },
-    Shape { by_gateway: true, ..shape(Kind::Notification, "ConsignmentNotification", DELIVERY) },
+    Shape {
+        actor: Actor::Gateway,
+        told: true,
+        ..shape(Kind::Notification, "ConsignmentNotification", DELIVERY)
+    },
     Shape {
         reasons: &["EXPIRED"],
-        by_gateway: true,
+        actor: Actor::Gateway,
+        told: true,
         ..shape(Kind::NotificationFailure, "ConsignmentNotificationFailure", FAILURE)
     },
-    shape(Kind::Access, "ContentAccessTracking", DELIVERY),
+    Shape { told: true, ..shape(Kind::Access, "ContentAccessTracking", DELIVERY) },
     Shape {
         reasons: &["EXPIRED"],
-        by_gateway: true,
+        actor: Actor::Gateway,
+        told: true,
         ..shape(Kind::HandoverFailure, "ContentHandoverFailure", FAILURE)
     },
-    Shape { by_gateway: true, ..shape(Kind::Opening, "epoch", &[F::Previous]) },
+    Shape { actor: Actor::Gateway, ..shape(Kind::Opening, "epoch", &[F::Previous]) },
     Shape {
-        by_gateway: true,
+        actor: Actor::Gateway,
         ..shape(Kind::Stamp, "timestamp", &[F::Covers, F::Content, F::Service])
     },
-    Shape { by_gateway: true, ..shape(Kind::Outage, "outage", SERVICE) },
-    Shape { by_gateway: true, ..shape(Kind::Repair, "repair", SERVICE) },
-    Shape { by_gateway: true, ..shape(Kind::Clock, "clock", &[F::Service, F::Offset]) },
+    Shape { actor: Actor::Gateway, ..shape(Kind::Outage, "outage", SERVICE) },
+    Shape { actor: Actor::Gateway, ..shape(Kind::Repair, "repair", SERVICE) },
+    Shape { actor: Actor::Gateway, ..shape(Kind::Clock, "clock", &[F::Service, F::Offset]) },
     Shape {
         may: &[F::Note],
         reasons: &["RETENTION", "ORDER"],
-        by_gateway: true,
+        actor: Actor::Gateway,
         ..shape(
             Kind::Erasure,
             "erasure",
             &[F::Consignment, F::From, F::Envelope, F::Reason, F::Bodies],
         )
     },
-    Shape { may: &[F::Note], by_gateway: true, ..shape(Kind::Hold, "hold", KEEPING) },
-    Shape { may: &[F::Note], by_gateway: true, ..shape(Kind::Release, "release", KEEPING) },
+    Shape { may: &[F::Note], actor: Actor::Gateway, ..shape(Kind::Hold, "hold", KEEPING) },
+    Shape { may: &[F::Note], actor: Actor::Gateway, ..shape(Kind::Release, "release", KEEPING) },
     Shape {
         may: &[F::Consignment, F::From, F::To],
         reasons: &["TRACE", "ENTRIES", "EVIDENCE", "STATISTICS"],
         ..shape(Kind::Read, "read", &[F::Reason, F::Note])
+    },
+    Shape { actor: Actor::Gateway, ..shape(Kind::Directory, "directory", &[F::Note, F::Content]) },
+    Shape {
+        may: &[F::Addressed],
+        actor: Actor::Gateway,
+        ..shape(
+            Kind::Relay,
+            "relay",
+            &[F::Consignment, F::From, F::To, F::Envelope, F::Urgency, F::Service],
+        )
+    },
+    shape(
+        Kind::RelayAcceptance,
+        "RelayAcceptance",
+        &[F::Consignment, F::From, F::To, F::Envelope, F::Content, F::Service],
+    ),
+    shape(
+        Kind::RelayRejection,
+        "RelayRejection",
+        &[F::Consignment, F::From, F::To, F::Envelope, F::Reason, F::Content, F::Service],
+    ),
+    Shape {
+        reasons: &["EXPIRED"],
+        actor: Actor::Gateway,
+        ..shape(
+            Kind::RelayFailure,
+            "RelayFailure",
+            &[F::Consignment, F::From, F::To, F::Envelope, F::Reason, F::Service, F::Since],
+        )
+    },
+    Shape {
+        actor: Actor::Gateway,
+        ..shape(
+            Kind::Redirection,
+            "redirection",
+            &[F::Consignment, F::From, F::To, F::Envelope, F::Urgency, F::Addressed],
+        )
+    },
+    Shape {
+        may: &[F::Note, F::By],
+        statuses: &["13"],
+        reasons: ORDERS,
+        told: true,
+        ..shape(Kind::Order, "order", ORDER)
+    },
+    Shape {
+        may: &[F::Note],
+        statuses: &["15", "16"],
+        reasons: ORDERS,
+        actor: Actor::Any,
+        told: true,
+        ..shape(Kind::OrderAnswer, "order-answer", ORDER)
     },
 ];
 
@@ -168,10 +265,5 @@ impl Kind {
     /// The event's name.
     pub(super) fn word(self) -> &'static str {
         self.shape().word
-    }
-
-    /// Whether the gateway itself acts.
-    pub(super) fn by_gateway(self) -> bool {
-        self.shape().by_gateway
     }
 }

@@ -31,7 +31,10 @@ pub(super) struct Conditions {
     #[arg(long, value_parser = ["01", "02", "03", "04", "05", "06"])]
     status: Option<String>,
     /// With content that came so far
-    #[arg(long, value_parser = ["consigned", "handed-over", "rejected"])]
+    #[arg(long, value_parser = [
+        "consigned", "handed-over", "rejected", "relaying", "relayed", "relay-rejected", "redirected",
+        "withdrawn",
+    ])]
     transport: Option<String>,
     /// Only documents that the gateway took in charge, or only those that it did not
     #[arg(long, value_parser = ["accepted", "rejected"])]
@@ -58,6 +61,11 @@ impl Conditions {
             None => v1::Transport::Unspecified,
             Some("consigned") => v1::Transport::Consigned,
             Some("handed-over") => v1::Transport::HandedOver,
+            Some("relaying") => v1::Transport::Relaying,
+            Some("relayed") => v1::Transport::Relayed,
+            Some("relay-rejected") => v1::Transport::RelayRejected,
+            Some("redirected") => v1::Transport::Redirected,
+            Some("withdrawn") => v1::Transport::Withdrawn,
             Some(_) => v1::Transport::Rejected,
         };
         let status = self.status.as_deref().and_then(|code| code.parse().ok());
@@ -160,12 +168,7 @@ fn print(
 }
 
 fn delivery_json(delivery: &v1::Delivery) -> serde_json::Value {
-    let transport = match delivery.transport() {
-        v1::Transport::Unspecified => None,
-        v1::Transport::Consigned => Some(Transport::Consigned),
-        v1::Transport::HandedOver => Some(Transport::HandedOver),
-        v1::Transport::Rejected => Some(Transport::Rejected),
-    };
+    let transport = delivery.transport().state();
     let word = |state| Transport::WORDS.iter().find(|(_, known)| *known == state);
     json!({
         "recipient": delivery.recipient,

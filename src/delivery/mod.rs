@@ -15,4 +15,6 @@ pub use deadline::{Deadlines, Failure, Limits, Span};
 pub use keeping::Keeping;
 pub use lease::{Holder, LeaseLost, Leases, Token};
 pub use project::{Change, Prior, Term, fold_number, fold_spelling, project};
-pub use state::{Consignment, Delivery, Mark, Milestones, Transport};
+pub use state::{
+    Consignment, Delivery, Mark, Milestones, Order, OrderKind, Transport, neighbour_mailbox,
+};

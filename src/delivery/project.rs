@@ -6,7 +6,7 @@ use unicode_normalization::char::is_combining_mark;
 
 use super::deadline::Failure;
 use super::keeping::Keeping;
-use super::state::{Consignment, Delivery, Transport};
+use super::state::{Consignment, Delivery};
 use crate::clock::Time;
 use crate::digest::Sha256;
 use crate::directory::Code;
@@ -138,16 +138,25 @@ impl Term {
             | Event::ContentHandoverFailure
             | Event::Erasure
             | Event::Hold
-            | Event::Release => {
+            | Event::Release
+            | Event::RelayAcceptance
+            | Event::RelayRejection
+            | Event::RelayFailure
+            | Event::Redirection
+            | Event::Order
+            | Event::OrderAnswer => {
                 terms.extend(entry.consignment.map(Self::Consignment));
             }
-            Event::ContentConsignment => terms.extend(entry.to.clone().map(Self::Recipient)),
+            Event::ContentConsignment | Event::Relay => {
+                terms.extend(entry.to.clone().map(Self::Recipient));
+            }
             Event::SubmissionRejection
             | Event::EpochOpening
             | Event::TimeStamp
             | Event::Outage
             | Event::Repair
             | Event::ClockCheck
+            | Event::DirectoryChange
             | Event::AuditorsRead => {}
         }
         if matches!(entry.event, Event::SubmissionAcceptance | Event::SubmissionRejection) {
@@ -264,19 +273,27 @@ pub fn project<P: Prior + ?Sized>(
         Event::SubmissionAcceptance => {
             changes.extend(Consignment::begin(id, entry).map(Change::Consignment));
         }
-        Event::ContentConsignment => consigned(id, entry, &mut changes),
-        Event::ContentHandover
+        Event::ContentConsignment if entry.service.is_none() => consigned(id, entry, &mut changes),
+        Event::Relay => consigned(id, entry, &mut changes),
+        Event::Redirection => redirected(id, entry, prior, &mut changes)?,
+        Event::ContentConsignment
+        | Event::ContentHandover
         | Event::ConsignmentRejection
         | Event::StatusReport
         | Event::ConsignmentNotification
         | Event::ConsignmentNotificationFailure
         | Event::ContentAccessTracking
-        | Event::ContentHandoverFailure => {
+        | Event::ContentHandoverFailure
+        | Event::RelayAcceptance
+        | Event::RelayRejection
+        | Event::RelayFailure
+        | Event::Order
+        | Event::OrderAnswer => {
             let Some((consignment, to)) = entry.consignment.zip(entry.to.as_ref()) else {
                 return Ok(changes);
             };
             if let Some(delivery) = prior.delivery(consignment, to)? {
-                answered(id, entry, &delivery, &mut changes);
+                happened(id, entry, &delivery, &mut changes);
             }
         }
         Event::TimeStamp => {
@@ -289,6 +306,7 @@ pub fn project<P: Prior + ?Sized>(
         Event::SubmissionRejection
         | Event::EpochOpening
         | Event::ClockCheck
+        | Event::DirectoryChange
         | Event::AuditorsRead => {}
         Event::Erasure | Event::Hold | Event::Release => {
             let Some(consignment) = entry.consignment else { return Ok(changes) };
@@ -305,7 +323,7 @@ pub fn project<P: Prior + ?Sized>(
 fn consigned(id: EntryId, entry: &Entry, changes: &mut Vec<Change>) {
     let Some(delivery) = Delivery::begin(id, entry) else { return };
     changes.push(Change::Waiting {
-        agency: delivery.recipient.clone(),
+        agency: delivery.mailbox(),
         urgency: delivery.urgency,
         position: id,
         consignment: delivery.consignment,
@@ -313,16 +331,39 @@ fn consigned(id: EntryId, entry: &Entry, changes: &mut Vec<Change>) {
     changes.push(Change::Delivery(delivery));
 }
 
-fn answered(id: EntryId, entry: &Entry, delivery: &Delivery, changes: &mut Vec<Change>) {
+/// What waited for one recipient waits for another, unless that one has it already.
+fn redirected<P: Prior + ?Sized>(
+    id: EntryId,
+    entry: &Entry,
+    prior: &P,
+    changes: &mut Vec<Change>,
+) -> Result<(), P::Error> {
+    let named = entry.consignment.zip(entry.to.as_ref()).zip(entry.addressed.as_ref());
+    let Some(((consignment, to), closed)) = named else { return Ok(()) };
+    if let Some(delivery) = prior.delivery(consignment, closed)? {
+        happened(id, entry, &delivery, changes);
+    }
+    if prior.delivery(consignment, to)?.is_none() {
+        consigned(id, entry, changes);
+    }
+    Ok(())
+}
+
+fn happened(id: EntryId, entry: &Entry, delivery: &Delivery, changes: &mut Vec<Change>) {
     let next = delivery.after(id, entry);
-    if delivery.transport == Transport::Consigned && next.transport != Transport::Consigned {
+    if delivery.waits() && !next.waits() {
         changes.push(Change::Answered {
-            agency: delivery.recipient.clone(),
+            agency: delivery.mailbox(),
             urgency: delivery.urgency,
             position: delivery.consigned,
         });
     }
-    changes.push(Change::Notice { agency: delivery.sender.clone(), entry: id });
+    let agency = match entry.event {
+        // The recipient, or the neighbour behind which it is, is told what the sender asks.
+        Event::Order => delivery.mailbox(),
+        _ => delivery.sender.clone(),
+    };
+    changes.push(Change::Notice { agency, entry: id });
     changes.push(Change::Delivery(next));
 }
 

@@ -5,7 +5,7 @@ use crate::clock::Time;
 use crate::digest::Sha256;
 use crate::directory::Code;
 use crate::document::{ConsignmentId, DossierCode, Urgency};
-use crate::log::{Entry, EntryId, Event, RecipientSet, Status, VerdictMark};
+use crate::log::{Entry, EntryId, Event, RecipientSet, Service, Status, VerdictMark};
 use crate::refusal::{Reason, Refusal};
 
 /// How far the content came.
@@ -17,6 +17,16 @@ pub enum Transport {
     HandedOver,
     /// Refused by the recipient (ConsignmentRejection).
     Rejected,
+    /// Waits for the neighbour gateway behind which the recipient is.
+    Relaying,
+    /// In the neighbour's charge (RelayAcceptance).
+    Relayed,
+    /// Refused by the neighbour (RelayRejection).
+    RelayRejected,
+    /// Waits for the successor of this recipient, which is closed.
+    Redirected,
+    /// Taken out of the mailbox by the sender before the recipient took it.
+    Withdrawn,
 }
 
 impl Transport {
@@ -25,6 +35,11 @@ impl Transport {
         ("ContentConsignment", Transport::Consigned),
         ("ContentHandover", Transport::HandedOver),
         ("ConsignmentRejection", Transport::Rejected),
+        ("relay", Transport::Relaying),
+        ("RelayAcceptance", Transport::Relayed),
+        ("RelayRejection", Transport::RelayRejected),
+        ("redirection", Transport::Redirected),
+        ("order-answer", Transport::Withdrawn),
     ];
 }
 
@@ -81,6 +96,49 @@ impl Consignment {
     }
 }
 
+/// What a sender asks after a document was sent (`BussinessDocType` 1 to 3 of edXML).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OrderKind {
+    /// To have it back (thu hồi, lấy lại).
+    Recall,
+    /// To take another consignment as its new state (cập nhật).
+    Update,
+    /// To take another consignment in its place (thay thế).
+    Replace,
+}
+
+impl OrderKind {
+    /// Every kind with its word in the log.
+    pub const WORDS: &'static [(&'static str, OrderKind)] = &[
+        ("RECALL", OrderKind::Recall),
+        ("UPDATE", OrderKind::Update),
+        ("REPLACE", OrderKind::Replace),
+    ];
+
+    /// Its word.
+    pub fn word(self) -> &'static str {
+        Self::WORDS.iter().find(|(_, kind)| *kind == self).map_or("", |(word, _)| word)
+    }
+
+    /// The kind with this word.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::WORDS.iter().find(|(known, _)| *known == word).map(|(_, kind)| *kind)
+    }
+}
+
+/// The latest order of the sender about a delivery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Order {
+    /// What it asks.
+    pub kind: OrderKind,
+    /// The consignment that updates or replaces.
+    pub by: Option<ConsignmentId>,
+    /// The entry that says so.
+    pub entry: EntryId,
+    /// Whether it was agreed to, and the entry of the answer; `None` while it waits.
+    pub answer: Option<(bool, EntryId)>,
+}
+
 /// One consignment at one recipient.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Delivery {
@@ -99,8 +157,15 @@ pub struct Delivery {
     /// The recipient's business status, computed from all reports: it never goes back, whatever
     /// the order in which reports arrive.
     pub business: Status,
-    /// The entry that put it into the mailbox; its place in the lane.
+    /// The entry that put it into the mailbox, or among what waits for the neighbour; its place in the
+    /// lane.
     pub consigned: EntryId,
+    /// The neighbour gateway behind which the recipient is.
+    pub via: Option<Service>,
+    /// The code that the sender wrote, if it is not the recipient's.
+    pub addressed: Option<Code>,
+    /// The latest order of the sender.
+    pub order: Option<Order>,
     /// The entry with which the recipient acknowledged or refused.
     pub answered: Option<EntryId>,
     /// What else happened on its way.
@@ -133,6 +198,8 @@ pub struct Milestones {
     pub notification_failed: Option<Mark>,
     /// No answer came in time (ContentHandoverFailure).
     pub handover_failed: Option<Mark>,
+    /// The neighbour neither took nor refused it in time (RelayFailure).
+    pub relay_failed: Option<Mark>,
 }
 
 impl Milestones {
@@ -143,13 +210,14 @@ impl Milestones {
             Event::ContentAccessTracking => Some(&mut self.accessed),
             Event::ConsignmentNotificationFailure => Some(&mut self.notification_failed),
             Event::ContentHandoverFailure => Some(&mut self.handover_failed),
+            Event::RelayFailure => Some(&mut self.relay_failed),
             _ => None,
         }
     }
 }
 
 impl Delivery {
-    /// The delivery that a `ContentConsignment` entry begins.
+    /// The delivery that a promised `ContentConsignment`, a `relay` or a `redirection` begins.
     pub(super) fn begin(id: EntryId, entry: &Entry) -> Option<Self> {
         Some(Self {
             consignment: entry.consignment?,
@@ -157,9 +225,15 @@ impl Delivery {
             sender: entry.from.clone()?,
             envelope: entry.envelope?,
             urgency: entry.urgency?,
-            transport: Transport::Consigned,
+            transport: match entry.event {
+                Event::Relay => Transport::Relaying,
+                _ => Transport::Consigned,
+            },
             business: Status::Arrived,
             consigned: id,
+            via: entry.service.clone(),
+            addressed: entry.addressed.clone(),
+            order: None,
             answered: None,
             milestones: Milestones::default(),
             latest: id,
@@ -174,7 +248,7 @@ impl Delivery {
     pub fn may_answer(&self) -> Result<(), Refusal> {
         match self.transport {
             Transport::Consigned => Ok(()),
-            Transport::HandedOver | Transport::Rejected => {
+            _ => {
                 let refusal = Refusal::new(Reason::AlreadyAnswered);
                 Err(refusal.with("status", self.business.code()).with("entry", self.latest))
             }
@@ -207,8 +281,56 @@ impl Delivery {
             Event::StatusReport if next.transport != Transport::Rejected => {
                 next.business = next.business.max(entry.status.unwrap_or(Status::Arrived));
             }
+            Event::RelayAcceptance if next.transport == Transport::Relaying => {
+                next.transport = Transport::Relayed;
+            }
+            Event::RelayRejection if next.transport == Transport::Relaying => {
+                next.transport = Transport::RelayRejected;
+            }
+            Event::ContentConsignment
+                if matches!(next.transport, Transport::Relaying | Transport::Relayed) =>
+            {
+                next.transport = Transport::Consigned;
+            }
+            Event::Redirection => next.transport = Transport::Redirected,
+            Event::Order => {
+                let kind = entry.reason.as_deref().and_then(OrderKind::from_word);
+                next.order = kind.map(|kind| Order { kind, by: entry.by, entry: id, answer: None });
+            }
+            Event::OrderAnswer => {
+                let agreed = entry.status == Some(Status::Agreed);
+                next.order = next.order.map(|order| Order { answer: Some((agreed, id)), ..order });
+                if entry.actor.is_gateway() {
+                    next.transport = Transport::Withdrawn;
+                }
+            }
             _ => {}
         }
         next
     }
+
+    /// The mailbox in which it waits, or that of the neighbour behind which the recipient is.
+    pub fn mailbox(&self) -> Code {
+        match &self.via {
+            None => self.recipient.clone(),
+            Some(neighbour) => neighbour_mailbox(neighbour),
+        }
+    }
+
+    /// Whether it waits in its mailbox.
+    pub fn waits(&self) -> bool {
+        match self.via {
+            None => self.transport == Transport::Consigned,
+            Some(_) => self.transport == Transport::Relaying,
+        }
+    }
+}
+
+/// What waits for a neighbour waits in a mailbox of its name.
+///
+/// # Panics
+/// If the name is longer than a code: a neighbour with such a name is refused when the configuration
+/// is read.
+pub fn neighbour_mailbox(neighbour: &Service) -> Code {
+    Code::parse(neighbour.name()).expect("names of neighbours are codes")
 }

@@ -263,9 +263,7 @@ fn answer(stage: &mut Stage<'_>, context: &Context<'_>, answer: Answer) -> Resul
     let event = match answer.status {
         Status::Accepted => Event::ContentHandover,
         Status::Refused => Event::ConsignmentRejection,
-        Status::Arrived | Status::Assigned | Status::InProgress | Status::Finished => {
-            Event::StatusReport
-        }
+        _ => Event::StatusReport,
     };
     if event != Event::StatusReport {
         if let Some(first) = answered_before(&delivery, event) {

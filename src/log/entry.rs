@@ -80,6 +80,22 @@ events! {
     Release "release";
     /// An auditor read.
     AuditorsRead "read";
+    /// The content waits for the neighbour gateway behind which the recipient is.
+    Relay "relay";
+    /// B.1: the neighbour took it in charge.
+    RelayAcceptance "RelayAcceptance";
+    /// B.2: the neighbour did not.
+    RelayRejection "RelayRejection";
+    /// B.3: the neighbour did neither in time.
+    RelayFailure "RelayFailure";
+    /// What waited for a closed agency waits for its successor.
+    Redirection "redirection";
+    /// The sender asks to have it back, or that another document updates or replaces it (13).
+    Order "order";
+    /// The recipient agrees (15) or does not (16).
+    OrderAnswer "order-answer";
+    /// The directory changed.
+    DirectoryChange "directory";
 }
 
 /// One entry. Fields that an event does not have are `None`; see `FORMAT.md` for which has which.
@@ -133,6 +149,10 @@ pub struct Entry {
     pub offset: Option<i64>,
     /// Which bodies were erased.
     pub bodies: Option<BodySet>,
+    /// The code that the sender wrote, if it is not that in `to`.
+    pub addressed: Option<Code>,
+    /// The consignment that updates or replaces.
+    pub by: Option<ConsignmentId>,
 }
 
 /// The bytes are not an entry as `FORMAT.md` defines it.
@@ -171,6 +191,8 @@ impl Entry {
             since: None,
             offset: None,
             bodies: None,
+            addressed: None,
+            by: None,
         }
     }
 
@@ -210,6 +232,8 @@ impl Entry {
         line(&mut text, "since", self.since);
         line(&mut text, "offset", self.offset);
         line(&mut text, "bodies", self.bodies.map(|b| format!("{} {}", b.count, b.digest)));
+        line(&mut text, "addressed", self.addressed.as_ref());
+        line(&mut text, "by", self.by);
         assert!(text.len() <= ENTRY_SIZE_MAX, "an entry of {} bytes", text.len());
         text.into_bytes()
     }
@@ -246,6 +270,8 @@ impl Entry {
             since: lines.optional("since", |value| value.parse().ok())?,
             offset: lines.optional("offset", number)?,
             bodies: lines.optional("bodies", bodies)?,
+            addressed: lines.optional("addressed", Code::parse)?,
+            by: lines.optional("by", ConsignmentId::parse)?,
             ..Self::new(event, time, actor)
         };
         lines.end()?;
@@ -348,6 +374,7 @@ pub(crate) mod tests {
         full.since = Some(full.time);
         full.offset = Some(-1);
         full.bodies = Some(BodySet::of(vec![Sha256::of(b"body")]));
+        (full.addressed, full.by) = (Code::parse("H49.61"), full.consignment);
         for entry in [sample(), full] {
             let leaf = entry.to_leaf();
             assert_eq!(Entry::from_leaf(&leaf), Ok(entry));

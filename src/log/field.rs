@@ -15,6 +15,13 @@ pub struct Actor {
     pub certificate: Sha256,
 }
 
+impl Actor {
+    /// Whether it is the gateway itself.
+    pub fn is_gateway(&self) -> bool {
+        self.system.as_str() == "gateway"
+    }
+}
+
 /// The recipients that an acceptance promises to reach.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RecipientSet {
@@ -65,6 +72,8 @@ pub enum ServiceKind {
     Crl,
     /// Tells the time.
     Clock,
+    /// A neighbour gateway.
+    Gateway,
 }
 
 impl ServiceKind {
@@ -75,6 +84,7 @@ impl ServiceKind {
         ("ocsp", ServiceKind::Ocsp),
         ("crl", ServiceKind::Crl),
         ("clock", ServiceKind::Clock),
+        ("gateway", ServiceKind::Gateway),
     ];
 }
 
@@ -140,7 +150,7 @@ impl BodySet {
     }
 }
 
-/// Business status codes of the national axis (`vietnam.md` §3.1) that recipients report.
+/// Business status codes of the national axis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Status {
     /// 01 đã đến.
@@ -155,6 +165,12 @@ pub enum Status {
     InProgress,
     /// 06 hoàn thành.
     Finished,
+    /// 13 lấy lại: the sender asks.
+    Withdrawal,
+    /// 15 đồng ý: the recipient agrees.
+    Agreed,
+    /// 16 từ chối: the recipient does not.
+    Declined,
 }
 
 impl Status {
@@ -166,6 +182,9 @@ impl Status {
         ("04", Status::Assigned),
         ("05", Status::InProgress),
         ("06", Status::Finished),
+        ("13", Status::Withdrawal),
+        ("15", Status::Agreed),
+        ("16", Status::Declined),
     ];
 
     /// Its two digits.

@@ -64,8 +64,8 @@ fn at(mut entry: Entry, recipient: &str) -> Entry {
     entry
 }
 
-/// The two epochs of the example log.
-fn example() -> (Vec<Entry>, Vec<Entry>) {
+/// The epochs of the example log.
+fn example() -> [Vec<Entry>; 3] {
     let mut acceptance = entry(Event::SubmissionAcceptance, "commune", 0);
     acceptance.document = Some("H49.151,2026/11/22,12/UBND-VP".into());
     acceptance.number = Some("12/UBND-VP".into());
@@ -91,7 +91,8 @@ fn example() -> (Vec<Entry>, Vec<Entry>) {
         vec![acceptance, consigned("H49"), consigned("H49.11"), handover, refusal, report];
 
     let second = second_epoch(tree_of(&entries).root());
-    (entries, second)
+    let third = third_epoch(tree_of(&second).root());
+    [entries, second, third]
 }
 
 /// What the second epoch tells of: a document that nobody takes, a service that fails.
@@ -165,6 +166,114 @@ fn second_epoch(root: Sha256) -> Vec<Entry> {
     entries
 }
 
+/// What the third epoch tells of: neighbours, a closed agency, and documents that are called back.
+fn third_epoch(root: Sha256) -> Vec<Entry> {
+    let (other, nation) = ("other.example", "nation.example");
+    let told = |by: &str| {
+        (
+            Service::new(ServiceKind::Gateway, by),
+            Some(Sha256::of(format!("told by {by}").as_bytes())),
+        )
+    };
+    let of = |number: u128, from: &str, event, system, second| {
+        let id = 0x019a_bd10_1f6b_7000_8000_0000_0000_0000 + number;
+        Entry {
+            consignment: Some(ConsignmentId(uuid::Uuid::from_u128(id))),
+            from: Code::parse(from),
+            envelope: Some(Sha256::of(format!("envelope {number}").as_bytes())),
+            ..entry(event, system, 3 * DAY + second)
+        }
+    };
+    let ours = |event, system, second| of(3, "H49.151", event, system, second);
+    let theirs = |event, system, second| of(4, "H01.151", event, system, second);
+    let bare = |event, second| Entry {
+        consignment: None,
+        from: None,
+        envelope: None,
+        ..entry(event, "gateway", 3 * DAY + second)
+    };
+    let acceptance = |entry: Entry, document: &str, recipients: &str| Entry {
+        document: Some(document.into()),
+        urgency: Some(Urgency::Normal),
+        request: Some(Sha256::of(document.as_bytes())),
+        recipients: Some(RecipientSet {
+            count: u32::try_from(recipients.lines().count()).expect("few"),
+            digest: Sha256::of(recipients.as_bytes()),
+        }),
+        verdict: Some(passed(document.as_bytes())),
+        ..entry
+    };
+    let from = |by: &str, entry: Entry| {
+        let (service, content) = told(by);
+        Entry { service, content, ..entry }
+    };
+    let to = |recipient: &str, entry: Entry| at(entry, recipient);
+    let urgency = Some(Urgency::Normal);
+    let order = |reason: &str, entry: Entry| Entry {
+        status: Some(Status::Withdrawal),
+        reason: Some(reason.into()),
+        ..entry
+    };
+    let answer = |reason: &str, status, entry: Entry| Entry {
+        status: Some(status),
+        reason: Some(reason.into()),
+        ..entry
+    };
+    use Event as E;
+    let mut opening = bare(E::EpochOpening, 0);
+    opening.previous_epoch = Some(SignedHead { epoch: 2, size: 15, root });
+    let first = ours(E::SubmissionAcceptance, "commune", 0);
+    let mut relay = to("H01.151", ours(E::Relay, "gateway", 0));
+    (relay.urgency, relay.service) = (urgency, told(other).0);
+    let mut consigned = to("H49.13", ours(E::ContentConsignment, "gateway", 0));
+    (consigned.urgency, consigned.addressed) = (urgency, Code::parse("H49.61"));
+    let reported = |event, second| from(other, to("H01.151", ours(event, "neighbour", second)));
+    let mut arrived = reported(E::ContentConsignment, 10);
+    arrived.urgency = urgency;
+    let mut taken = reported(E::ContentHandover, 70);
+    taken.status = Some(Status::Accepted);
+    let recall = order("RECALL", to("H01.151", ours(E::Order, "commune", 80)));
+    let declined = answer("RECALL", Status::Declined, reported(E::OrderAnswer, 90));
+    let mut directory = bare(E::DirectoryChange, HOUR);
+    directory.content = Some(Sha256::of(b"directory"));
+    directory.note = Some(Sha256::of(b"000102030405060708090a0b0c0d0e0f\ndecision 9"));
+    let mut redirection = to("H49.14", ours(E::Redirection, "gateway", HOUR + 1));
+    (redirection.urgency, redirection.addressed) = (urgency, Code::parse("H49.13"));
+    let second = from(other, theirs(E::SubmissionAcceptance, "neighbour", 2 * HOUR));
+    let mut on = to("G22", theirs(E::Relay, "gateway", 2 * HOUR));
+    (on.urgency, on.service) = (urgency, told(nation).0);
+    let replaced = Entry {
+        by: second.consignment,
+        ..order("REPLACE", to("H49.14", ours(E::Order, "commune", 3 * HOUR)))
+    };
+    let agreed =
+        answer("REPLACE", Status::Agreed, to("H49.14", ours(E::OrderAnswer, "gateway", 3 * HOUR)));
+    let mut late = to("G22", theirs(E::RelayFailure, "gateway", 14 * HOUR + 60));
+    (late.service, late.reason) = (told(nation).0, Some("EXPIRED".into()));
+    late.since = Some(theirs(E::RelayFailure, "gateway", 14 * HOUR).time);
+    let mut refused = from(nation, to("G22", theirs(E::RelayRejection, "nation", 15 * HOUR)));
+    refused.reason = Some("RECIPIENT_UNKNOWN".into());
+    vec![
+        opening,
+        acceptance(first, "H49.151,2026/11/24,14/UBND-VP", "H01.151\nH49.13\n"),
+        relay,
+        consigned,
+        reported(E::RelayAcceptance, 10),
+        arrived,
+        taken,
+        recall,
+        declined,
+        directory,
+        redirection,
+        acceptance(second, "H01.151,2026/11/24,7/UBND", "G22\n"),
+        on,
+        replaced,
+        agreed,
+        late,
+        refused,
+    ]
+}
+
 fn tree_of(entries: &[Entry]) -> Tree {
     let mut tree = Tree::default();
     tree.append(entries.iter().map(|entry| leaf_hash(&entry.to_leaf())).collect());
@@ -180,8 +289,8 @@ fn note(epoch: u32, entries: &[Entry]) -> String {
 
 #[test]
 fn every_entry_on_the_page_is_the_entry_it_claims_to_be() {
-    let (first, second) = example();
-    for (epoch, entries) in [(1, &first), (2, &second)] {
+    let epochs = example();
+    for (epoch, entries) in (1..).zip(&epochs) {
         for (index, entry) in entries.iter().enumerate() {
             let leaf = String::from_utf8(entry.to_leaf()).expect("an entry is text");
             let info = format!("entry {epoch}/{index}");
@@ -190,12 +299,16 @@ fn every_entry_on_the_page_is_the_entry_it_claims_to_be() {
         }
     }
     let written = PAGE.matches("\n```entry ").count();
-    assert_eq!(written, first.len() + second.len(), "an entry on the page is not checked");
+    assert_eq!(
+        written,
+        epochs.iter().map(Vec::len).sum::<usize>(),
+        "an entry on the page is not checked"
+    );
 }
 
 #[test]
 fn the_hashes_on_the_page_are_right() {
-    let (entries, second) = example();
+    let [entries, second, third] = example();
     let hash = |entry: &Entry| leaf_hash(&entry.to_leaf());
     let mut lines: Vec<String> = entries
         .iter()
@@ -210,16 +323,18 @@ fn the_hashes_on_the_page_are_right() {
     lines.push(format!("node 0..4 {}", node_hash(&node(0), &node(2))));
     lines.push(format!("root 1 6 {}", tree_of(&entries).root()));
     lines.push(format!("root 2 15 {}", tree_of(&second).root()));
+    lines.push(format!("root 3 17 {}", tree_of(&third).root()));
     check("hashes", &(lines.join("\n") + "\n"));
 }
 
 #[test]
 fn the_key_the_checkpoints_and_the_texts_on_the_page_are_right() {
-    let (entries, second) = example();
+    let [entries, second, third] = example();
     check("vkey", &format!("{}\n", key().public()));
     check("checkpoint 1", &note(1, &entries));
     check("checkpoint 2", &note(2, &second));
-    for epoch in 1..=2 {
+    check("checkpoint 3", &note(3, &third));
+    for epoch in 1..=3 {
         let note = block(&format!("checkpoint {epoch}"));
         let opened = key().public().open(note.as_bytes()).expect("signed");
         assert_eq!(opened.origin.epoch, epoch);

@@ -5,7 +5,7 @@ use prost::Message as _;
 use uuid::Uuid;
 
 use crate::clock::{Date, Time};
-use crate::delivery::{Delivery, Mark, Token, Transport};
+use crate::delivery::{Delivery, Mark, OrderKind, Token};
 use crate::directory::{Agency, Code};
 use crate::document::{
     ConsignmentId, Draft, Envelope, Form, PartDraft, PartRole, RequestId, Signer, Urgency,
@@ -167,6 +167,9 @@ pub(super) fn status(wire: v1::BusinessStatus) -> Option<Status> {
         v1::BusinessStatus::Assigned => Some(Status::Assigned),
         v1::BusinessStatus::InProgress => Some(Status::InProgress),
         v1::BusinessStatus::Finished => Some(Status::Finished),
+        v1::BusinessStatus::Withdrawal => Some(Status::Withdrawal),
+        v1::BusinessStatus::Agreed => Some(Status::Agreed),
+        v1::BusinessStatus::Declined => Some(Status::Declined),
     }
 }
 
@@ -178,6 +181,9 @@ pub(super) fn status_to_wire(status: Status) -> v1::BusinessStatus {
         Status::Assigned => v1::BusinessStatus::Assigned,
         Status::InProgress => v1::BusinessStatus::InProgress,
         Status::Finished => v1::BusinessStatus::Finished,
+        Status::Withdrawal => v1::BusinessStatus::Withdrawal,
+        Status::Agreed => v1::BusinessStatus::Agreed,
+        Status::Declined => v1::BusinessStatus::Declined,
     }
 }
 
@@ -307,16 +313,23 @@ pub(super) fn warning(warning: Warning) -> v1::Warning {
 }
 
 pub(super) fn delivery(delivery: &Delivery) -> v1::Delivery {
-    let transport = match delivery.transport {
-        Transport::Consigned => v1::Transport::Consigned,
-        Transport::HandedOver => v1::Transport::HandedOver,
-        Transport::Rejected => v1::Transport::Rejected,
-    };
+    let order = delivery.order.as_ref().map(|order| v1::Order {
+        kind: match order.kind {
+            OrderKind::Recall => v1::OrderKind::Recall,
+            OrderKind::Update => v1::OrderKind::Update,
+            OrderKind::Replace => v1::OrderKind::Replace,
+        }
+        .into(),
+        by: order.by.map(|by| by.to_string()).unwrap_or_default(),
+        entry: Some(entry_id(order.entry)),
+        answer_entry: order.answer.map(|(_, entry)| entry_id(entry)),
+        agreed: order.answer.is_some_and(|(agreed, _)| agreed),
+    });
     let seen = &delivery.milestones;
     let milestone = |mark: Option<Mark>| mark.map(|mark| entry_id(mark.entry));
     v1::Delivery {
         recipient: delivery.recipient.to_string(),
-        transport: transport.into(),
+        transport: v1::Transport::from(delivery.transport).into(),
         business_status: status_to_wire(delivery.business).into(),
         consigned_entry: Some(entry_id(delivery.consigned)),
         latest_entry: Some(entry_id(delivery.latest)),
@@ -325,6 +338,10 @@ pub(super) fn delivery(delivery: &Delivery) -> v1::Delivery {
         access_entry: milestone(seen.accessed),
         notification_failure_entry: milestone(seen.notification_failed),
         handover_failure_entry: milestone(seen.handover_failed),
+        relay_failure_entry: milestone(seen.relay_failed),
+        via: delivery.via.as_ref().map(|via| via.name().to_owned()).unwrap_or_default(),
+        addressed: delivery.addressed.as_ref().map(Code::to_string).unwrap_or_default(),
+        order,
     }
 }
 

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::reads::query;
 use super::{Door, convert, paging, trace::Eyes};
 use crate::clock::Time;
-use crate::delivery::{Transport, fold_spelling};
+use crate::delivery::fold_spelling;
 use crate::digest::{Sha256, hex};
 use crate::directory::{Code, Role};
 use crate::document::DossierCode;
@@ -99,7 +99,7 @@ fn wanted(surroundings: &Surroundings, request: &v1::SearchRequest) -> Result<Wa
         agency: agency(&request.agency, "agency")?,
         since: moment(request.since.as_ref(), "since")?,
         until: moment(request.until.as_ref(), "until")?,
-        transport: transport(request.transport())?,
+        transport: request.transport().state(),
         business: convert::status(request.business_status()),
         accepted: match request.admission() {
             v1::Admission::Unspecified => None,
@@ -151,13 +151,4 @@ pub(super) fn moment(
     field: &str,
 ) -> Result<Option<Time>, Refusal> {
     wire.map(|wire| convert::time(wire).ok_or_else(|| malformed(field))).transpose()
-}
-
-fn transport(wire: v1::Transport) -> Result<Option<Transport>, Refusal> {
-    Ok(match wire {
-        v1::Transport::Unspecified => None,
-        v1::Transport::Consigned => Some(Transport::Consigned),
-        v1::Transport::HandedOver => Some(Transport::HandedOver),
-        v1::Transport::Rejected => Some(Transport::Rejected),
-    })
 }

@@ -6,13 +6,15 @@ use prost::Message;
 use super::keyspace as key;
 use super::kv::Write;
 use crate::clock::Time;
-use crate::delivery::{Change, Consignment, Delivery, Keeping, Mark, Milestones, Transport};
+use crate::delivery::{
+    Change, Consignment, Delivery, Keeping, Mark, Milestones, Order, OrderKind, Transport,
+};
 use crate::digest::Sha256;
 use crate::directory::Code;
 use crate::document::{ConsignmentId, DossierCode, Urgency};
 use crate::gateway::ports::{LeaderTerm, Place, StoreError};
 use crate::limits::STORED_VALUE_SIZE_MAX;
-use crate::log::{EntryId, RecipientSet, Status, VerdictMark};
+use crate::log::{EntryId, RecipientSet, Service, ServiceKind, Status, VerdictMark};
 use crate::proto::storage;
 
 /// Version of every record.
@@ -253,8 +255,38 @@ fn delivery(record: &Delivery) -> Vec<u8> {
         accessed: record.milestones.accessed.map(mark),
         notification_failed: record.milestones.notification_failed.map(mark),
         handover_failed: record.milestones.handover_failed.map(mark),
+        relay_failed: record.milestones.relay_failed.map(mark),
+        via: record.via.as_ref().map(|service| service.name().to_owned()),
+        addressed: record.addressed.as_ref().map(Code::to_string),
+        order: record.order.map(order),
     }
     .encode_to_vec()
+}
+
+fn order(order: Order) -> storage::Order {
+    storage::Order {
+        entry: Some(entry(order.entry)),
+        kind: order.kind.word().to_owned(),
+        by: order.by.map(|by| by.0.as_bytes().to_vec()),
+        answer: order.answer.map(|(_, answer)| entry(answer)),
+        agreed: order.answer.is_some_and(|(agreed, _)| agreed),
+    }
+}
+
+/// `None` for an order that cannot be read, `Some(None)` for none.
+#[expect(clippy::option_option, reason = "absent and unreadable are two things")]
+fn read_order(record: Option<&storage::Order>) -> Option<Option<Order>> {
+    let Some(record) = record else { return Some(None) };
+    let by = match &record.by {
+        None => None,
+        Some(by) => Some(read_id(by)?),
+    };
+    let answer = match &record.answer {
+        None => None,
+        answer => Some((record.agreed, read_entry(answer)?)),
+    };
+    let kind = OrderKind::from_word(&record.kind)?;
+    Some(Some(Order { kind, by, entry: read_entry(&record.entry)?, answer }))
 }
 
 fn mark(mark: Mark) -> storage::Mark {
@@ -301,7 +333,17 @@ pub fn read_delivery(bytes: &[u8]) -> Result<Delivery, StoreError> {
                 accessed: read_mark(&record.accessed)?,
                 notification_failed: read_mark(&record.notification_failed)?,
                 handover_failed: read_mark(&record.handover_failed)?,
+                relay_failed: read_mark(&record.relay_failed)?,
             },
+            via: match &record.via {
+                None => None,
+                Some(name) => Some(Service::new(ServiceKind::Gateway, name)?),
+            },
+            addressed: match &record.addressed {
+                None => None,
+                Some(code) => Some(Code::parse(code)?),
+            },
+            order: read_order(record.order.as_ref())?,
             changed_at: Time::from_millis(record.changed_at_ms),
         })
     };

@@ -328,6 +328,41 @@ SIGNED = {
     "a time-stamp over what is yet to come": (edit(*place("timestamp"), (b"covers 2 9 ", b"covers 2 15 ")), "TIMESTAMP"),
     "a time-stamp by a clock": (edit(*place("timestamp"), (b"service tsa", b"service clock")), "SERVICE"),
     "a repair of nothing": (without("outage"), "OUTAGE"),
+    "a neighbour's word about a recipient of ours": (edit(2, 6, (b"to H01.151\n", b"to H49.13\n")), "NEIGHBOUR"),
+    "another neighbour's word": (edit(2, 6, (b"gateway other", b"gateway nation")), "NEIGHBOUR"),
+    "a neighbour's word without its evidence": (field("RelayAcceptance", b"content"), "ENTRY_FIELDS"),
+    "a hand-over behind a neighbour that no neighbour tells": (
+        edit(2, 6, (b"content " + read_entry(example_log()[2].leaves[6])["content"].encode() + b"\nservice gateway other.example\n", b"")),
+        "NEIGHBOUR",
+    ),
+    "a neighbour that is a time-stamping authority": (field("relay", b"service tsa other.example"), "SERVICE"),
+    "a neighbour that refused what it had taken": (
+        insert(2, 5, lambda log: log[2][4].replace(b"event RelayAcceptance", b"event RelayRejection")
+               .replace(b"content", b"reason BUSY\ncontent")),
+        "ANSWERED_TWICE",
+    ),
+    "a relay that failed in time": (
+        then(lambda log: log[2].insert(15, log[2].pop(16)), edit(2, 15, (b"T18:45:18", b"T16:45:18"))),
+        "FAILURE",
+    ),
+    "a recipient redirected to itself": (edit(2, 10, (b"to H49.14\n", b"to H49.13\n")), "REDIRECTION"),
+    "a recipient redirected that is behind a neighbour": (field("redirection", b"addressed H01.151"), "REDIRECTION"),
+    "a recipient redirected that got nothing": (field("redirection", b"addressed H49.99"), "CONSIGNMENT_UNKNOWN"),
+    "a recipient that answers after it was redirected": (
+        insert(2, 11, lambda log: log[2][14].replace(b"to H49.14\n", b"to H49.13\n").replace(b"event order-answer", b"event ContentHandover")
+               .replace(b"status 15\nreason REPLACE", b"status 03").replace(b"2026-11-24T06:45", b"2026-11-24T04:46")
+               .replace(GATEWAY, b"actor province " + OTHER)),
+        "ANSWERED_TWICE",
+    ),
+    "an order within an order": (insert(2, 8, lambda log: log[2][7]), "ORDER"),
+    "an answer to no order": (lambda log: log[2].pop(7), "ORDER"),
+    "an answer to another order": (edit(2, 8, (b"RECALL", b"UPDATE")), "ORDER"),
+    "a recall by another document": (edit(2, 7, (b"reason RECALL\n", b"reason RECALL\nby 019abd10-1f6b-7000-8000-000000000003\n")), "ORDER"),
+    "a replacement by nothing": (field("order", b"reason REPLACE"), "ORDER"),
+    "a document withdrawn that was taken": (
+        edit(2, 14, (b"to H49.14\n", b"to H49.13\n")),
+        "ORDER",
+    ),
     "an outage in an outage": (again("outage", later=True), None),
     "a repair with another beginning": (field("repair", b"since 2026-11-24T15:46:47.123Z"), "OUTAGE"),
     "an erasure of what never was": (edit(*place("erasure"), (b"-8000-000000000002", b"-8000-000000000009")), "CONSIGNMENT_UNKNOWN"),

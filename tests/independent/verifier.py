@@ -55,7 +55,7 @@ DIGEST = re.compile(r"[0-9a-f]{64}", re.ASCII)
 CODE = re.compile(r"[0-9A-Za-z._-]{1,35}", re.ASCII)
 WORD = re.compile(r"[A-Z][A-Z0-9_-]{0,62}", re.ASCII)
 SYSTEM = re.compile(r"[0-9a-z-]{1,64}", re.ASCII)
-SERVICE = re.compile(r"(tsa|witness|ocsp|crl|clock) ([0-9a-z.-]{1,64})", re.ASCII)
+SERVICE = re.compile(r"(tsa|witness|ocsp|crl|clock|gateway) ([0-9a-z.-]{1,64})", re.ASCII)
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 DOSSIER = re.compile(r"[0-9A-Za-z._-]{1,35}-([0-9]{6}|[0-9]{8})-[0-9]{4,7}", re.ASCII)
 TIME = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})T([0-9]{2}):([0-9]{2}):([0-9]{2})\.([0-9]{3})Z", re.ASCII)
@@ -145,7 +145,7 @@ FIELDS = {
         matches(WORD),
         matches(DIGEST),
     ),
-    "status": one_of("01", "02", "03", "04", "05", "06"),
+    "status": one_of("01", "02", "03", "04", "05", "06", "13", "15", "16"),
     "reason": matches(WORD),
     "note": matches(DIGEST),
     "previous": is_head,
@@ -155,6 +155,8 @@ FIELDS = {
     "since": is_time,
     "offset": lambda text: is_number(text.removeprefix("-")) and text != "-0",
     "bodies": lambda text: parts(text, lambda n: is_number(n, 1), matches(DIGEST)),
+    "addressed": matches(CODE),
+    "by": matches(UUID),
 }
 
 # ── §2 events ────────────────────────────────────────────────────────────────────────────────────
@@ -167,26 +169,33 @@ class Shape(NamedTuple):
     may: frozenset
     values: dict
     gateway: bool
+    # Whether a neighbour may bring or tell it.
+    told: bool
 
 
-def shape(must, may="", gateway=False, **values):
-    return Shape(frozenset(must.split()), frozenset(may.split()), values, gateway)
+def shape(must, may="", gateway=False, told=False, **values):
+    return Shape(frozenset(must.split()), frozenset(may.split()), values, gateway, told)
 
 
 ABOUT = "consignment from to envelope"
+ORDERS = {"RECALL", "UPDATE", "REPLACE"}
 EVENTS = {
     "SubmissionAcceptance": shape(
-        "consignment from envelope document urgency request recipients verdict", "number dossier"
+        "consignment from envelope document urgency request recipients verdict", "number dossier", told=True
     ),
-    "SubmissionRejection": shape("from envelope document request reason", "dossier verdict"),
-    "ContentConsignment": shape(f"{ABOUT} urgency", gateway=True),
-    "ContentHandover": shape(f"{ABOUT} status", status={"03"}),
-    "ConsignmentRejection": shape(f"{ABOUT} status reason note", status={"02"}, reason={"RECIPIENT"}),
-    "status": shape(f"{ABOUT} status", "note", status={"01", "04", "05", "06"}),
-    "ConsignmentNotification": shape(ABOUT, gateway=True),
-    "ConsignmentNotificationFailure": shape(f"{ABOUT} reason since", gateway=True, reason={"EXPIRED"}),
-    "ContentAccessTracking": shape(ABOUT),
-    "ContentHandoverFailure": shape(f"{ABOUT} reason since", gateway=True, reason={"EXPIRED"}),
+    "SubmissionRejection": shape("from envelope document request reason", "dossier verdict", told=True),
+    "ContentConsignment": shape(f"{ABOUT} urgency", "addressed", gateway=True, told=True),
+    "ContentHandover": shape(f"{ABOUT} status", told=True, status={"03"}),
+    "ConsignmentRejection": shape(
+        f"{ABOUT} status reason note", told=True, status={"02"}, reason={"RECIPIENT"}
+    ),
+    "status": shape(f"{ABOUT} status", "note", told=True, status={"01", "04", "05", "06"}),
+    "ConsignmentNotification": shape(ABOUT, gateway=True, told=True),
+    "ConsignmentNotificationFailure": shape(
+        f"{ABOUT} reason since", gateway=True, told=True, reason={"EXPIRED"}
+    ),
+    "ContentAccessTracking": shape(ABOUT, told=True),
+    "ContentHandoverFailure": shape(f"{ABOUT} reason since", gateway=True, told=True, reason={"EXPIRED"}),
     "epoch": shape("previous", gateway=True),
     "timestamp": shape("covers content service", gateway=True),
     "outage": shape("service since", gateway=True),
@@ -202,15 +211,27 @@ EVENTS = {
         "consignment from to",
         reason={"TRACE", "ENTRIES", "EVIDENCE", "STATISTICS"},
     ),
+    "relay": shape(f"{ABOUT} urgency service", "addressed", gateway=True),
+    "RelayAcceptance": shape(f"{ABOUT} content service"),
+    "RelayRejection": shape(f"{ABOUT} reason content service"),
+    "RelayFailure": shape(f"{ABOUT} reason service since", gateway=True, reason={"EXPIRED"}),
+    "redirection": shape(f"{ABOUT} urgency addressed", gateway=True),
+    "order": shape(f"{ABOUT} status reason", "note by", told=True, status={"13"}, reason=ORDERS),
+    "order-answer": shape(f"{ABOUT} status reason", "note", told=True, status={"15", "16"}, reason=ORDERS),
+    "directory": shape("note content", gateway=True),
 }
+PROMISED = {"ContentConsignment", "relay"}
+RELAYED = {"RelayAcceptance", "RelayRejection"}
 ANSWERS = {"ContentHandover", "ConsignmentRejection"}
 ONCE = {
     "ConsignmentNotification",
     "ConsignmentNotificationFailure",
     "ContentAccessTracking",
     "ContentHandoverFailure",
+    "RelayFailure",
+    "ContentConsignment",
 }
-FAILURES = {"ConsignmentNotificationFailure", "ContentHandoverFailure"}
+FAILURES = {"ConsignmentNotificationFailure", "ContentHandoverFailure", "RelayFailure"}
 KEEPING = {"erasure", "hold", "release"}
 
 
@@ -242,15 +263,29 @@ def _check_shape(entry):
         require(name in entry, "ENTRY_FORM", f"no {name}")
     wanted = EVENTS[entry["event"]]
     there = set(entry) - {"event", "time", "actor"}
-    require(wanted.must <= there, "ENTRY_FIELDS", f"without {sorted(wanted.must - there)}")
-    surplus = there - wanted.must - wanted.may
+    told = is_told(entry)
+    must = wanted.must | {"service", "content"} if told else wanted.must
+    require(must <= there, "ENTRY_FIELDS", f"without {sorted(must - there)}")
+    surplus = there - must - wanted.may
     require(not surplus, "ENTRY_FIELDS", f"with {sorted(surplus)}")
     for name, values in wanted.values.items():
         require(entry[name] in values, "ENTRY_FIELDS", f"{name} {entry[name]}")
-    if entry["event"] == "SubmissionRejection":
+    if told or "relay" in entry["event"].lower():
+        require(entry["service"].startswith("gateway "), "SERVICE", entry["service"])
+    if entry["event"] in ("SubmissionRejection", "RelayRejection"):
         require(entry["reason"] != "RECIPIENT", "ENTRY_FIELDS", "the gateway is no recipient")
-    by_gateway = entry["actor"].split(" ")[0] == "gateway"
-    require(by_gateway == wanted.gateway, "ACTOR", f"{entry['actor']} in {entry['event']}")
+    may_be_either = entry["event"] == "order-answer" and not told
+    fits = may_be_either or by_gateway(entry) == (wanted.gateway and not told)
+    require(fits, "ACTOR", f"{entry['actor']} in {entry['event']}")
+
+
+def by_gateway(entry):
+    return entry["actor"].split(" ")[0] == "gateway"
+
+
+def is_told(entry):
+    """Whether a neighbour brought or told it."""
+    return EVENTS[entry["event"]].told and ("service" in entry or "content" in entry)
 
 
 def recipients_digest(codes):
@@ -495,20 +530,25 @@ class Story:
         self.consignments, self.requests = {}, set()
         # (consignment, recipient) → events and times.
         self.deliveries = {}
+        # The same → the neighbour of its relay, and the order that waits for an answer.
+        self.neighbours, self.orders = {}, {}
         self.promised = None
         self.outages = {}
 
     def tell(self, entry):
-        """Rules 2 to 6, 9 and 11."""
+        """Rules 2 to 6, 9, 11 and 13 to 15."""
         require(entry["time"] >= self.time, "TIME_BACKWARDS", f"{entry['time']} after {self.time}")
         self.time = entry["time"]
         event = entry["event"]
-        if self.promised is not None and event != "ContentConsignment":
+        promised = event in PROMISED and not is_told(entry)
+        if self.promised is not None and not promised:
             raise Invalid("RECIPIENT_MISSING", f"{event} where a consignment was promised")
         if event == "SubmissionAcceptance":
             self._accept(entry)
-        elif event == "ContentConsignment":
+        elif promised:
             self._consign(entry)
+        elif event == "redirection":
+            self._redirect(entry)
         elif "to" in entry and "envelope" in entry:
             self._deliver(entry)
         elif event in KEEPING:
@@ -535,30 +575,66 @@ class Story:
         in_order = not codes or codes[-1].encode() < entry["to"].encode()
         require(in_order, "RECIPIENT_ORDER", f"{entry['to']} after {codes[-1:]}")
         codes.append(entry["to"])
-        self.deliveries[entry["consignment"], entry["to"]] = {}
+        self._begin(entry)
         if len(codes) == count:
             require(recipients_digest(codes) == digest, "RECIPIENT_MISSING", "others were promised")
             self.promised = None
 
+    def _begin(self, entry):
+        key = entry["consignment"], entry["to"]
+        self.deliveries.setdefault(key, {})
+        self.neighbours.setdefault(key, entry.get("service"))
+
+    def _redirect(self, entry):
+        """Rule 14."""
+        self._same_facts(entry)
+        key = entry["consignment"], entry["addressed"]
+        told = self.deliveries.get(key)
+        require(told is not None, "CONSIGNMENT_UNKNOWN", f"nothing was consigned to {entry['addressed']}")
+        waited = not (ENDS & set(told) or self.neighbours[key]) and entry["to"] != entry["addressed"]
+        require(waited, "REDIRECTION", f"{entry['addressed']} had nothing that waited")
+        told["redirection"] = entry["time"]
+        self._begin(entry)
+
     def _same_facts(self, entry):
         accepted = self.consignments.get(entry["consignment"])
         require(accepted, "CONSIGNMENT_UNKNOWN", entry["consignment"])
-        for name in ("from", "envelope"):
-            require(entry[name] == accepted[name], "FACTS_DIFFER", name)
+        for name in ("from", "envelope", "urgency"):
+            require(entry.get(name, accepted[name]) == accepted[name], "FACTS_DIFFER", name)
         return accepted
 
     def _deliver(self, entry):
         accepted = self._same_facts(entry)
         told = self.deliveries.get((entry["consignment"], entry["to"]))
         require(told is not None, "CONSIGNMENT_UNKNOWN", f"nothing was consigned to {entry['to']}")
-        event = entry["event"]
-        if event in ANSWERS:
-            require(not ANSWERS & set(told), "ANSWERED_TWICE", entry["to"])
-        if event in ONCE:
-            require(event not in told, "EVENT_TWICE", event)
-        if event in FAILURES:
+        self._check_teller(entry, accepted)
+        self._order(entry)
+        check_once(entry, told)
+        if entry["event"] in FAILURES:
             check_failure(entry, accepted, told)
-        told.setdefault(event, entry["time"])
+        told.setdefault(name_of(entry), entry["time"])
+
+    def _check_teller(self, entry, accepted):
+        """Rule 13."""
+        expected = self.neighbours[entry["consignment"], entry["to"]]
+        if entry["event"] == "order":
+            expected = accepted.get("service")
+        if entry["event"] == "order-answer" and by_gateway(entry):
+            expected = None
+        require(entry.get("service") == expected, "NEIGHBOUR", f"{entry.get('service')} instead of {expected}")
+
+    def _order(self, entry):
+        """Rule 15."""
+        key = entry["consignment"], entry["to"]
+        waiting = self.orders.get(key)
+        if entry["event"] == "order":
+            require(waiting is None, "ORDER", "another one waits")
+            require((entry["reason"] == "RECALL") == ("by" not in entry), "ORDER", "its by")
+            require(entry.get("by", entry["consignment"]) in self.consignments, "ORDER", "its by is unknown")
+            self.orders[key] = entry["reason"]
+        elif entry["event"] == "order-answer":
+            require(waiting == entry["reason"], "ORDER", "answers what was not asked")
+            self.orders[key] = None
 
     def _serve(self, entry):
         require(entry["since"] <= entry["time"], "OUTAGE", "since a time that is yet to come")
@@ -571,11 +647,31 @@ class Story:
             self.outages[entry["service"]] = None
 
 
+ENDS = ANSWERS | {"redirection", "withdrawal"}
+
+
+def name_of(entry):
+    """An event, or `withdrawal` if the gateway took it out of the mailbox."""
+    withdrawn = entry["event"] == "order-answer" and by_gateway(entry)
+    return "withdrawal" if withdrawn else entry["event"]
+
+
+def check_once(entry, told):
+    """Rule 6."""
+    event = name_of(entry)
+    for alike in (ENDS, RELAYED):
+        if event in alike:
+            require(not alike & set(told), "ANSWERED_TWICE", entry["to"])
+    require(event not in ONCE or event not in told, "EVENT_TWICE", event)
+
+
 def check_failure(entry, accepted, told):
     """Rule 9."""
+    if is_told(entry):
+        return
     since = entry["since"]
     require(accepted["time"] <= since < entry["time"], "FAILURE", "its time was not over")
-    against = set(ANSWERS)
+    against = RELAYED if entry["event"] == "RelayFailure" else set(ANSWERS)
     if entry["event"] == "ConsignmentNotificationFailure":
         against |= {"ConsignmentNotification", "ContentAccessTracking"}
     denied = sorted(event for event in against & set(told) if told[event] <= since)
@@ -868,7 +964,7 @@ def _check_story(it, proven):
         if "to" not in entry:
             continue
         require(it.recipient in (None, entry["to"]), "RECIPIENT_OTHER", entry["to"])
-        if event == "ContentConsignment":
+        if event in PROMISED and not is_told(entry):
             require(entry["to"] not in deliveries, "RECIPIENT_TWICE", entry["to"])
             near = epoch == first[0] and 0 < index - first[1] <= int(count)
             require(near, "CONSIGNMENT_STRAY", f"{epoch}/{index}")
@@ -877,11 +973,10 @@ def _check_story(it, proven):
             continue
         told = deliveries.get(entry["to"])
         require(told is not None, "CONSIGNMENT_UNKNOWN", f"nothing was consigned to {entry['to']}")
-        require(not (event in ANSWERS and ANSWERS & set(told)), "ANSWERED_TWICE", entry["to"])
-        require(not (event in ONCE and event in told), "EVENT_TWICE", event)
+        check_once(entry, told)
         if event in FAILURES:
             check_failure(entry, accepted, told)
-        told.setdefault(event, entry["time"])
+        told.setdefault(name_of(entry), entry["time"])
     if it.recipient is None:
         whole = len(codes) == int(count) and recipients_digest(codes) == digest
         require(whole, "RECIPIENT_MISSING", f"{len(codes)} of {count}")
