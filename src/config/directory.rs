@@ -25,6 +25,7 @@ struct SystemRow {
     id: String,
     identities: Vec<String>,
     role: String,
+    gateway: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -66,7 +67,7 @@ fn system(row: SystemRow) -> Result<System, String> {
         .ok_or_else(|| format!("system {:?}: not a system id", row.id))?;
     let role = Role::WORDS.iter().find(|(word, _)| *word == row.role);
     let role = role.ok_or_else(|| format!("system {id}: no role {:?}", row.role))?.1;
-    Ok(System { id, identities: row.identities, role })
+    Ok(System { id, identities: row.identities, role, gateway: row.gateway })
 }
 
 fn agency(row: AgencyRow) -> Result<Agency, String> {

@@ -95,6 +95,8 @@ pub enum Role {
     Auditor,
     /// Reads the directory and the state of the gateway; changes nothing over the network.
     Operator,
+    /// A neighbour gateway: brings and takes documents of the agencies behind it.
+    Gateway,
 }
 
 impl Role {
@@ -104,6 +106,7 @@ impl Role {
         ("portal", Role::Portal),
         ("auditor", Role::Auditor),
         ("operator", Role::Operator),
+        ("gateway", Role::Gateway),
     ];
 }
 
@@ -117,6 +120,9 @@ pub struct System {
     pub identities: Vec<String>,
     /// What it may do.
     pub role: Role,
+    /// Name of the gateway that it is: the origin of its log, at most [`CODE_LENGTH_MAX`] characters.
+    /// Only with [`Role::Gateway`], and then always.
+    pub gateway: Option<String>,
 }
 
 /// The directory contradicts itself.
@@ -137,6 +143,12 @@ pub enum Error {
     /// An agency ends before it begins.
     #[error("agency {0} ends before it begins")]
     Backwards(Code),
+    /// A system is a gateway without a name, or has the name of one without being one; or the name is
+    /// that of another, or the code of an agency.
+    #[error(
+        "system {0}: a gateway has a name of its own, of 1-35 of 0-9 a-z . -, and only a gateway"
+    )]
+    GatewayName(SystemId),
 }
 
 /// An immutable snapshot.
@@ -177,6 +189,16 @@ impl Directory {
     }
 
     fn add_system(&mut self, system: System) -> Result<(), Error> {
+        let name = system.gateway.as_deref();
+        let fits = |name: &str| {
+            let allowed = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'z' | b'.' | b'-');
+            (1..=CODE_LENGTH_MAX).contains(&name.len()) && name.bytes().all(allowed)
+        };
+        let new =
+            !self.systems.values().any(|other| name.is_some() && other.gateway.as_deref() == name);
+        if !new || name.is_some() != (system.role == Role::Gateway) || !name.is_none_or(fits) {
+            return Err(Error::GatewayName(system.id));
+        }
         for identity in &system.identities {
             if self.by_identity.insert(identity.clone(), system.id.clone()).is_some() {
                 return Err(Error::SystemTwice(identity.clone()));
@@ -219,6 +241,10 @@ impl Directory {
             && !self.systems.contains_key(host)
         {
             return dangling(host);
+        }
+        let named = |system: &&System| system.gateway.as_deref() == Some(agency.code.as_str());
+        if let Some(gateway) = self.systems.values().find(named) {
+            return Err(Error::GatewayName(gateway.id.clone()));
         }
         let mut above = agency.parent.as_ref();
         for _ in 0..self.agencies.len() {

@@ -14,8 +14,11 @@ use crate::digest::Sha256;
 use crate::directory::Code;
 use crate::document::{ConsignmentId, DossierCode, Urgency};
 use crate::limits::HOLDS_MAX;
-use crate::log::{Actor, BodySet, Entry, EntryId, Event, RecipientSet, Status, VerdictMark};
+use crate::log::{
+    Actor, BodySet, Entry, EntryId, Event, RecipientSet, Service, ServiceKind, Status, VerdictMark,
+};
 use crate::refusal::{Reason, Refusal};
+use crate::routing::{Destination, Hop};
 
 /// A document that passed every stage and whose content is durable.
 #[derive(Debug)]
@@ -25,8 +28,8 @@ pub(super) struct Acceptance {
     pub(super) request: Sha256,
     pub(super) facts: Facts,
     pub(super) verdict: VerdictMark,
-    /// Registered codes in ascending order.
-    pub(super) recipients: Vec<Code>,
+    /// Registered codes in ascending order, and the way to each.
+    pub(super) recipients: Vec<(Code, Destination)>,
     /// Content that many share.
     pub(super) contents: Vec<(Sha256, Place)>,
     /// Its own content.
@@ -201,14 +204,20 @@ fn accept(
         ..Entry::new(Event::SubmissionAcceptance, context.now, acceptance.actor)
     };
     let id = stage.push(&entry)?;
-    for recipient in acceptance.recipients {
+    for (recipient, Destination { addressed, hop }) in acceptance.recipients {
+        let (event, service) = match hop {
+            Hop::Mailbox(_) => (Event::ContentConsignment, None),
+            Hop::Neighbour(name) => (Event::Relay, Service::new(ServiceKind::Gateway, &name)),
+        };
         stage.push(&Entry {
             consignment: Some(acceptance.consignment),
             from: Some(facts.sender.clone()),
             to: Some(recipient),
             envelope: Some(facts.envelope),
             urgency: Some(facts.urgency),
-            ..Entry::new(Event::ContentConsignment, context.now, context.gateway.clone())
+            service,
+            addressed,
+            ..Entry::new(event, context.now, context.gateway.clone())
         })?;
     }
     Ok(Decided::New(id))
@@ -227,9 +236,9 @@ pub(super) fn repeated(
     Err(refusal.with("first_entry", first).with("first_envelope", used_for).into())
 }
 
-fn recipient_set(recipients: &[Code]) -> RecipientSet {
+fn recipient_set(recipients: &[(Code, Destination)]) -> RecipientSet {
     let mut lines = String::new();
-    for recipient in recipients {
+    for (recipient, _) in recipients {
         lines.push_str(recipient.as_str());
         lines.push('\n');
     }

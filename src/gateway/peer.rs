@@ -88,7 +88,7 @@ impl Peer {
         match self.role {
             Role::Auditor => true,
             Role::Agency | Role::Portal => parties.iter().any(hosts),
-            Role::Operator => false,
+            Role::Operator | Role::Gateway => false,
         }
     }
 }

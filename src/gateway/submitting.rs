@@ -430,8 +430,9 @@ impl Routed {
         kept: KeptFor,
         warnings: Vec<Warning>,
     ) -> (Acceptance, Validated) {
-        let recipients: Vec<Code> =
-            self.route.destinations().map(|(code, _)| code.clone()).collect();
+        let destinations = self.route.destinations();
+        let recipients: Vec<_> =
+            destinations.map(|(code, destination)| (code.clone(), destination.clone())).collect();
         let validated = Validated {
             recipients: recipients.len(),
             judgement: self.verified.judgement,

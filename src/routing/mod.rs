@@ -15,7 +15,25 @@ use crate::refusal::{Reason, Refusal};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Route {
     sender: Code,
-    destinations: BTreeMap<Code, SystemId>,
+    destinations: BTreeMap<Code, Destination>,
+}
+
+/// Where it goes for one recipient.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Destination {
+    /// The code that the sender wrote, if it is not the recipient's.
+    pub addressed: Option<Code>,
+    /// The way there.
+    pub hop: Hop,
+}
+
+/// The next step to a recipient.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Hop {
+    /// Into its mailbox, which this system hosts.
+    Mailbox(SystemId),
+    /// To the neighbour gateway of this name, behind which it is.
+    Neighbour(String),
 }
 
 impl Route {
@@ -24,8 +42,8 @@ impl Route {
         &self.sender
     }
 
-    /// Receiving agencies and the systems that host their mailboxes.
-    pub fn destinations(&self) -> impl ExactSizeIterator<Item = (&Code, &SystemId)> {
+    /// Receiving agencies and the ways to them.
+    pub fn destinations(&self) -> impl ExactSizeIterator<Item = (&Code, &Destination)> {
         self.destinations.iter()
     }
 }
@@ -44,11 +62,12 @@ pub fn route(directory: &Directory, today: Date, envelope: &Envelope) -> Result<
             Addressee::Agency(code) => {
                 let field = format!("recipients[{agencies}]");
                 agencies += 1;
-                let (agency, host) = recipient(directory, today, code, &field)?;
+                let (agency, hop) = recipient(directory, today, code, &field)?;
                 if agency.code == sender {
                     return Err(Refusal::of_field(Reason::RecipientIsSender, field));
                 }
-                if destinations.insert(agency.code.clone(), host.clone()).is_some() {
+                let destination = Destination { addressed: None, hop };
+                if destinations.insert(agency.code.clone(), destination).is_some() {
                     let refusal = Refusal::of_field(Reason::RecipientDuplicate, field);
                     return Err(refusal.with("code", code));
                 }
@@ -82,14 +101,23 @@ fn recipient<'a>(
     today: Date,
     code: &Code,
     field: &str,
-) -> Result<(&'a Agency, &'a SystemId), Refusal> {
+) -> Result<(&'a Agency, Hop), Refusal> {
     let refusal = |reason| Refusal::of_field(reason, field).with("code", code);
     let agency = directory.agency(code).ok_or_else(|| refusal(Reason::RecipientUnknown))?;
     if !agency.is_open(today) {
         return Err(refusal(Reason::AgencyClosed).with("successors", agency.successors_line()));
     }
-    let host = agency.host.as_ref().ok_or_else(|| refusal(Reason::MailboxMissing))?;
-    Ok((agency, host))
+    let hop = hop(directory, agency).ok_or_else(|| refusal(Reason::MailboxMissing))?;
+    Ok((agency, hop))
+}
+
+/// The way to an agency; `None` if there is none.
+fn hop(directory: &Directory, agency: &Agency) -> Option<Hop> {
+    let host = agency.host.as_ref()?;
+    match directory.system(host)?.gateway.as_deref() {
+        None => Some(Hop::Mailbox(host.clone())),
+        Some(name) => Some(Hop::Neighbour(name.to_owned())),
+    }
 }
 
 /// Adds every open agency below `code` that has a mailbox; the group is named, not its members, so
@@ -100,15 +128,16 @@ fn expand(
     code: &Code,
     field: &str,
     sender: &Code,
-    destinations: &mut BTreeMap<Code, SystemId>,
+    destinations: &mut BTreeMap<Code, Destination>,
 ) -> Result<(), Refusal> {
     let refusal = |reason| Refusal::of_field(reason, field).with("code", code);
     let top = directory.agency(code).ok_or_else(|| refusal(Reason::RecipientUnknown))?;
     let mut found = false;
     for agency in directory.below(&top.code, today) {
-        if let Some(host) = agency.host.as_ref().filter(|_| agency.code != *sender) {
+        if let Some(hop) = hop(directory, agency).filter(|_| agency.code != *sender) {
             found = true;
-            destinations.insert(agency.code.clone(), host.clone());
+            let destination = Destination { addressed: None, hop };
+            destinations.entry(agency.code.clone()).or_insert(destination);
         }
     }
     if found { Ok(()) } else { Err(refusal(Reason::GroupEmpty)) }
