@@ -178,6 +178,9 @@ catalogue! {
         "a signature cannot be accepted under this gateway's policy", "chữ ký số không được chấp nhận theo chính sách",
         "sign the final document, with a certificate that is valid and not revoked";
 
+    NotARecipient Missing "NOT_A_RECIPIENT",
+        "this document was not sent to this agency", "văn bản này không được gửi đến đơn vị này",
+        "name recipients of the document, or none for all of them";
     RecipientUnknown Missing "RECIPIENT_UNKNOWN",
         "a recipient is not in the directory", "nơi nhận không có trong danh mục cơ quan",
         "check the agency code";
@@ -215,6 +218,27 @@ catalogue! {
     AlreadyAnswered State "ALREADY_ANSWERED",
         "the recipient has already acknowledged or refused this document", "nơi nhận đã tiếp nhận hoặc từ chối văn bản này",
         "read the state of the delivery";
+    DocumentWithdrawn State "DOCUMENT_WITHDRAWN",
+        "the sender took this document back, as the named entry says", "nơi gửi đã thu hồi văn bản này theo mục nhật ký nêu kèm",
+        "destroy what you have of it; its history stays readable";
+    DocumentRedirected State "DOCUMENT_REDIRECTED",
+        "this document waits for the successor of this agency", "văn bản này đã được chuyển cho đơn vị kế thừa",
+        "look into the mailbox of the successor";
+    OrderWaits State "ORDER_WAITS",
+        "an earlier order about this document has no answer yet", "yêu cầu trước về văn bản này chưa được trả lời",
+        "wait for the recipient's answer, which comes as a notice";
+    OrderPointless State "ORDER_POINTLESS",
+        "the recipient does not have this document any more", "nơi nhận không còn giữ văn bản này",
+        "read the state of the delivery";
+    OrderBehindNeighbour State "ORDER_BEHIND_NEIGHBOUR",
+        "the recipient is behind another gateway, which takes no orders yet", "nơi nhận thuộc trục khác, chưa tiếp nhận yêu cầu này",
+        "send a document that recalls or replaces it";
+    OrderUnknown State "ORDER_UNKNOWN",
+        "no order about this document waits for an answer", "không có yêu cầu nào về văn bản này đang chờ trả lời",
+        "read the state of the delivery";
+    ReplacementNotSent State "REPLACEMENT_NOT_SENT",
+        "the document that updates or replaces this one was not sent to this recipient", "văn bản cập nhật hoặc thay thế chưa được gửi đến nơi nhận này",
+        "send it to this recipient first";
     LeaseLost State "LEASE_LOST",
         "the lease on this item has expired or belongs to another", "quyền xử lý mục này đã hết hạn hoặc thuộc phiên khác",
         "watch or list again and use the new lease";

@@ -18,16 +18,18 @@ use crate::proto::v1::watch_response::Event;
 
 /// Who is asking, for which agency.
 #[derive(Debug, clap::Args)]
-struct Desk {
+pub(super) struct Desk {
     #[command(flatten)]
-    client: client::Options,
+    pub(super) client: client::Options,
     /// Code of the agency
     #[arg(long, env = "VANTHU_AGENCY")]
-    agency: String,
+    pub(super) agency: String,
 }
 
 impl Desk {
-    async fn open(&self) -> Result<MailboxServiceClient<tonic::transport::Channel>, Failure> {
+    pub(super) async fn open(
+        &self,
+    ) -> Result<MailboxServiceClient<tonic::transport::Channel>, Failure> {
         let channel = self.client.connect().await?;
         let client = MailboxServiceClient::new(channel);
         Ok(client.max_decoding_message_size(client::message_size_max()))
@@ -296,7 +298,13 @@ pub(super) async fn status(options: StatusOptions, output: Output) -> Result<Exi
     Ok(Exit::Ok)
 }
 
-fn print_answer(what: &str, receipt: Option<&v1::Receipt>, repeated: bool, output: Output) {
+/// What was done, and where the log says so.
+pub(super) fn print_answer(
+    what: &str,
+    receipt: Option<&v1::Receipt>,
+    repeated: bool,
+    output: Output,
+) {
     let entry = place(receipt.and_then(|receipt| receipt.entry_id));
     if output == Output::Json {
         let value: Value = json!({ "result": what, "entry_id": entry, "repeated": repeated });

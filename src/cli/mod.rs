@@ -18,6 +18,7 @@ mod period;
 mod progress;
 mod quorum;
 mod reconcile;
+mod recall;
 mod report;
 mod search;
 mod send;
@@ -110,6 +111,10 @@ enum Command {
     Ack(mailbox::AckOptions),
     /// Returns a document with a reason (02)
     Refuse(mailbox::RefuseOptions),
+    /// Asks to have a document back, or says that another one updates or replaces it (13)
+    Recall(recall::RecallOptions),
+    /// Answers what a sender asks: agree (15) or decline (16)
+    Answer(recall::AnswerOptions),
     /// Reports a business status: 01, 04, 05 or 06
     Status(mailbox::StatusOptions),
     /// Shows what happened to a document, or looks for documents
@@ -182,6 +187,8 @@ async fn run_async(command: Command, output: Output) -> Result<Exit, Failure> {
         Command::Get(options) => mailbox::get(options, output).await,
         Command::Ack(options) => mailbox::acknowledge(options, output).await,
         Command::Refuse(options) => mailbox::refuse(options, output).await,
+        Command::Recall(options) => recall::recall(options, output).await,
+        Command::Answer(options) => recall::answer(options, output).await,
         Command::Status(options) => mailbox::status(options, output).await,
         Command::Trace(options) => trace::run(*options, output).await,
         Command::Evidence(command) => evidence::run(command, output).await,

@@ -167,12 +167,42 @@ fn print(
     }
 }
 
+/// The state at a recipient in one line.
+pub(super) fn delivery_line(delivery: &v1::Delivery, output: Output) -> String {
+    if output == Output::Json {
+        return delivery_json(delivery).to_string();
+    }
+    let order = delivery.order.as_ref().map(|order| match (order.answer_entry, order.agreed) {
+        (None, _) => ", asked (13)",
+        (Some(_), true) => ", agreed (15)",
+        (Some(_), false) => ", declined (16)",
+    });
+    let (status, transport) = (status_code(delivery), transport_word(delivery).unwrap_or_default());
+    format!("  → {} [{status}] {transport}{}", delivery.recipient, order.unwrap_or_default())
+}
+
+fn transport_word(delivery: &v1::Delivery) -> Option<&'static str> {
+    let state = delivery.transport().state()?;
+    Transport::WORDS.iter().find(|(_, known)| *known == state).map(|(word, _)| *word)
+}
+
 fn delivery_json(delivery: &v1::Delivery) -> serde_json::Value {
-    let transport = delivery.transport().state();
-    let word = |state| Transport::WORDS.iter().find(|(_, known)| *known == state);
+    let order = delivery.order.as_ref().map(|order| {
+        let kind = order.kind().as_str_name().trim_start_matches("ORDER_KIND_");
+        json!({
+            "kind": kind,
+            "by": order.by,
+            "entry": place(order.entry),
+            "answer_entry": place(order.answer_entry),
+            "agreed": order.agreed,
+        })
+    });
     json!({
         "recipient": delivery.recipient,
-        "transport": transport.and_then(word).map(|(word, _)| *word),
+        "addressed": delivery.addressed,
+        "via": delivery.via,
+        "order": order,
+        "transport": transport_word(delivery),
         "status": status_code(delivery),
         "consigned_entry": place(delivery.consigned_entry),
         "latest_entry": place(delivery.latest_entry),

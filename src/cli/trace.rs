@@ -10,7 +10,7 @@ use crate::client;
 use crate::clock::Time;
 use crate::digest::Sha256;
 use crate::document::{ConsignmentId, DossierCode};
-use crate::log::{Entry, EntryId, Status};
+use crate::log::{Entry, EntryId, ServiceKind, Status};
 use crate::proto::v1;
 use crate::proto::v1::trace_request::Term;
 use crate::proto::v1::trace_service_client::TraceServiceClient;
@@ -143,7 +143,11 @@ pub(super) fn timeline(entry: &Entry) -> String {
     let verdict = entry.verdict.as_ref();
     let verdict = verdict.map(|v| format!(", {} {}", v.indication, v.legal_value));
     let verdict = verdict.unwrap_or_default();
-    let route = if to.is_empty() { from } else { format!("{from} → {to}") };
+    let addressed = entry.addressed.as_ref().map(|code| format!(" (addressed {code})"));
+    let via = entry.service.as_ref().filter(|one| one.kind() == ServiceKind::Gateway);
+    let via = via.map(|neighbour| format!(" via {}", neighbour.name())).unwrap_or_default();
+    let to = if to.is_empty() { to } else { format!(" → {to}{}", addressed.unwrap_or_default()) };
+    let route = format!("{from}{to}{via}");
     let status = entry.status.map(|status| format!(" [{}]", status.code())).unwrap_or_default();
     let reason = entry.reason.as_ref().map(|reason| format!(" {reason}")).unwrap_or_default();
     format!(

@@ -7,6 +7,7 @@ mod cursor;
 mod deadline;
 mod keeping;
 mod lease;
+mod order;
 mod project;
 mod state;
 
@@ -14,7 +15,6 @@ pub use cursor::Cursor;
 pub use deadline::{Deadlines, Failure, Limits, Span};
 pub use keeping::Keeping;
 pub use lease::{Holder, LeaseLost, Leases, Token};
+pub use order::{Order, OrderKind, Ordered, Replied};
 pub use project::{Change, Prior, Term, fold_number, fold_spelling, project};
-pub use state::{
-    Consignment, Delivery, Mark, Milestones, Order, OrderKind, Transport, neighbour_mailbox,
-};
+pub use state::{Consignment, Delivery, Mark, Milestones, Transport, neighbour_mailbox};

@@ -1,6 +1,7 @@
 //! The state of one delivery: transport, as the gateway saw it, and business, as the recipient
 //! reported it. The technical layer, the verdict on the signatures, stands in the consignment.
 
+use super::order::{Order, OrderKind};
 use crate::clock::Time;
 use crate::digest::Sha256;
 use crate::directory::Code;
@@ -94,49 +95,6 @@ impl Consignment {
         (index..=index + u64::from(self.recipients.count))
             .map(move |index| EntryId { epoch, index })
     }
-}
-
-/// What a sender asks after a document was sent (`BussinessDocType` 1 to 3 of edXML).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OrderKind {
-    /// To have it back (thu hồi, lấy lại).
-    Recall,
-    /// To take another consignment as its new state (cập nhật).
-    Update,
-    /// To take another consignment in its place (thay thế).
-    Replace,
-}
-
-impl OrderKind {
-    /// Every kind with its word in the log.
-    pub const WORDS: &'static [(&'static str, OrderKind)] = &[
-        ("RECALL", OrderKind::Recall),
-        ("UPDATE", OrderKind::Update),
-        ("REPLACE", OrderKind::Replace),
-    ];
-
-    /// Its word.
-    pub fn word(self) -> &'static str {
-        Self::WORDS.iter().find(|(_, kind)| *kind == self).map_or("", |(word, _)| word)
-    }
-
-    /// The kind with this word.
-    pub fn from_word(word: &str) -> Option<Self> {
-        Self::WORDS.iter().find(|(known, _)| *known == word).map(|(_, kind)| *kind)
-    }
-}
-
-/// The latest order of the sender about a delivery.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Order {
-    /// What it asks.
-    pub kind: OrderKind,
-    /// The consignment that updates or replaces.
-    pub by: Option<ConsignmentId>,
-    /// The entry that says so.
-    pub entry: EntryId,
-    /// Whether it was agreed to, and the entry of the answer; `None` while it waits.
-    pub answer: Option<(bool, EntryId)>,
 }
 
 /// One consignment at one recipient.
@@ -244,10 +202,17 @@ impl Delivery {
     /// Whether the recipient may still answer.
     ///
     /// # Errors
-    /// [`Reason::AlreadyAnswered`] once it acknowledged or refused.
+    /// [`Reason::DocumentWithdrawn`] once the sender took it back, [`Reason::DocumentRedirected`] once it
+    /// waits for a successor, [`Reason::AlreadyAnswered`] once the recipient acknowledged or refused.
     pub fn may_answer(&self) -> Result<(), Refusal> {
         match self.transport {
             Transport::Consigned => Ok(()),
+            Transport::Withdrawn => {
+                Err(Refusal::new(Reason::DocumentWithdrawn).with("entry", self.latest))
+            }
+            Transport::Redirected => {
+                Err(Refusal::new(Reason::DocumentRedirected).with("entry", self.latest))
+            }
             _ => {
                 let refusal = Refusal::new(Reason::AlreadyAnswered);
                 Err(refusal.with("status", self.business.code()).with("entry", self.latest))

@@ -334,6 +334,8 @@ fn of_a_delivery(event: Event) -> bool {
             | Event::ConsignmentNotificationFailure
             | Event::ContentAccessTracking
             | Event::ContentHandoverFailure
+            | Event::Order
+            | Event::OrderAnswer
     )
 }
 
@@ -349,6 +351,7 @@ fn denied(entry: &ProvenEntry, before: &[&ProvenEntry]) -> Option<&'static str> 
     }
     let repeated = match entry.event {
         Event::StatusReport => false,
+        Event::Order | Event::OrderAnswer => return order_denied(entry, before),
         event if is_answer(event) => before.iter().any(|one| is_answer(one.event)),
         event => before.iter().any(|one| one.event == event),
     };
@@ -375,6 +378,19 @@ fn denied(entry: &ProvenEntry, before: &[&ProvenEntry]) -> Option<&'static str> 
     }
 }
 
+/// The same for an order or its answer (`log/FORMAT.md` §7, rule 15).
+fn order_denied(entry: &ProvenEntry, before: &[&ProvenEntry]) -> Option<&'static str> {
+    let is_of_one = |one: &&&ProvenEntry| matches!(one.event, Event::Order | Event::OrderAnswer);
+    let last = before.iter().rev().find(is_of_one);
+    let waits = last.filter(|last| last.event == Event::Order);
+    match (entry.event, waits) {
+        (Event::Order, None) => None,
+        (Event::Order, Some(_)) => Some("an order before it is not answered"),
+        (_, Some(order)) if order.reason == entry.reason => None,
+        _ => Some("it answers no order that waits for an answer"),
+    }
+}
+
 /// Whether actor, status or reason are not those of the event (`log/FORMAT.md` §2).
 fn misfit(entry: &ProvenEntry, key: &LogPublicKey) -> Option<&'static str> {
     let by_gateway = entry.actor.system.as_str() == "gateway";
@@ -392,7 +408,8 @@ fn misfit(entry: &ProvenEntry, key: &LogPublicKey) -> Option<&'static str> {
     if gateways && !own {
         return Some("somebody else acted for the gateway");
     }
-    if !gateways && by_gateway {
+    let either = entry.event == Event::OrderAnswer;
+    if !gateways && by_gateway && !(either && own) {
         return Some("the gateway acted for somebody else");
     }
     let failure = matches!(
@@ -403,13 +420,22 @@ fn misfit(entry: &ProvenEntry, key: &LogPublicKey) -> Option<&'static str> {
         return Some("it does not say which time ended");
     }
     match (entry.event, entry.status) {
-        (Event::ContentHandover, Some(Status::Accepted))
+        (Event::Order, Some(Status::Withdrawal))
+        | (Event::OrderAnswer, Some(Status::Agreed | Status::Declined))
+        | (Event::ContentHandover, Some(Status::Accepted))
         | (Event::ConsignmentRejection, Some(Status::Refused))
         | (
             Event::StatusReport,
             Some(Status::Arrived | Status::Assigned | Status::InProgress | Status::Finished),
         ) => None,
-        (Event::ContentHandover | Event::ConsignmentRejection | Event::StatusReport, _)
+        (
+            Event::ContentHandover
+            | Event::ConsignmentRejection
+            | Event::StatusReport
+            | Event::Order
+            | Event::OrderAnswer,
+            _,
+        )
         | (_, Some(_)) => Some("its status is not one of its event"),
         _ => None,
     }

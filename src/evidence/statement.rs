@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::receipt::ProvenEntry;
 use super::verify::PartInfo;
 use crate::directory::Code;
-use crate::log::{EntryId, Event};
+use crate::log::{EntryId, Event, Status};
 
 /// One proven fact.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -174,6 +174,38 @@ fn delivery(entry: &ProvenEntry, notes: &Notes) -> Statement {
             format!("until {since} {to} neither took nor refused it (entry {id})"),
             format!("đến {since_local} {to} chưa tiếp nhận cũng chưa từ chối (mục {id})"),
         ),
+        Event::Order => {
+            let (asked, asked_vietnamese) = match (entry.reason.as_deref(), entry.by) {
+                (Some("UPDATE"), Some(by)) => {
+                    (format!("is updated by {by}"), format!("được cập nhật bằng {by}"))
+                }
+                (Some("REPLACE"), Some(by)) => {
+                    (format!("is replaced by {by}"), format!("được thay thế bằng {by}"))
+                }
+                _ => ("is to be given back".to_owned(), "được yêu cầu thu hồi".to_owned()),
+            };
+            (
+                format!("its sender told {to} that it {asked}, at {time} (entry {id}), {by}{note}"),
+                format!(
+                    "nơi gửi báo {to}: văn bản {asked_vietnamese}, lúc {local} (mục {id}), \
+                     {by_vietnamese}{note}"
+                ),
+            )
+        }
+        Event::OrderAnswer if entry.actor.is_gateway() => (
+            format!("it was taken out of the mailbox of {to} at {time} (entry {id})"),
+            format!("đã rút khỏi hộp thư của {to} lúc {local} (mục {id})"),
+        ),
+        Event::OrderAnswer => {
+            let (says, says_vietnamese) = match entry.status {
+                Some(Status::Agreed) => ("agreed", "đồng ý"),
+                _ => ("did not agree", "không đồng ý"),
+            };
+            (
+                format!("{to} {says} to that at {time} (entry {id}), {by}{note}"),
+                format!("{to} {says_vietnamese} lúc {local} (mục {id}), {by_vietnamese}{note}"),
+            )
+        }
         _ => {
             let status = entry.status.map(|status| status.code()).unwrap_or_default();
             (

@@ -9,7 +9,7 @@ use super::ports::{Place, Settled, StoreError};
 use super::recording::Recording;
 use super::stage::Stage;
 use crate::clock::Time;
-use crate::delivery::{Delivery, Prior as _, Token, Transport};
+use crate::delivery::{Delivery, OrderKind, Ordered, Prior as _, Replied, Token, Transport};
 use crate::digest::Sha256;
 use crate::directory::Code;
 use crate::document::{ConsignmentId, DossierCode, Urgency};
@@ -72,6 +72,32 @@ pub(super) struct Answer {
     pub(super) contents: Vec<(Sha256, Place)>,
 }
 
+/// What a sender asks after a document was sent.
+#[derive(Debug)]
+pub(super) struct SendersOrder {
+    pub(super) actor: Actor,
+    pub(super) consignment: ConsignmentId,
+    /// At these recipients; none of them twice.
+    pub(super) recipients: Vec<Code>,
+    /// Whether recipients where it would change nothing are passed over.
+    pub(super) where_possible: bool,
+    pub(super) kind: OrderKind,
+    pub(super) by: Option<ConsignmentId>,
+    pub(super) note: Option<Sha256>,
+    pub(super) contents: Vec<(Sha256, Place)>,
+}
+
+/// What a recipient says to an order.
+#[derive(Debug)]
+pub(super) struct Reply {
+    pub(super) actor: Actor,
+    pub(super) agency: Code,
+    pub(super) consignment: ConsignmentId,
+    pub(super) agrees: bool,
+    pub(super) note: Option<Sha256>,
+    pub(super) contents: Vec<(Sha256, Place)>,
+}
+
 /// A change in the keeping of a consignment's bodies.
 #[derive(Debug)]
 pub(super) struct KeepingOrder {
@@ -99,6 +125,8 @@ pub(super) enum Command {
     Answer(Answer),
     Record(Recording),
     Keep(KeepingOrder),
+    Order(SendersOrder),
+    Reply(Reply),
 }
 
 /// Content that entries refer to.
@@ -134,8 +162,9 @@ impl Command {
     pub(super) fn weight(&self) -> usize {
         match self {
             Self::Accept(acceptance) => 1 + acceptance.recipients.len(),
-            Self::Reject(_) | Self::Answer(_) | Self::Keep(_) => 1,
+            Self::Reject(_) | Self::Answer(_) | Self::Keep(_) | Self::Reply(_) => 1,
             Self::Record(recording) => recording.facts.len(),
+            Self::Order(order) => 2 * order.recipients.len(),
         }
     }
 
@@ -151,6 +180,8 @@ impl Command {
             Self::Answer(answer) => (&mut answer.contents, Vec::new()),
             Self::Record(recording) => (&mut recording.contents, Vec::new()),
             Self::Keep(order) => (&mut order.contents, Vec::new()),
+            Self::Order(order) => (&mut order.contents, Vec::new()),
+            Self::Reply(reply) => (&mut reply.contents, Vec::new()),
         };
         Referred { on_their_way, contents: std::mem::take(contents), bodies }
     }
@@ -167,6 +198,8 @@ impl Command {
             Self::Answer(answer) => self::answer(stage, context, answer),
             Self::Record(recording) => recording.decide(stage, context),
             Self::Keep(order) => keep(stage, context, order),
+            Self::Order(order) => self::order(stage, context, &order),
+            Self::Reply(reply) => self::reply(stage, context, reply),
         }
     }
 }
@@ -301,6 +334,77 @@ fn answer(stage: &mut Stage<'_>, context: &Context<'_>, answer: Answer) -> Resul
         ..Entry::new(event, context.now, answer.actor)
     };
     Ok(Decided::New(stage.push(&entry)?))
+}
+
+/// Decides for every recipient before it writes for the first, so that a refusal leaves nothing. Gives
+/// the first entry of the order, new or from before.
+fn order(
+    stage: &mut Stage<'_>,
+    context: &Context<'_>,
+    order: &SendersOrder,
+) -> Result<Decided, Error> {
+    let mut decided = Vec::new();
+    for recipient in &order.recipients {
+        let unknown = || {
+            let refusal = Refusal::of_field(Reason::NotARecipient, "recipients");
+            refusal.with("code", recipient)
+        };
+        let delivery = stage.delivery(order.consignment, recipient)?.ok_or_else(unknown)?;
+        let replacement = match order.by {
+            Some(by) => stage.delivery(by, recipient)?,
+            None => None,
+        };
+        match delivery.ordered(order.kind, order.by, replacement.as_ref()) {
+            Ok(ordered) => decided.push((delivery, ordered)),
+            Err(refusal) if order.where_possible && refusal.reason == Reason::OrderPointless => {}
+            Err(refusal) => return Err(refusal.into()),
+        }
+    }
+    let mut first = None;
+    for (delivery, ordered) in decided {
+        if let Ordered::Before(entry) = ordered {
+            first.get_or_insert(Decided::Before(entry));
+            continue;
+        }
+        let entry = |event, actor: &Actor, status| Entry {
+            consignment: Some(order.consignment),
+            from: Some(delivery.sender.clone()),
+            to: Some(delivery.recipient.clone()),
+            envelope: Some(delivery.envelope),
+            status: Some(status),
+            reason: Some(order.kind.word().to_owned()),
+            ..Entry::new(event, context.now, actor.clone())
+        };
+        let asked = entry(Event::Order, &order.actor, Status::Withdrawal);
+        let id = stage.push(&Entry { note: order.note, by: order.by, ..asked })?;
+        if !matches!(first, Some(Decided::New(_))) {
+            first = Some(Decided::New(id));
+        }
+        if ordered == Ordered::Withdraws {
+            stage.push(&entry(Event::OrderAnswer, context.gateway, Status::Agreed))?;
+        }
+    }
+    first.ok_or_else(|| Refusal::of_field(Reason::OrderPointless, "recipients").into())
+}
+
+fn reply(stage: &mut Stage<'_>, context: &Context<'_>, reply: Reply) -> Result<Decided, Error> {
+    let unknown = || Refusal::of_field(Reason::ConsignmentUnknown, "consignment_id");
+    let delivery = stage.delivery(reply.consignment, &reply.agency)?.ok_or_else(unknown)?;
+    let kind = match delivery.replied(reply.agrees)? {
+        Replied::Before(entry) => return Ok(Decided::Before(entry)),
+        Replied::To(kind) => kind,
+    };
+    let id = stage.push(&Entry {
+        consignment: Some(reply.consignment),
+        from: Some(delivery.sender),
+        to: Some(reply.agency),
+        envelope: Some(delivery.envelope),
+        status: Some(if reply.agrees { Status::Agreed } else { Status::Declined }),
+        reason: Some(kind.word().to_owned()),
+        note: reply.note,
+        ..Entry::new(Event::OrderAnswer, context.now, reply.actor)
+    })?;
+    Ok(Decided::New(id))
 }
 
 fn keep(

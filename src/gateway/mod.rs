@@ -29,7 +29,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-pub use answering::{Answer, AnswerReceipt, note_text};
+pub use answering::{Answer, AnswerReceipt, Reply, SendersOrder, note_text};
 pub use cosigned::Cosigned;
 pub use dispatcher::Dispatcher;
 pub use erasing::{Erased, Erasure, HoldChange};

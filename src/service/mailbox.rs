@@ -17,7 +17,7 @@ use crate::digest::Sha256;
 use crate::directory::Code;
 use crate::document::ConsignmentId;
 use crate::gateway::ports::{Item, Leased, Which};
-use crate::gateway::{Answer, Error, Fault, Peer};
+use crate::gateway::{Answer, Error, Fault, Peer, Reply};
 use crate::limits::CHUNK_SIZE;
 use crate::proto::v1;
 use crate::proto::v1::mailbox_service_server::MailboxService;
@@ -175,6 +175,41 @@ impl MailboxService for Door {
             delivery: state.map_err(to_status)?.first().map(convert::delivery),
         }))
     }
+
+    async fn answer_order(
+        &self,
+        request: Request<v1::AnswerOrderRequest>,
+    ) -> Result<Response<v1::AnswerOrderResponse>, Status> {
+        let peer = self.peer(&request)?;
+        let request = request.into_inner();
+        let reply = reply(&request).map_err(to_status)?;
+        let consignment = reply.consignment;
+        let answered = self.gateway.reply(&peer, reply).await.map_err(to_status)?;
+        let agency = self.own(&peer, &request.agency).map_err(to_status)?;
+        let state = self.gateway.store().deliveries(consignment, Which::At(&agency));
+        Ok(Response::new(v1::AnswerOrderResponse {
+            receipt: Some(convert::receipt(answered.receipt)),
+            repeated: answered.repeated,
+            delivery: state.map_err(to_status)?.first().map(convert::delivery),
+        }))
+    }
+}
+
+fn reply(request: &v1::AnswerOrderRequest) -> Result<Reply, Refusal> {
+    let agrees = match request.answer() {
+        v1::BusinessStatus::Agreed => true,
+        v1::BusinessStatus::Declined => false,
+        _ => return Err(Refusal::of_field(Reason::StatusNotReportable, "answer")),
+    };
+    if !agrees && request.note.trim().is_empty() {
+        return Err(Refusal::of_field(Reason::FieldMissing, "note"));
+    }
+    Ok(Reply {
+        agency: convert::agency_code(&request.agency)?,
+        consignment: convert::consignment_id(&request.consignment_id)?,
+        agrees,
+        note: request.note.clone(),
+    })
 }
 
 fn answer(agency: &str, consignment: &str, token: &str) -> Result<Answer, Refusal> {
@@ -259,6 +294,9 @@ impl Door {
         request: &v1::FetchPartRequest,
     ) -> Result<(OpenPart, Option<Delivery>), Error> {
         let (consignment, delivery) = self.party(peer, &request.agency, &request.consignment_id)?;
+        if let Some(delivery) = &delivery {
+            delivery.may_read()?;
+        }
         let of = Some(consignment.id);
         let envelope = self.content(&consignment.envelope, of)?;
         let parts = convert::part_listing(&envelope).unwrap_or_default();

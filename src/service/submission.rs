@@ -1,14 +1,19 @@
 //! Sending documents.
 
+use std::collections::HashSet;
+
 use bytes::Bytes;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::status::to_status;
 use super::{Door, convert};
+use crate::delivery::{Delivery, OrderKind};
 use crate::digest::Sha256;
-use crate::gateway::ports::{Upload, UploadError};
-use crate::gateway::{Accepted, Bodies, Error, Fault, Peer, Submission, Validated};
-use crate::limits::{CHUNK_DEADLINE, PART_SIZE_MAX};
+use crate::directory::Code;
+use crate::document::ConsignmentId;
+use crate::gateway::ports::{Upload, UploadError, Which};
+use crate::gateway::{Accepted, Bodies, Error, Fault, Peer, SendersOrder, Submission, Validated};
+use crate::limits::{CHUNK_DEADLINE, PART_SIZE_MAX, RECIPIENTS_MAX};
 use crate::log::Entry;
 use crate::proto::v1;
 use crate::proto::v1::submission_service_server::SubmissionService;
@@ -78,6 +83,57 @@ impl SubmissionService for Door {
             .await?;
         Ok(Response::new(v1::SubmitDocumentResponse { result: Some(result) }))
     }
+
+    async fn order(
+        &self,
+        request: Request<v1::OrderRequest>,
+    ) -> Result<Response<v1::OrderResponse>, Status> {
+        let peer = self.peer(&request)?;
+        let order = order(request.into_inner()).map_err(to_status)?;
+        let (consignment, named) = (order.consignment, order.recipients.clone());
+        let ordered = self.gateway.order(&peer, order).await.map_err(to_status)?;
+        let all = Which::After(None, RECIPIENTS_MAX);
+        let deliveries = self.gateway.store().deliveries(consignment, all).map_err(to_status)?;
+        let surroundings = self.gateway.surroundings();
+        let directory = &surroundings.directory;
+        let named: HashSet<&Code> =
+            named.iter().map(|code| directory.agency(code).map_or(code, |one| &one.code)).collect();
+        let asked = |one: &&Delivery| named.is_empty() || named.contains(&one.recipient);
+        Ok(Response::new(v1::OrderResponse {
+            receipt: Some(convert::receipt(ordered.receipt)),
+            repeated: ordered.repeated,
+            deliveries: deliveries.iter().filter(asked).map(convert::delivery).collect(),
+        }))
+    }
+}
+
+fn order(request: v1::OrderRequest) -> Result<SendersOrder, Refusal> {
+    let malformed = |field: &str| Refusal::of_field(Reason::FieldMalformed, field);
+    let code = |text: &str, field: &str| Code::parse(text).ok_or_else(|| malformed(field));
+    let kind = match request.kind() {
+        v1::OrderKind::Unspecified => {
+            return Err(Refusal::of_field(Reason::FieldMissing, "kind"));
+        }
+        v1::OrderKind::Recall => OrderKind::Recall,
+        v1::OrderKind::Update => OrderKind::Update,
+        v1::OrderKind::Replace => OrderKind::Replace,
+    };
+    let by = match request.by.as_str() {
+        "" => None,
+        by => Some(ConsignmentId::parse(by).ok_or_else(|| malformed("by"))?),
+    };
+    if request.reason.trim().is_empty() {
+        return Err(Refusal::of_field(Reason::FieldMissing, "reason"));
+    }
+    let recipients = request.recipients.iter().map(|text| code(text, "recipients"));
+    Ok(SendersOrder {
+        sender: code(&request.sender, "sender")?,
+        consignment: convert::consignment_id(&request.consignment_id)?,
+        recipients: recipients.collect::<Result<_, _>>()?,
+        kind,
+        by,
+        reason: request.reason,
+    })
 }
 
 impl Door {

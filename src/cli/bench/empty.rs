@@ -41,6 +41,13 @@ impl SubmissionService for Nothing {
     ) -> Result<Response<v1::SubmitDocumentResponse>, Status> {
         Ok(Response::new(v1::SubmitDocumentResponse::default()))
     }
+
+    async fn order(
+        &self,
+        _request: Request<v1::OrderRequest>,
+    ) -> Result<Response<v1::OrderResponse>, Status> {
+        Ok(Response::new(v1::OrderResponse::default()))
+    }
 }
 
 /// Serves until the process is ended.
