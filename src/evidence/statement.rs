@@ -174,7 +174,27 @@ fn delivery(entry: &ProvenEntry, notes: &Notes) -> Statement {
             format!("until {since} {to} neither took nor refused it (entry {id})"),
             format!("đến {since_local} {to} chưa tiếp nhận cũng chưa từ chối (mục {id})"),
         ),
-        Event::Order => {
+        Event::Order | Event::OrderAnswer => return order(entry, &note),
+        _ => {
+            let status = entry.status.map(|status| status.code()).unwrap_or_default();
+            (
+                format!("{to} reported status {status} at {time} (entry {id}), {by}{note}"),
+                format!(
+                    "{to} báo trạng thái {status} lúc {local} (mục {id}), {by_vietnamese}{note}"
+                ),
+            )
+        }
+    };
+    Statement::new(entry, &english, &vietnamese)
+}
+
+/// What the sender asked afterwards, and what was answered.
+fn order(entry: &ProvenEntry, note: &str) -> Statement {
+    let (id, time, local) = (entry.id(), entry.time, entry.time.in_vietnam());
+    let to = shown(entry.to.as_ref());
+    let system = &entry.actor.system;
+    let (english, vietnamese) = match (entry.event, entry.status) {
+        (Event::Order, _) => {
             let (asked, asked_vietnamese) = match (entry.reason.as_deref(), entry.by) {
                 (Some("UPDATE"), Some(by)) => {
                     (format!("is updated by {by}"), format!("được cập nhật bằng {by}"))
@@ -185,33 +205,29 @@ fn delivery(entry: &ProvenEntry, notes: &Notes) -> Statement {
                 _ => ("is to be given back".to_owned(), "được yêu cầu thu hồi".to_owned()),
             };
             (
-                format!("its sender told {to} that it {asked}, at {time} (entry {id}), {by}{note}"),
                 format!(
-                    "nơi gửi báo {to}: văn bản {asked_vietnamese}, lúc {local} (mục {id}), \
-                     {by_vietnamese}{note}"
+                    "its sender told {to} that it {asked}, at {time} (entry {id}), by system \
+                     {system}{note}"
+                ),
+                format!(
+                    "nơi gửi báo {to}: văn bản {asked_vietnamese}, lúc {local} (mục {id}), bởi hệ \
+                     thống {system}{note}"
                 ),
             )
         }
-        Event::OrderAnswer if entry.actor.is_gateway() => (
+        _ if entry.actor.is_gateway() => (
             format!("it was taken out of the mailbox of {to} at {time} (entry {id})"),
             format!("đã rút khỏi hộp thư của {to} lúc {local} (mục {id})"),
         ),
-        Event::OrderAnswer => {
-            let (says, says_vietnamese) = match entry.status {
+        (_, status) => {
+            let (says, says_vietnamese) = match status {
                 Some(Status::Agreed) => ("agreed", "đồng ý"),
                 _ => ("did not agree", "không đồng ý"),
             };
             (
-                format!("{to} {says} to that at {time} (entry {id}), {by}{note}"),
-                format!("{to} {says_vietnamese} lúc {local} (mục {id}), {by_vietnamese}{note}"),
-            )
-        }
-        _ => {
-            let status = entry.status.map(|status| status.code()).unwrap_or_default();
-            (
-                format!("{to} reported status {status} at {time} (entry {id}), {by}{note}"),
+                format!("{to} {says} to that at {time} (entry {id}), by system {system}{note}"),
                 format!(
-                    "{to} báo trạng thái {status} lúc {local} (mục {id}), {by_vietnamese}{note}"
+                    "{to} {says_vietnamese} lúc {local} (mục {id}), bởi hệ thống {system}{note}"
                 ),
             )
         }

@@ -166,33 +166,40 @@ fn second_epoch(root: Sha256) -> Vec<Entry> {
     entries
 }
 
-/// What the third epoch tells of: neighbours, a closed agency, and documents that are called back.
-fn third_epoch(root: Sha256) -> Vec<Entry> {
-    let (other, nation) = ("other.example", "nation.example");
-    let told = |by: &str| {
-        (
-            Service::new(ServiceKind::Gateway, by),
-            Some(Sha256::of(format!("told by {by}").as_bytes())),
-        )
-    };
-    let of = |number: u128, from: &str, event, system, second| {
-        let id = 0x019a_bd10_1f6b_7000_8000_0000_0000_0000 + number;
-        Entry {
-            consignment: Some(ConsignmentId(uuid::Uuid::from_u128(id))),
-            from: Code::parse(from),
-            envelope: Some(Sha256::of(format!("envelope {number}").as_bytes())),
-            ..entry(event, system, 3 * DAY + second)
-        }
-    };
-    let ours = |event, system, second| of(3, "H49.151", event, system, second);
-    let theirs = |event, system, second| of(4, "H01.151", event, system, second);
-    let bare = |event, second| Entry {
-        consignment: None,
-        from: None,
-        envelope: None,
-        ..entry(event, "gateway", 3 * DAY + second)
-    };
-    let acceptance = |entry: Entry, document: &str, recipients: &str| Entry {
+const OTHER: &str = "other.example";
+const NATION: &str = "nation.example";
+
+/// An entry of the third epoch about the consignment of this number.
+fn later(number: u128, from: &str, event: Event, system: &str, second: i64) -> Entry {
+    let id = 0x019a_bd10_1f6b_7000_8000_0000_0000_0000 + number;
+    Entry {
+        consignment: Some(ConsignmentId(uuid::Uuid::from_u128(id))),
+        from: Code::parse(from),
+        envelope: Some(Sha256::of(format!("envelope {number}").as_bytes())),
+        ..entry(event, system, 3 * DAY + second)
+    }
+}
+
+fn ours(event: Event, system: &str, second: i64) -> Entry {
+    later(3, "H49.151", event, system, second)
+}
+
+fn theirs(event: Event, system: &str, second: i64) -> Entry {
+    later(4, "H01.151", event, system, second)
+}
+
+fn neighbour(name: &str) -> Option<Service> {
+    Service::new(ServiceKind::Gateway, name)
+}
+
+/// What a neighbour brought or told.
+fn told(by: &str, entry: Entry) -> Entry {
+    let content = Some(Sha256::of(format!("told by {by}").as_bytes()));
+    Entry { service: neighbour(by), content, ..entry }
+}
+
+fn accepted(entry: Entry, document: &str, recipients: &str) -> Entry {
+    Entry {
         document: Some(document.into()),
         urgency: Some(Urgency::Normal),
         request: Some(Sha256::of(document.as_bytes())),
@@ -202,73 +209,68 @@ fn third_epoch(root: Sha256) -> Vec<Entry> {
         }),
         verdict: Some(passed(document.as_bytes())),
         ..entry
-    };
-    let from = |by: &str, entry: Entry| {
-        let (service, content) = told(by);
-        Entry { service, content, ..entry }
-    };
-    let to = |recipient: &str, entry: Entry| at(entry, recipient);
-    let urgency = Some(Urgency::Normal);
-    let order = |reason: &str, entry: Entry| Entry {
-        status: Some(Status::Withdrawal),
-        reason: Some(reason.into()),
-        ..entry
-    };
-    let answer = |reason: &str, status, entry: Entry| Entry {
-        status: Some(status),
-        reason: Some(reason.into()),
-        ..entry
-    };
+    }
+}
+
+fn ordered(reason: &str, status: Status, entry: Entry) -> Entry {
+    Entry { status: Some(status), reason: Some(reason.into()), ..entry }
+}
+
+/// What the third epoch tells of: neighbours, a closed agency, and documents that are called back.
+fn third_epoch(root: Sha256) -> Vec<Entry> {
     use Event as E;
+    let urgency = Some(Urgency::Normal);
+    let bare = |event, second| Entry {
+        consignment: None,
+        from: None,
+        envelope: None,
+        ..ours(event, "gateway", second)
+    };
     let mut opening = bare(E::EpochOpening, 0);
     opening.previous_epoch = Some(SignedHead { epoch: 2, size: 15, root });
     let first = ours(E::SubmissionAcceptance, "commune", 0);
-    let mut relay = to("H01.151", ours(E::Relay, "gateway", 0));
-    (relay.urgency, relay.service) = (urgency, told(other).0);
-    let mut consigned = to("H49.13", ours(E::ContentConsignment, "gateway", 0));
+    let mut relay = at(ours(E::Relay, "gateway", 0), "H01.151");
+    (relay.urgency, relay.service) = (urgency, neighbour(OTHER));
+    let mut consigned = at(ours(E::ContentConsignment, "gateway", 0), "H49.13");
     (consigned.urgency, consigned.addressed) = (urgency, Code::parse("H49.61"));
-    let reported = |event, second| from(other, to("H01.151", ours(event, "neighbour", second)));
+    let reported = |event, second| told(OTHER, at(ours(event, "neighbour", second), "H01.151"));
     let mut arrived = reported(E::ContentConsignment, 10);
     arrived.urgency = urgency;
     let mut taken = reported(E::ContentHandover, 70);
     taken.status = Some(Status::Accepted);
-    let recall = order("RECALL", to("H01.151", ours(E::Order, "commune", 80)));
-    let declined = answer("RECALL", Status::Declined, reported(E::OrderAnswer, 90));
+    let recall = at(ours(E::Order, "commune", 80), "H01.151");
     let mut directory = bare(E::DirectoryChange, HOUR);
     directory.content = Some(Sha256::of(b"directory"));
     directory.note = Some(Sha256::of(b"000102030405060708090a0b0c0d0e0f\ndecision 9"));
-    let mut redirection = to("H49.14", ours(E::Redirection, "gateway", HOUR + 1));
+    let mut redirection = at(ours(E::Redirection, "gateway", HOUR + 1), "H49.14");
     (redirection.urgency, redirection.addressed) = (urgency, Code::parse("H49.13"));
-    let second = from(other, theirs(E::SubmissionAcceptance, "neighbour", 2 * HOUR));
-    let mut on = to("G22", theirs(E::Relay, "gateway", 2 * HOUR));
-    (on.urgency, on.service) = (urgency, told(nation).0);
-    let replaced = Entry {
-        by: second.consignment,
-        ..order("REPLACE", to("H49.14", ours(E::Order, "commune", 3 * HOUR)))
-    };
-    let agreed =
-        answer("REPLACE", Status::Agreed, to("H49.14", ours(E::OrderAnswer, "gateway", 3 * HOUR)));
-    let mut late = to("G22", theirs(E::RelayFailure, "gateway", 14 * HOUR + 60));
-    (late.service, late.reason) = (told(nation).0, Some("EXPIRED".into()));
+    let second = told(OTHER, theirs(E::SubmissionAcceptance, "neighbour", 2 * HOUR));
+    let mut on = at(theirs(E::Relay, "gateway", 2 * HOUR), "G22");
+    (on.urgency, on.service) = (urgency, neighbour(NATION));
+    let replace = at(ours(E::Order, "commune", 3 * HOUR), "H49.14");
+    let withdrawn = at(ours(E::OrderAnswer, "gateway", 3 * HOUR), "H49.14");
+    let mut late = at(theirs(E::RelayFailure, "gateway", 14 * HOUR + 60), "G22");
+    (late.service, late.reason) = (neighbour(NATION), Some("EXPIRED".into()));
     late.since = Some(theirs(E::RelayFailure, "gateway", 14 * HOUR).time);
-    let mut refused = from(nation, to("G22", theirs(E::RelayRejection, "nation", 15 * HOUR)));
+    let mut refused = told(NATION, at(theirs(E::RelayRejection, "nation", 15 * HOUR), "G22"));
     refused.reason = Some("RECIPIENT_UNKNOWN".into());
+    let by = second.consignment;
     vec![
         opening,
-        acceptance(first, "H49.151,2026/11/24,14/UBND-VP", "H01.151\nH49.13\n"),
+        accepted(first, "H49.151,2026/11/24,14/UBND-VP", "H01.151\nH49.13\n"),
         relay,
         consigned,
         reported(E::RelayAcceptance, 10),
         arrived,
         taken,
-        recall,
-        declined,
+        ordered("RECALL", Status::Withdrawal, recall),
+        ordered("RECALL", Status::Declined, reported(E::OrderAnswer, 90)),
         directory,
         redirection,
-        acceptance(second, "H01.151,2026/11/24,7/UBND", "G22\n"),
+        accepted(second, "H01.151,2026/11/24,7/UBND", "G22\n"),
         on,
-        replaced,
-        agreed,
+        Entry { by, ..ordered("REPLACE", Status::Withdrawal, replace) },
+        ordered("REPLACE", Status::Agreed, withdrawn),
         late,
         refused,
     ]
