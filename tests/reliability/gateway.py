@@ -81,11 +81,12 @@ def run(*arguments, code=0):
     return done
 
 
-def audit(home, data=None):
-    """Audits the log of a stopped gateway; every finding fails the test."""
+def audit(home, since=None):
+    """Audits the log of a stopped gateway, or what is new since the audit that this file remembers;
+    every finding fails the test."""
     done = subprocess.run(
-        [BIN, "log", "audit", "--key", home / "log.vkey", "--data", data or home / "data",
-         "--output", "json"],
+        [BIN, "log", "audit", "--key", home / "log.vkey", "--data", home / "data",
+         "--output", "json", *(["--since", since] if since else [])],
         capture_output=True, text=True, timeout=300,
     )
     assert done.stdout, f"the audit ended with {done.returncode}: {done.stderr}"
