@@ -12,4 +12,5 @@ _spec.loader.exec_module(_suite)
 
 pytest_configure = _suite.pytest_configure
 pki = _suite.pki
+rsa_pki = _suite.rsa_pki
 start = _suite.start
