@@ -11,9 +11,15 @@
 //! | `VANTHU_FUZZ_TARGET` | only readers with this in their names | all |
 //! | `VANTHU_SEED` | where to begin | 1 |
 //! | `VANTHU_ITERATION` | only this one | all |
+//! | `VANTHU_CUTS` | at how many places each file of the corpora is cut off | 5 |
+//!
+//! The whole of the last, in some minutes:
+//! `VANTHU_CUTS=1000 cargo test --release --test robustness cut_off -- --nocapture`
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot make its files has failed")]
 
+#[path = "robustness/cuts.rs"]
+mod cuts;
 #[path = "robustness/mutation.rs"]
 mod mutation;
 #[path = "robustness/random.rs"]
@@ -26,6 +32,7 @@ mod target;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use peak_alloc::PeakAlloc;
@@ -43,6 +50,8 @@ const MEMORY_MAX: usize = 64 * 1024 * 1024;
 
 /// When the current input was begun, in milliseconds after the start; 0 between two of them.
 static SINCE: AtomicU64 = AtomicU64::new(0);
+/// Held by a test that measures memory or needs all processors.
+static ALONE: Mutex<()> = Mutex::new(());
 
 fn set<T: std::str::FromStr>(name: &str) -> Option<T> {
     std::env::var(name).ok()?.parse().ok()
@@ -134,19 +143,32 @@ fn run(
     tally
 }
 
-#[test]
-fn no_reader_panics_hangs_or_swells() {
+/// The folder of the corpora, and whether it is there; in CI it must be.
+fn corpora() -> (PathBuf, bool) {
     let corpora = std::env::var_os("VANTHU_CORPORA");
     let corpora = corpora.map_or_else(|| "../shared/corpora".into(), PathBuf::from);
     let found = corpora.is_dir();
     assert!(found || std::env::var_os("CI").is_none(), "{} is absent", corpora.display());
+    (corpora, found)
+}
+
+/// For what a run leaves.
+fn folder() -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("../robustness");
+    std::fs::create_dir_all(&folder).unwrap();
+    folder
+}
+
+#[test]
+fn no_reader_panics_hangs_or_swells() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let (corpora, found) = corpora();
     let (seconds, seed) =
         (set("VANTHU_FUZZ_SECONDS").unwrap_or(45), set("VANTHU_SEED").unwrap_or(1));
     let wanted: String = set("VANTHU_FUZZ_TARGET").unwrap_or_default();
     println!("{seconds} s, seed {seed}, corpora {}", if found { "found" } else { "absent" });
 
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("../robustness");
-    std::fs::create_dir_all(&folder).unwrap();
+    let folder = folder();
     let start = Instant::now();
     let country = Country::new();
     let seeds = Seeds::gather(&country, &corpora);
@@ -168,4 +190,30 @@ fn no_reader_panics_hangs_or_swells() {
             tally.largest as f64 / (1024.0 * 1024.0)
         );
     }
+}
+
+#[test]
+fn no_file_cut_off_anywhere_panics_or_hangs() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let (corpora, found) = corpora();
+    let (count, seed) = (set("VANTHU_CUTS").unwrap_or(5), set("VANTHU_SEED").unwrap_or(1));
+    println!("{count} cuts, seed {seed}, corpora {}", if found { "found" } else { "absent" });
+    let country = Country::new();
+    let made = Seeds::gather(&country, Path::new(""));
+    let files = cuts::File::gather(&made, &corpora);
+    let bench = Bench::new(country, made, folder().join("directory.toml"));
+    let start = Instant::now();
+    let tally = cuts::run(&bench, &files, count, seed);
+    println!(
+        "{} files, read {} times, in {:.0?}: mean {:.0?}, worst mean {:.1?} ({}), worst {:.1?} ({})",
+        files.len(),
+        tally.cuts,
+        start.elapsed(),
+        tally.took / u32::try_from(tally.cuts).unwrap(),
+        tally.worst_mean.0,
+        tally.worst_mean.1,
+        tally.worst.0,
+        tally.worst.1
+    );
+    assert!(tally.failures.is_empty(), "seed {seed}: {:#?}", tally.failures);
 }

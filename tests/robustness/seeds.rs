@@ -20,6 +20,37 @@ const SIZE_MAX: usize = 128 * 1024;
 /// Name of the gateway whose log is made.
 pub const GATEWAY: &str = "gate.example";
 
+/// What a file is, by its name.
+#[derive(Debug, Clone, Copy)]
+pub enum Kind {
+    Document,
+    Message,
+    Certificate,
+    Crl,
+    Response,
+    Record,
+}
+
+impl Kind {
+    pub fn of(path: &Path) -> Self {
+        match path.extension().and_then(|kind| kind.to_str()).unwrap_or_default() {
+            "crt" | "cer" | "pem" => Self::Certificate,
+            "crl" => Self::Crl,
+            "ors" => Self::Response,
+            "der" if path.to_string_lossy().contains("ocsp") => Self::Response,
+            "ers" => Self::Record,
+            "p7m" | "p7s" | "pkcs7" | "p7b" | "cades" => Self::Message,
+            _ => Self::Document,
+        }
+    }
+}
+
+/// What is inside of PEM; other bytes as they are.
+pub fn unarmoured(bytes: &[u8]) -> Vec<u8> {
+    let inside = x509_parser::pem::parse_x509_pem(bytes);
+    inside.map_or_else(|_| bytes.to_vec(), |(_, pem)| pem.contents)
+}
+
 /// Files by what they are.
 pub struct Seeds {
     /// Signed or signable: PDF, CMS, XML, packages.
@@ -74,21 +105,17 @@ impl Seeds {
     pub fn gather(country: &Country, corpora: &Path) -> Self {
         let mut seeds = Self::made(country);
         for path in files(corpora) {
-            let kind = path.extension().and_then(|kind| kind.to_str()).unwrap_or_default();
             let Ok(bytes) = std::fs::read(&path) else { continue };
             if bytes.len() > SIZE_MAX {
                 continue;
             }
-            let der = x509_parser::pem::parse_x509_pem(&bytes);
-            let der = der.map_or_else(|_| bytes.clone(), |(_, pem)| pem.contents);
-            match kind {
-                "crt" | "cer" | "pem" => seeds.certificates.push(der),
-                "crl" => seeds.crls.push(der),
-                "ors" => seeds.responses.push(der),
-                "der" if path.to_string_lossy().contains("ocsp") => seeds.responses.push(der),
-                "ers" => seeds.records.push(bytes),
-                "p7m" | "p7s" | "pkcs7" | "p7b" | "cades" => seeds.messages.push(bytes),
-                _ => seeds.documents.push(bytes),
+            match Kind::of(&path) {
+                Kind::Certificate => seeds.certificates.push(unarmoured(&bytes)),
+                Kind::Crl => seeds.crls.push(unarmoured(&bytes)),
+                Kind::Response => seeds.responses.push(unarmoured(&bytes)),
+                Kind::Record => seeds.records.push(bytes),
+                Kind::Message => seeds.messages.push(bytes),
+                Kind::Document => seeds.documents.push(bytes),
             }
         }
         seeds
