@@ -1,5 +1,6 @@
 //! A gateway of its own in this process, behind mTLS, with a clock that the test moves.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -77,6 +78,16 @@ impl Country {
         self.running = Some(running);
     }
 
+    /// Where the log is read, and watched for others.
+    pub fn readers(&self) -> SocketAddr {
+        self.running.as_ref().and_then(|running| running.readers).expect("it has readers")
+    }
+
+    /// Has the gateway read directory and trust anew.
+    pub fn reload(&self) {
+        self.running.as_ref().expect("it runs").reload().expect("sound material");
+    }
+
     pub async fn stop(&mut self) {
         self.running.take().expect("it runs").stop().await.expect("it stops");
     }
@@ -106,6 +117,24 @@ impl Country {
         urgency: v1::Urgency,
     ) -> (String, Time) {
         let body = Bytes::from(format!("paper {number}"));
+        let part = ("paper.txt", "text/plain", body);
+        let result = self.submit(number, recipients, urgency, part).await;
+        (result.consignment_id, self.clock.now())
+    }
+
+    /// Sends a PDF as the original of the commune, to the province.
+    pub async fn send_pdf(&self, number: u32, pdf: Vec<u8>) -> v1::SubmissionResult {
+        let part = ("paper.pdf", "application/pdf", pdf.into());
+        self.submit(number, &["H49"], v1::Urgency::Normal, part).await
+    }
+
+    async fn submit(
+        &self,
+        number: u32,
+        recipients: &[&str],
+        urgency: v1::Urgency,
+        (name, media_type, body): (&str, &str, Bytes),
+    ) -> v1::SubmissionResult {
         let today = self.clock.now().date_in_vietnam();
         let envelope = v1::Envelope {
             document_id: format!("H49.151,{},{number}/UBND", today.strftime("%Y/%m/%d")),
@@ -124,8 +153,8 @@ impl Country {
             sender: "H49.151".into(),
             recipients: recipients.iter().map(|code| (*code).to_owned()).collect(),
             parts: vec![v1::Part {
-                name: "paper.txt".into(),
-                media_type: "text/plain".into(),
+                name: name.into(),
+                media_type: media_type.into(),
                 size: body.len() as u64,
                 sha256: Bytes::copy_from_slice(&vanthu::digest::Sha256::of(&body).0),
                 role: v1::PartRole::Main.into(),
@@ -141,7 +170,7 @@ impl Country {
         };
         let mut desk = SubmissionServiceClient::new(self.channel("commune").await);
         let response = desk.submit_document(request).await.expect("accepted").into_inner();
-        (response.result.expect("a result").consignment_id, self.clock.now())
+        response.result.expect("a result")
     }
 
     /// Watches until an item comes; gives it.

@@ -4,4 +4,6 @@
 mod authority;
 mod country;
 mod deadlines;
+mod door;
+mod outages;
 mod stamps;
