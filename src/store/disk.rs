@@ -7,6 +7,7 @@ use std::num::NonZeroU64;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
+use super::guard;
 use super::kv::Files;
 use crate::gateway::ports::{Space, StoreError};
 use crate::limits::CHUNK_SIZE;
@@ -133,7 +134,7 @@ pub fn read_at(file: &File, offset: u64, max: usize) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// [`Space`] of the file system of a directory.
+/// [`Space`] of the file system of a gateway's data folder.
 #[derive(Debug)]
 pub struct DiskSpace(pub PathBuf);
 
@@ -142,7 +143,21 @@ impl Space for DiskSpace {
         let found = rustix::fs::statvfs(&self.0).map_err(io::Error::from);
         let found = found.map_err(medium(&self.0))?;
         let read_only = found.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY);
-        Ok((!read_only).then(|| found.f_bavail.saturating_mul(found.f_frsize)))
+        let takes_writes = !read_only && self.takes_writes()?;
+        Ok(takes_writes.then(|| found.f_bavail.saturating_mul(found.f_frsize)))
+    }
+}
+
+impl DiskSpace {
+    /// ext4 after an error does not call itself read-only (Linux 6.15 and later, `emergency_ro`); it
+    /// says so to whoever opens a file for writing. Nothing is written.
+    fn takes_writes(&self) -> Result<bool, StoreError> {
+        let path = self.0.join(guard::NAME);
+        match OpenOptions::new().write(true).open(&path) {
+            Err(error) if error.kind() == io::ErrorKind::ReadOnlyFilesystem => Ok(false),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(medium(&path)(error)),
+            _ => Ok(true),
+        }
     }
 }
 

@@ -15,7 +15,8 @@ use super::disk::{self, medium};
 use crate::digest::Sha256;
 use crate::gateway::ports::{HeadGuard, StoreError};
 
-const NAME: &str = "head.signed";
+/// The file in a gateway's data folder.
+pub(super) const NAME: &str = "head.signed";
 /// One slot: a page, which a disk writes as a whole or not at all, mostly.
 const SLOT_SIZE: usize = 4096;
 /// Sequence number, length, SHA-256 of both and the note.
