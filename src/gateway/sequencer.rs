@@ -205,7 +205,8 @@ impl Writer {
         let reading = Reading::new(setup.store.clone(), public.clone());
         let tree = Tree::load(&reading.rows(head.epoch), head.size)?;
         check_head(&head, &tree, &public)?;
-        let lost = match check_guard(setup.guard.load()?.as_deref(), &head, &reading, &public) {
+        let kept = setup.guard.load()?;
+        let lost = match check_guard(kept.as_deref(), &head, &reading, &public) {
             // A larger epoch was begun already if the last start ended before it kept the guard.
             Err(StartError::Behind { signed, stored })
                 if setup.accept_loss && signed.epoch <= stored.epoch && stored.index > 0 =>
@@ -237,10 +238,12 @@ impl Writer {
             last_time,
             carried: Vec::new(),
         };
-        if let Some(epoch) = lost {
-            if epoch == writer.epoch {
-                writer.open_epoch(now.max(writer.last_time))?;
-            }
+        if lost == Some(writer.epoch) {
+            writer.open_epoch(now.max(writer.last_time))?;
+        }
+        // A new log is guarded before its first entry: what a crash leaves between that and its guard
+        // must not look like a guard that was lost.
+        if lost.is_some() || kept.is_none() {
             setup.guard.keep(&writer.sign())?;
         }
         Ok(writer)

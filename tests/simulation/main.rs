@@ -21,6 +21,8 @@ use steps::Simulation;
 /// Seeds of the ordinary run, with the steps of each.
 const SEEDS: [u64; 6] = [1, 2, 3, 20_261_127, 0x5eed, 0xdead_beef];
 const STEPS: usize = 2_000;
+/// Those of the first documents of a log: content, entries and guard.
+const FIRST_WRITES: usize = 12;
 
 fn setting(name: &str) -> Option<u64> {
     let text = std::env::var(name).ok()?;
@@ -46,6 +48,20 @@ fn nothing_acknowledged_is_lost_or_doubled_whatever_happens() {
         all += steps;
     }
     eprintln!("{all} steps");
+}
+
+/// A new log is no less safe than an old one, whatever goes wrong at whichever of its first writes.
+#[test]
+fn a_log_survives_every_fault_at_its_first_writes() {
+    quiet_about_injected_crashes();
+    let papers = world::Papers::make();
+    let mut kinds = std::collections::BTreeSet::new();
+    for fault in faulty::FAULTS {
+        for write in 1..=FIRST_WRITES {
+            kinds.extend(Simulation::new(1, &papers).begin_with(fault, write));
+        }
+    }
+    assert!(kinds.contains("head"), "the guard is among the writes: {kinds:?}");
 }
 
 /// The same simulation on a medium that says it wrote and did not: this must not pass.

@@ -219,6 +219,21 @@ impl Simulation {
         self.told
     }
 
+    /// Sends the first documents of a log until this fault happens, and goes on after it. Gives the
+    /// kind of the write at which it did.
+    pub fn begin_with(mut self, fault: Fault, write: usize) -> Option<&'static str> {
+        let fuse = self.world.fuse.clone();
+        fuse.arm(fault, write);
+        while fuse.burnt().is_none() {
+            self.send_new();
+        }
+        self.restart();
+        assert!(self.send_new(), "it goes on");
+        self.restart();
+        self.world.stop();
+        fuse.burnt()
+    }
+
     /// A new document; now and then it is only prepared, and comes late.
     fn send_new(&mut self) -> bool {
         let document = Document::new(&mut self.random, self.documents.len());
