@@ -108,7 +108,8 @@ impl Config {
                 Some(path) => read_certificates(path)?,
                 None => Vec::new(),
             };
-            let address = Address::new(url, &cas).map_err(|error| wrong(error.to_string()))?;
+            let address = Address::new(url, &cas);
+            let address = address.map_err(|error| wrong(format!("by.url: {url}: {error}")))?;
             witnesses.push((parsed, address));
         }
         let keys = witnesses.iter().map(|(key, _)| key.clone()).collect();

@@ -1,5 +1,6 @@
-//! A small HTTP/1.1 client: one connection, one request at a time, an answer up to a limit. The
-//! caller sets the deadline; a call that was dropped is forgotten together with its connection.
+//! A small HTTP/1.1 client, with or without TLS: one connection, one request at a time, an answer up
+//! to a limit. The caller sets the deadline; a call that was dropped is forgotten together with its
+//! connection.
 
 use std::sync::Arc;
 
@@ -10,22 +11,33 @@ use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-/// Where a neighbour is reached.
+/// Where a neighbour or a service is reached.
 #[derive(Clone)]
 pub struct Address {
     uri: Uri,
     host: String,
     port: u16,
-    tls: Option<TlsConnector>,
+    /// How its server shows who it is; plain HTTP without.
+    tls: Option<(TlsConnector, ServerName<'static>)>,
 }
 
 /// Not an address that can be called.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct NotAnAddress(String);
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NotAnAddress {
+    /// It does not say where, or how.
+    #[error("not an http or https address with a host")]
+    Form,
+    /// Nothing says which server may be called over TLS.
+    #[error("https needs the CA of the server")]
+    Trust,
+    /// A CA certificate cannot be read.
+    #[error("a CA certificate of the server cannot be read")]
+    Anchor,
+}
 
 impl Address {
     /// An `https` address whose server has a certificate under `cas`, or an `http` one.
@@ -33,31 +45,77 @@ impl Address {
     /// # Errors
     /// [`NotAnAddress`].
     pub fn new(address: &str, cas: &[CertificateDer<'static>]) -> Result<Self, NotAnAddress> {
-        let wrong = |why: &str| NotAnAddress(format!("{address}: {why}"));
-        let uri: Uri = address.parse().map_err(|_| wrong("not an address"))?;
-        let host = uri.host().ok_or_else(|| wrong("no host"))?.trim_matches(['[', ']']).to_owned();
+        let uri: Uri = address.parse().map_err(|_| NotAnAddress::Form)?;
+        let host = uri.host().ok_or(NotAnAddress::Form)?.trim_matches(['[', ']']).to_owned();
         let (tls, default_port) = match uri.scheme_str() {
-            Some("https") => (Some(connector(cas).map_err(|why| wrong(&why))?), 443),
             Some("http") => (None, 80),
-            _ => return Err(wrong("neither https nor http")),
+            Some("https") => {
+                let name = ServerName::try_from(host.clone()).map_err(|_| NotAnAddress::Form)?;
+                (Some((connector(cas)?, name)), 443)
+            }
+            _ => return Err(NotAnAddress::Form),
         };
         let port = uri.port_u16().unwrap_or(default_port);
         Ok(Self { uri, host, port, tls })
     }
+
+    /// The port, also if it goes without saying.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Path and query.
+    pub fn path(&self) -> &str {
+        self.uri.path_and_query().map_or("/", |path| path.as_str())
+    }
+
+    /// What `Host` says. A user name before it is not sent.
+    pub fn host(&self) -> &str {
+        let authority = self.uri.authority().map_or("", |authority| authority.as_str());
+        authority.rsplit('@').next().unwrap_or_default()
+    }
+
+    /// A new connection.
+    ///
+    /// # Errors
+    /// Why there is none, for the traces.
+    pub async fn connect(&self) -> Result<SendRequest<Full<Bytes>>, String> {
+        let stream = TcpStream::connect((self.host.as_str(), self.port)).await;
+        let stream = stream.map_err(|error| error.to_string())?;
+        stream.set_nodelay(true).map_err(|error| error.to_string())?;
+        match &self.tls {
+            None => speak(stream).await,
+            Some((connector, name)) => {
+                let stream = connector.connect(name.clone(), stream).await;
+                speak(stream.map_err(|error| error.to_string())?).await
+            }
+        }
+    }
 }
 
-fn connector(cas: &[CertificateDer<'static>]) -> Result<TlsConnector, String> {
+/// The connection ends with the last use of what is given.
+async fn speak(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+) -> Result<SendRequest<Full<Bytes>>, String> {
+    let spoken = http1::handshake(TokioIo::new(stream)).await;
+    let (sender, connection) = spoken.map_err(|error| error.to_string())?;
+    tokio::spawn(connection);
+    Ok(sender)
+}
+
+/// Servers are told apart by certificates under these CAs, and by nothing that the system brings.
+fn connector(cas: &[CertificateDer<'static>]) -> Result<TlsConnector, NotAnAddress> {
+    if cas.is_empty() {
+        return Err(NotAnAddress::Trust);
+    }
     let mut roots = RootCertStore::empty();
     for ca in cas {
-        roots.add(ca.clone()).map_err(|error| error.to_string())?;
-    }
-    if roots.is_empty() {
-        return Err("https needs the CA of the server".to_owned());
+        roots.add(ca.clone()).map_err(|_| NotAnAddress::Anchor)?;
     }
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
-        .map_err(|error| error.to_string())?
+        .expect("ring has what TLS 1.2 and 1.3 need")
         .with_root_certificates(roots)
         .with_no_client_auth();
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
@@ -92,7 +150,7 @@ impl Client {
         if is_open && let Ok(answer) = self.send(name, body.clone(), answer_size_max).await {
             return Ok(answer);
         }
-        self.sender = Some(self.connect().await?);
+        self.sender = Some(self.address.connect().await?);
         self.send(name, body, answer_size_max).await
     }
 
@@ -105,12 +163,10 @@ impl Client {
         // Taken out: whoever drops this call in the middle drops the connection, too.
         let mut sender = self.sender.take().ok_or("not connected")?;
         let prefix = self.address.uri.path().trim_end_matches('/');
-        let authority = self.address.uri.authority().map_or("", |authority| authority.as_str());
         let request = Request::builder()
             .method(Method::POST)
             .uri(format!("{prefix}/{name}"))
-            // A user name before the host is not sent.
-            .header(header::HOST, authority.rsplit('@').next().unwrap_or_default())
+            .header(header::HOST, self.address.host())
             .header(header::CONTENT_TYPE, "text/plain; charset=utf-8")
             .body(Full::new(body))
             .map_err(|error| error.to_string())?;
@@ -121,24 +177,5 @@ impl Client {
         let body = body.map_err(|error| error.to_string())?.to_bytes();
         self.sender = Some(sender);
         Ok((status, body))
-    }
-
-    async fn connect(&self) -> Result<SendRequest<Full<Bytes>>, String> {
-        let Address { host, port, tls, .. } = &self.address;
-        let stream = TcpStream::connect((host.as_str(), *port)).await;
-        let stream = stream.map_err(|error| error.to_string())?;
-        stream.set_nodelay(true).map_err(|error| error.to_string())?;
-        let failed = |error: hyper::Error| error.to_string();
-        let Some(tls) = tls else {
-            let (sender, connection) =
-                http1::handshake(TokioIo::new(stream)).await.map_err(failed)?;
-            tokio::spawn(connection);
-            return Ok(sender);
-        };
-        let name = ServerName::try_from(host.clone()).map_err(|error| error.to_string())?;
-        let stream = tls.connect(name, stream).await.map_err(|error| error.to_string())?;
-        let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(failed)?;
-        tokio::spawn(connection);
-        Ok(sender)
     }
 }

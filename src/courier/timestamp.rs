@@ -4,22 +4,17 @@
 //! The answer must hold the digest and the nonce that were sent. Whether its signature holds and who
 //! made it is for the judge to say.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Uri, header};
+use http::{Request, header};
 use http_body_util::{BodyExt as _, Full, Limited};
-use hyper_util::rt::TokioIo;
 use ring::rand::{SecureRandom as _, SystemRandom};
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
+use rustls::pki_types::CertificateDer;
 use x509_parser::asn1_rs::Tag;
 
 use super::der::{Value, children, content};
+use super::https::{Address, NotAnAddress};
 use crate::digest::Sha256;
 use crate::limits::TIMESTAMP_ANSWER_SIZE_MAX;
 
@@ -53,11 +48,7 @@ pub enum Error {
 /// A time-stamping authority at an `http` or `https` address.
 #[derive(Clone)]
 pub struct Authority {
-    address: Uri,
-    host: String,
-    port: u16,
-    /// How its server shows who it is; plain HTTP without.
-    tls: Option<(TlsConnector, ServerName<'static>)>,
+    address: Address,
     wait_max: Duration,
 }
 
@@ -69,24 +60,18 @@ impl Authority {
     /// [`Error::Answer`] if it is no such address, [`Error::Trust`] if its server could not be told
     /// from any other, [`Error::Anchor`].
     pub fn new(address: &str, anchors_der: &[Vec<u8>], wait_max: Duration) -> Result<Self, Error> {
-        let wrong = || Error::Answer(format!("has no http or https address: {address}"));
-        let address: Uri = address.parse().map_err(|_| wrong())?;
-        let host = address.host().ok_or_else(wrong)?.trim_matches(['[', ']']).to_owned();
-        let (tls, port) = match address.scheme_str() {
-            Some("http") => (None, 80),
-            Some("https") => {
-                let name = ServerName::try_from(host.clone()).map_err(|_| wrong())?;
-                (Some((connector(anchors_der)?, name)), 443)
-            }
-            _ => return Err(wrong()),
-        };
-        let port = address.port_u16().unwrap_or(port);
-        Ok(Self { address, host, port, tls, wait_max })
+        let cas = anchors_der.iter().cloned().map(CertificateDer::from).collect::<Vec<_>>();
+        let made = Address::new(address, &cas).map_err(|error| match error {
+            NotAnAddress::Form => Error::Answer(format!("has no http or https address: {address}")),
+            NotAnAddress::Trust => Error::Trust,
+            NotAnAddress::Anchor => Error::Anchor,
+        });
+        Ok(Self { address: made?, wait_max })
     }
 
     /// Where it is asked.
     pub fn port(&self) -> u16 {
-        self.port
+        self.address.port()
     }
 
     /// Asks for a token over this digest.
@@ -106,67 +91,23 @@ impl Authority {
     }
 
     async fn post(&self, query: Vec<u8>) -> Result<Bytes, Error> {
-        let unreachable = |cause: std::io::Error| Error::Connection(cause.to_string());
-        let stream = TcpStream::connect((self.host.as_str(), self.port)).await;
-        let stream = stream.map_err(unreachable)?;
-        match &self.tls {
-            None => self.exchange(stream, query).await,
-            Some((connector, name)) => {
-                let stream = connector.connect(name.clone(), stream).await.map_err(unreachable)?;
-                self.exchange(stream, query).await
-            }
-        }
-    }
-
-    async fn exchange(
-        &self,
-        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-        query: Vec<u8>,
-    ) -> Result<Bytes, Error> {
-        let unreachable = |cause: String| Error::Connection(cause);
-        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
-            .await
-            .map_err(|cause| unreachable(cause.to_string()))?;
-        let connection = tokio::spawn(connection);
-        let path = self.address.path_and_query().map_or("/", |path| path.as_str());
-        let authority = self.address.authority().map_or("", |authority| authority.as_str());
-        // A user name before the host is not sent.
-        let host = authority.rsplit('@').next().unwrap_or_default();
-        let request = Request::post(path)
-            .header(header::HOST, host)
+        let mut sender = self.address.connect().await.map_err(Error::Connection)?;
+        let request = Request::post(self.address.path())
+            .header(header::HOST, self.address.host())
             .header(header::CONTENT_TYPE, "application/timestamp-query")
             .header(header::ACCEPT, "application/timestamp-reply")
             .body(Full::new(Bytes::from(query)))
             .map_err(|cause| Error::Answer(format!("cannot be asked: {cause}")))?;
         let answer = sender.send_request(request).await;
-        let answer = answer.map_err(|cause| unreachable(cause.to_string()))?;
+        let answer = answer.map_err(|cause| Error::Connection(cause.to_string()))?;
         if !answer.status().is_success() {
             return Err(Error::Answer(format!("answered with HTTP status {}", answer.status())));
         }
         let body = Limited::new(answer.into_body(), TIMESTAMP_ANSWER_SIZE_MAX).collect().await;
-        connection.abort();
         let body =
             body.map_err(|_| Error::Answer("broke off, or answered at too great length".into()))?;
         Ok(body.to_bytes())
     }
-}
-
-/// Servers are told apart by certificates under these anchors, and by nothing that the system brings.
-fn connector(anchors_der: &[Vec<u8>]) -> Result<TlsConnector, Error> {
-    if anchors_der.is_empty() {
-        return Err(Error::Trust);
-    }
-    let mut roots = RootCertStore::empty();
-    for der in anchors_der {
-        roots.add(CertificateDer::from(der.clone())).map_err(|_| Error::Anchor)?;
-    }
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|cause| Error::Answer(format!("cannot be asked: {cause}")))?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    Ok(TlsConnector::from(Arc::new(config)))
 }
 
 fn query(imprint: Sha256, nonce: [u8; NONCE_SIZE]) -> Vec<u8> {
