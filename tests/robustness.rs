@@ -15,6 +15,7 @@
 //!
 //! The whole of the last, in some minutes:
 //! `VANTHU_CUTS=1000 cargo test --release --test robustness cut_off -- --nocapture`
+//! Packages, of which the corpora have none that is signed, are cut off in `attacks/damage.rs`.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot make its files has failed")]
 
