@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::append::audit;
-use super::process::{Gateway, peak_memory};
+use super::process::{Gateway, folder_bytes, peak_memory};
 use super::site::Site;
 use crate::cli::{Exit, Failure, Output};
 use crate::config::Config;
@@ -60,7 +60,7 @@ async fn at(pki: &Path, config: &Config, size: u64) -> Result<Value, Failure> {
     let proving = tokio::task::spawn_blocking(move || proofs(&reading, entries));
     let (inclusion, consistency) = proving.await.map_err(Failure::other)??;
     drop(site);
-    let bytes = log_bytes(&config.data)?;
+    let bytes = folder_bytes(&config.data)? - folder_bytes(&config.data.join("content"))?;
 
     let since = Instant::now();
     let gateway = Gateway::start(pki, &["serve", "--config"])?;
@@ -149,23 +149,6 @@ fn rate(mut prove: impl FnMut(u64) -> Result<(), Failure>) -> Result<f64, Failur
 /// Numbers that lie all over the range, the same in each run (Knuth, TAOCP 6.4).
 fn spread(number: u64) -> u64 {
     number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 16
-}
-
-/// What the data folder takes on the disk without the bodies.
-fn log_bytes(data: &Path) -> Result<u64, Failure> {
-    use std::os::unix::fs::MetadataExt as _;
-    let failed = |error| Failure::file(data, error);
-    let mut bytes = 0;
-    for entry in std::fs::read_dir(data).map_err(failed)? {
-        let entry = entry.map_err(failed)?;
-        let kind = entry.file_type().map_err(failed)?;
-        if kind.is_dir() && entry.file_name() != "content" {
-            bytes += log_bytes(&entry.path())?;
-        } else if kind.is_file() {
-            bytes += entry.metadata().map_err(failed)?.blocks() * 512;
-        }
-    }
-    Ok(bytes)
 }
 
 fn print(measured: &Value, output: Output) {

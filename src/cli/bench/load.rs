@@ -217,13 +217,16 @@ impl Figures {
 
     /// Median, 99th percentile and maximum, in milliseconds.
     pub(super) fn latencies(&self) -> [f64; 3] {
-        let mut took: Vec<_> = self.calls.iter().map(|call| call.took).collect();
-        took.sort();
-        let at = |part: f64| {
-            let index = (took.len() as f64 * part) as usize;
-            took.get(index.min(took.len().saturating_sub(1)))
-                .map_or(0.0, |one| one.as_secs_f64() * 1e3)
-        };
-        [at(0.5), at(0.99), at(1.0)]
+        percentiles(self.calls.iter().map(|call| call.took).collect())
     }
+}
+
+/// Median, 99th percentile and maximum, in milliseconds.
+pub(super) fn percentiles(mut took: Vec<Duration>) -> [f64; 3] {
+    took.sort();
+    let at = |part: f64| {
+        let index = (took.len() as f64 * part) as usize;
+        took.get(index.min(took.len().saturating_sub(1))).map_or(0.0, |one| one.as_secs_f64() * 1e3)
+    };
+    [at(0.5), at(0.99), at(1.0)]
 }

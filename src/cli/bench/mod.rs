@@ -5,13 +5,19 @@
 //! that the gateway made, (c) the same calls answered by an empty handler behind the same mTLS.
 
 mod append;
+mod arrival;
 mod empty;
+mod fan_out;
 mod grow;
+mod letter;
 mod limits;
 mod load;
+mod nation;
 mod process;
 mod site;
+mod urgent;
 mod verify;
+mod watches;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -32,6 +38,9 @@ pub(super) use process::peak_memory;
 ///   vanthu bench --clients 64 --size 102400 --seconds 60
 ///   vanthu bench --append 1000000
 ///   vanthu bench --grow 10000 1000000 10000000
+///   vanthu bench --fan-out 3321
+///   vanthu bench --urgent 100000
+///   vanthu bench --watches 10000
 ///   vanthu bench --verify papers/ --trust certs/dev/trust
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Options {
@@ -51,6 +60,15 @@ pub(in crate::cli) struct Options {
     /// start, audit
     #[arg(long, num_args = 1.., value_name = "ENTRIES")]
     grow: Vec<u64>,
+    /// Instead, send documents to so many mailboxes at once: time and bytes
+    #[arg(long, value_name = "MAILBOXES")]
+    fan_out: Option<usize>,
+    /// Instead, measure urgent documents while so many others wait, against an idle gateway
+    #[arg(long, value_name = "BACKLOG")]
+    urgent: Option<u64>,
+    /// Instead, open so many watches and measure what they cost
+    #[arg(long, value_name = "WATCHES")]
+    watches: Option<usize>,
     /// With --append, the cache of the store in MiB instead of the default
     #[arg(long, requires = "append")]
     cache_mib: Option<u64>,
@@ -88,10 +106,18 @@ pub(in crate::cli) async fn run(options: Options, output: Output) -> Result<Exit
     let base = options.folder.clone().unwrap_or_else(std::env::temp_dir);
     let folder = base.join(format!("vanthu-bench-{}", uuid::Uuid::new_v4()));
     std::fs::create_dir_all(&folder).map_err(|error| Failure::file(&folder, error))?;
-    let outcome = match options.append {
-        Some(entries) => append::run(&folder, entries, options.cache_mib, output).await,
-        None if !options.grow.is_empty() => grow::run(&folder, &options.grow, output).await,
-        None => submissions(&options, &folder, output).await,
+    let outcome = if let Some(entries) = options.append {
+        append::run(&folder, entries, options.cache_mib, output).await
+    } else if let Some(mailboxes) = options.fan_out {
+        fan_out::run(&folder, mailboxes, output).await
+    } else if let Some(backlog) = options.urgent {
+        urgent::run(&folder, backlog, output).await
+    } else if let Some(count) = options.watches {
+        watches::run(&folder, count, output).await
+    } else if !options.grow.is_empty() {
+        grow::run(&folder, &options.grow, output).await
+    } else {
+        submissions(&options, &folder, output).await
     };
     std::fs::remove_dir_all(&folder).map_err(|error| Failure::file(&folder, error))?;
     outcome

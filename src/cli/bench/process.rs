@@ -50,6 +50,11 @@ impl Gateway {
         peak_memory(&format!("/proc/{}/status", self.child.id()))
     }
 
+    /// The memory that it has resident now, in bytes.
+    pub(super) fn memory(&self) -> u64 {
+        status_bytes(&format!("/proc/{}/status", self.child.id()), "VmRSS:")
+    }
+
     /// Processor time that it has used.
     pub(super) fn cpu_time(&self) -> Duration {
         cpu_time(&format!("/proc/{}/stat", self.child.id()))
@@ -102,8 +107,30 @@ fn cpu_time(stat: &str) -> Duration {
 
 /// `VmHWM` of a status file of procfs, in bytes; 0 where there is none.
 pub(in crate::cli) fn peak_memory(status: &str) -> u64 {
+    status_bytes(status, "VmHWM:")
+}
+
+/// A line of a status file of procfs, in bytes.
+fn status_bytes(status: &str, name: &str) -> u64 {
     let text = std::fs::read_to_string(status).unwrap_or_default();
-    let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let line = text.lines().find_map(|line| line.strip_prefix(name));
     let kib = line.and_then(|line| line.trim().trim_end_matches(" kB").trim().parse::<u64>().ok());
     kib.unwrap_or(0) * 1024
+}
+
+/// What a folder takes on the disk.
+pub(super) fn folder_bytes(folder: &Path) -> Result<u64, Failure> {
+    use std::os::unix::fs::MetadataExt as _;
+    let failed = |error| Failure::file(folder, error);
+    let mut bytes = 0;
+    for entry in std::fs::read_dir(folder).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        let kind = entry.file_type().map_err(failed)?;
+        if kind.is_dir() {
+            bytes += folder_bytes(&entry.path())?;
+        } else if kind.is_file() {
+            bytes += entry.metadata().map_err(failed)?.blocks() * 512;
+        }
+    }
+    Ok(bytes)
 }

@@ -3,8 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-
+use super::letter::Letter;
 use super::process::own_cpu_time;
 use crate::cli::Failure;
 use crate::clock::SystemClock;
@@ -13,8 +12,7 @@ use crate::digest::Sha256;
 use crate::directory::{Role, SystemId};
 use crate::document::{ConsignmentId, RequestId};
 use crate::gateway::{Answer, Bodies, Gateway, Peer, Setup, Submission};
-use crate::log::{Entry, Status};
-use crate::proto::v1;
+use crate::log::{Entry, EntryId, Status};
 use crate::store::DiskSpace;
 use crate::store::content::ContentStore;
 use crate::store::guard::FileGuard;
@@ -139,6 +137,29 @@ impl Site {
         Ok(took)
     }
 
+    /// Submits `count` letters to H49.11, many at once: all of them wait there.
+    pub(super) async fn pile_up(&self, count: u64) -> Result<(), Failure> {
+        let mut letters = tokio::task::JoinSet::new();
+        for number in 0..count {
+            if letters.len() >= FILLING_AT_ONCE
+                && let Some(sent) = letters.join_next().await
+            {
+                sent.map_err(Failure::other)??;
+            }
+            let gateway = self.gateway.clone();
+            letters.spawn(async move { submit(&gateway, number + 1).await.map(drop) });
+        }
+        while let Some(sent) = letters.join_next().await {
+            sent.map_err(Failure::other)??;
+        }
+        Ok(())
+    }
+
+    /// Submits a letter and waits until its acceptance is durable.
+    pub(super) async fn send(&self, letter: &Letter) -> Result<EntryId, Failure> {
+        send(&self.gateway, letter).await.map(|(_, entry)| entry)
+    }
+
     /// The gateway.
     pub(super) fn gateway(&self) -> &Gateway {
         &self.gateway
@@ -159,37 +180,24 @@ async fn report(gateway: &Gateway, consignment: ConsignmentId) -> Result<(), Fai
 }
 
 async fn submit(gateway: &Gateway, number: u64) -> Result<ConsignmentId, Failure> {
-    let body = Bytes::from(format!("document {number}"));
-    let wire = v1::Envelope {
-        document_id: format!("bench,{number}"),
-        number: number.to_string(),
-        type_name: "Công văn".to_owned(),
-        subject: "Bench".to_owned(),
-        issue_date: Some(v1::Date { year: 2026, month: 1, day: 2 }),
-        urgency: v1::Urgency::Normal.into(),
-        secrecy: v1::Secrecy::None.into(),
-        form: v1::Form::Original.into(),
-        sender: "H49.151".to_owned(),
-        recipients: vec!["H49.11".to_owned()],
-        parts: vec![v1::Part {
-            name: "a.txt".to_owned(),
-            media_type: "text/plain".to_owned(),
-            size: body.len() as u64,
-            sha256: Bytes::copy_from_slice(&Sha256::of(&body).0),
-            role: v1::PartRole::Main.into(),
-            signs: String::new(),
-        }],
-        ..v1::Envelope::default()
-    };
-    let bytes = Bytes::from(crate::service::envelope_bytes(&wire));
+    send(gateway, &Letter::to("H49.11", number.to_string()))
+        .await
+        .map(|(consignment, _)| consignment)
+}
+
+/// Submits a letter of H49.151; gives its consignment and the entry of its acceptance.
+async fn send(gateway: &Gateway, letter: &Letter) -> Result<(ConsignmentId, EntryId), Failure> {
+    let bytes = letter.envelope_bytes();
     let today = gateway.now().date_in_vietnam();
     let submission = Submission {
         request: RequestId(uuid::Uuid::new_v4()),
         envelope: crate::service::read_envelope(&bytes, today).map_err(Failure::other)?,
-        bodies: Bodies::Inline(vec![body]),
+        bodies: Bodies::Inline(vec![letter.body.clone()]),
     };
     let accepted = gateway.submit(&peer("commune", Role::Agency), submission).await;
-    let accepted = accepted.map_err(Failure::other)?;
-    let entry = Entry::from_leaf(&accepted.receipt.leaf).map_err(Failure::other)?;
-    entry.consignment.ok_or_else(|| Failure::other("an acceptance without consignment"))
+    let receipt = accepted.map_err(Failure::other)?.receipt;
+    let entry = Entry::from_leaf(&receipt.leaf).map_err(Failure::other)?;
+    let consignment = entry.consignment;
+    let consignment = consignment.ok_or_else(|| Failure::other("an acceptance of nothing"))?;
+    Ok((consignment, receipt.id))
 }
