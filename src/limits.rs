@@ -35,6 +35,13 @@ pub const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(10);
 pub const CONNECTIONS_MAX: usize = 8_192;
 /// Watches that one system may have open: a province's system hosts a few hundred communes.
 pub const WATCHES_PER_SYSTEM_MAX: usize = 1_024;
+/// One look into a mailbox of a system's, by a list or a new watch, in so long: a system that hosts
+/// 500 mailboxes may look into each every ten seconds.
+pub const POLL_INTERVAL: Duration = Duration::from_millis(20);
+/// The stock of looks: as many as it may have watches, so that all can be opened at once.
+pub const POLLS_AT_ONCE: u32 = 1_024;
+/// A list that waits for something new answers after so long: before most proxies cut an idle call.
+pub const POLL_WAIT_MAX: Duration = Duration::from_secs(30);
 /// Calls at once on one connection: all watches of a system and as many other calls.
 pub const STREAMS_PER_CONNECTION_MAX: u32 = 2_048;
 /// Items in one page of a list.
@@ -156,6 +163,19 @@ pub const EVIDENCE_PATH_SIZE_MAX: usize = 1_024;
 pub const LEASE: Duration = Duration::from_secs(300);
 /// Items a watcher may have open before it acknowledges one.
 pub const LEASED_ITEMS_MAX: usize = 256;
+/// Items handed out before it is looked again whether something more urgent has come.
+pub const HANDED_OUT_AT_ONCE: usize = 16;
+/// Items of each lane, hỏa tốc first, that are handed out in a round in which all lanes have some:
+/// each lane goes twice as fast as the next, and of any 15 items one is of the last.
+pub const LANE_TURNS: [u32; 4] = [8, 4, 2, 1];
+/// Of the places of a watcher, those that each lane has for itself, hỏa tốc first; the other 112 are
+/// for whatever comes first.
+pub const LANE_PLACES: [usize; 4] = [64, 32, 32, 16];
+/// An item that was handed out so often without an answer is set aside: two leases let a restart of
+/// the recipient's system pass, five are half an hour.
+pub const POISON_ATTEMPTS: u32 = 5;
+/// Places of a watcher for what is set aside.
+pub const ASIDE_PLACES: usize = 16;
 /// Holds on one consignment at once: each authority that may ask for one, a few times over.
 pub const HOLDS_MAX: usize = 16;
 /// Consignments whose bodies are erased in one run: their digests stay in memory, 300 KiB.

@@ -33,7 +33,12 @@ impl Cursor {
 
     /// Whether an item at this place was seen.
     pub fn has_seen(&self, urgency: Urgency, position: EntryId) -> bool {
-        position <= self.lanes[usize::from(urgency.lane())]
+        position <= self.items(urgency)
+    }
+
+    /// The last item seen in a lane.
+    pub fn items(&self, urgency: Urgency) -> EntryId {
+        self.lanes[usize::from(urgency.lane())]
     }
 
     /// The last notice seen.

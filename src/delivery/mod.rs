@@ -6,6 +6,7 @@
 mod cursor;
 mod deadline;
 mod keeping;
+mod lane;
 mod lease;
 mod order;
 mod project;
@@ -14,7 +15,7 @@ mod state;
 pub use cursor::Cursor;
 pub use deadline::{Deadlines, Failure, Limits, Span};
 pub use keeping::Keeping;
-pub use lease::{Holder, LeaseLost, Leases, Token};
+pub use lease::{HandedOut, Holder, LeaseLost, LeaseRequest, Leases, Token};
 pub use order::{Order, OrderKind, Ordered, Replied};
 pub use project::{Change, Prior, Term, fold_number, fold_spelling, project};
 pub use state::{Consignment, Delivery, Mark, Milestones, Transport, neighbour_mailbox};

@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 
 use crate::clock::Time;
 use crate::delivery::{
-    Change, Consignment, Cursor, Delivery, Failure, Holder, Keeping, LeaseLost, Term, Token,
+    Change, Consignment, Delivery, Failure, Holder, Keeping, LeaseLost, LeaseRequest, Term, Token,
 };
 use crate::digest::Sha256;
 use crate::directory::{Code, SystemId};
@@ -281,23 +281,6 @@ pub struct Leased {
     pub attempt: u32,
 }
 
-/// Who wants items.
-#[derive(Debug, Clone)]
-pub struct LeaseRequest<'a> {
-    /// Whose mailbox.
-    pub agency: &'a Code,
-    /// For whom.
-    pub holder: Holder,
-    /// What it has seen.
-    pub cursor: Cursor,
-    /// The time.
-    pub now: Time,
-    /// Until when it may hold them.
-    pub until: Time,
-    /// How many it may hold at once, those it holds already included.
-    pub max: usize,
-}
-
 /// The mailboxes.
 pub trait Mailboxes: Send + Sync {
     /// Items waiting at an agency, urgency first, then in order, after the given place.
@@ -311,7 +294,7 @@ pub trait Mailboxes: Send + Sync {
         max: usize,
     ) -> Result<Vec<Item>, StoreError>;
 
-    /// Hands out waiting items, urgency first, that nobody else holds.
+    /// Hands out waiting items that nobody else holds, as their lanes have their turns.
     ///
     /// # Errors
     /// Medium and damage.

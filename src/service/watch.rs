@@ -14,11 +14,10 @@ use super::Door;
 use super::admission::ClientCertificate;
 use super::convert;
 use super::status::to_status;
-use crate::delivery::{Cursor, Holder};
+use crate::delivery::{Cursor, Holder, LeaseRequest};
 use crate::directory::{Code, SystemId};
-use crate::gateway::ports::LeaseRequest;
 use crate::gateway::{Error, Fault, note_text};
-use crate::limits::{LEASE, LEASED_ITEMS_MAX, WATCHES_PER_SYSTEM_MAX};
+use crate::limits::{HANDED_OUT_AT_ONCE, LEASE, LEASED_ITEMS_MAX, WATCHES_PER_SYSTEM_MAX};
 use crate::log::{Entry, EntryId};
 use crate::proto::v1;
 use crate::proto::v1::watch_response::Event;
@@ -105,14 +104,16 @@ impl Watcher {
         let mut broken = self.door.gateway.broken();
         let mut closing = self.door.closing.clone();
         loop {
-            bell.borrow_and_update();
+            bell.hear();
             self.still_admitted()?;
+            let now = self.door.gateway.now();
+            self.door.gateway.dispatcher().note_look(&self.agency, now);
             let news = self.send_items().await? + self.send_notices().await?;
             if news > 0 {
                 continue;
             }
             tokio::select! {
-                rung = bell.changed() => rung.map_err(|_| End::Gone)?,
+                () = bell.rung() => {}
                 () = tokio::time::sleep(HEARTBEAT) => self.heartbeat().await?,
                 () = self.sender.closed() => return Err(End::Gone),
                 _ = async { closing.wait_for(|closing| *closing).await.map(drop) } => return Err(Fault::Closing.into()),
@@ -139,6 +140,7 @@ impl Watcher {
             now,
             until: now.after(LEASE),
             max: LEASED_ITEMS_MAX,
+            at_once: HANDED_OUT_AT_ONCE,
         })?;
         for one in &leased {
             let item = self.door.item(&one.item, Some(one))?;

@@ -49,7 +49,7 @@ impl<M: Medium> LogStore for Table<M> {
             let writes = writes_of(&batch);
             self.append(&mut self.changing(), &batch, writes)
         })?;
-        forget(&mut leases, &batch);
+        settle(&mut leases, &batch);
         Ok(())
     }
 
@@ -68,7 +68,7 @@ impl<M: Medium> LogStore for Table<M> {
             return Err(StoreError::SizeMismatch { expected, actual });
         }
         self.decisive(|| self.turn(&closing, &opening))?;
-        forget(&mut leases, &opening);
+        settle(&mut leases, &opening);
         Ok(())
     }
 }
@@ -168,14 +168,18 @@ fn held(leases: &Leases, batch: &Batch) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// What is answered is nobody's work any more.
-fn forget(leases: &mut Leases, batch: &Batch) {
+/// What is answered is nobody's work any more, and what is new waits for somebody.
+fn settle(leases: &mut Leases, batch: &Batch) {
     for settled in &batch.settled {
         leases.forget(&settled.agency, settled.position);
     }
     for change in &batch.changes {
-        if let Change::Answered { agency, position, .. } = change {
-            leases.forget(agency, *position);
+        match change {
+            Change::Answered { agency, position, .. } => leases.forget(agency, *position),
+            Change::Waiting { agency, urgency, position, .. } => {
+                leases.arrived(agency, *urgency, *position);
+            }
+            _ => {}
         }
     }
 }

@@ -141,6 +141,11 @@ pub fn mailbox(agency: &Code) -> Vec<u8> {
     join(b'w', &[agency.as_str().as_bytes(), &[0]])
 }
 
+/// The prefix of a lane of a mailbox.
+pub fn lane(agency: &Code, urgency: Urgency) -> Vec<u8> {
+    join(b'w', &[agency.as_str().as_bytes(), &[0, urgency.lane()]])
+}
+
 /// Key of a waiting item.
 pub fn waiting(agency: &Code, urgency: Urgency, position: EntryId) -> Vec<u8> {
     join(b'w', &[agency.as_str().as_bytes(), &[0, urgency.lane()], &entry(position)])

@@ -8,11 +8,10 @@ use super::kv::{Kv, Medium, Pair};
 use super::record;
 use super::table::Table;
 use crate::clock::Time;
-use crate::delivery::{Holder, Token};
+use crate::delivery::{HandedOut, Holder, LeaseRequest, Token};
 use crate::directory::Code;
 use crate::document::Urgency;
-use crate::gateway::ports::{Item, LeaseRequest, Leased, Mailboxes, Settled, StoreError};
-use crate::limits::SCAN_PAGE;
+use crate::gateway::ports::{Item, Leased, Mailboxes, Settled, StoreError};
 use crate::log::EntryId;
 
 impl<M: Medium> Mailboxes for Table<M> {
@@ -32,26 +31,20 @@ impl<M: Medium> Mailboxes for Table<M> {
     fn lease(&self, request: LeaseRequest<'_>) -> Result<Vec<Leased>, StoreError> {
         let mut leases = self.leases();
         let open = self.reading()?;
-        let LeaseRequest { agency, holder, cursor, now, until, max } = request;
-        let max = max.saturating_sub(leases.count(holder, now));
-        let mut leased = Vec::new();
-        let mut from = key::mailbox(agency);
-        while leased.len() < max {
-            let page = items(open.kv.as_ref(), agency, &from, SCAN_PAGE)?;
-            let Some(last) = page.last() else { break };
-            from = key::next(key::waiting(agency, last.urgency, last.position));
-            for item in page {
-                if leased.len() == max {
-                    break;
-                }
-                let (urgency, position) = (item.urgency, item.position);
-                let token = Token(Uuid::new_v4());
-                let attempt =
-                    leases.take(agency, urgency, position, holder, &cursor, now, until, token);
-                leased.extend(attempt.map(|attempt| Leased { item, token, until, attempt }));
-            }
-        }
-        Ok(leased)
+        let (agency, until) = (request.agency, request.until);
+        let fresh = |urgency, from| {
+            let (from, end) =
+                (key::waiting(agency, urgency, from), key::end_of(&key::lane(agency, urgency)));
+            let found = open.kv.scan(&from, &end, 1)?;
+            let item = found.first().map(item).transpose()?;
+            Ok::<_, StoreError>(item.map(|item| (item.position, item.consignment)))
+        };
+        let handed_out = leases.hand_out(&request, &fresh, || Token(Uuid::new_v4()))?;
+        let leased = |one: HandedOut| {
+            let HandedOut { urgency, position, consignment, token, attempt } = one;
+            Leased { item: Item { urgency, position, consignment }, token, until, attempt }
+        };
+        Ok(handed_out.into_iter().map(leased).collect())
     }
 
     fn check_lease(&self, settled: &Settled, now: Time) -> Result<(), StoreError> {

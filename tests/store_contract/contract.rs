@@ -75,7 +75,8 @@ impl Desk {
         let agency = code(to);
         let holder = Holder(Uuid::from_u128(holder));
         let cursor = Cursor::default();
-        let request = LeaseRequest { agency: &agency, holder, cursor, now, until, max };
+        let request =
+            LeaseRequest { agency: &agency, holder, cursor, now, until, max, at_once: max };
         self.store().lease(request).expect("leases")
     }
 
