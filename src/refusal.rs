@@ -5,6 +5,7 @@
 //! fault (`gateway::Fault`), never a refusal.
 
 use std::fmt;
+use std::time::Duration;
 
 /// What kind of no it is; decides the gRPC code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -290,6 +291,9 @@ catalogue! {
     WatchersTooMany TooMuch "WATCHERS_TOO_MANY",
         "this system has too many open watches", "hệ thống mở quá nhiều luồng theo dõi",
         "close a watch before opening another";
+    PollsTooMany TooMuch "POLLS_TOO_MANY",
+        "this system looks into its mailboxes too often", "hệ thống truy vấn hộp thư quá dày",
+        "wait as RetryInfo says; keep a watch open, or let ListItems wait";
 
     DigestMismatch Damaged "DIGEST_MISMATCH",
         "the bytes received do not have the announced SHA-256", "dữ liệu nhận được không khớp mã băm đã khai báo",
@@ -326,17 +330,19 @@ pub struct Refusal {
     pub field: String,
     /// Values that the sentence needs, by name; also machine-readable for the client.
     pub metadata: Vec<(&'static str, String)>,
+    /// When the same may be asked again, if time alone mends it.
+    pub retry_after: Option<Duration>,
 }
 
 impl Refusal {
     /// A refusal that no field is to blame for.
     pub fn new(reason: Reason) -> Self {
-        Self { reason, field: String::new(), metadata: Vec::new() }
+        Self::of_field(reason, "")
     }
 
     /// A refusal because of `field`.
     pub fn of_field(reason: Reason, field: impl Into<String>) -> Self {
-        Self { reason, field: field.into(), metadata: Vec::new() }
+        Self { reason, field: field.into(), metadata: Vec::new(), retry_after: None }
     }
 
     /// Adds a value that explains.
@@ -344,6 +350,12 @@ impl Refusal {
     pub fn with(mut self, name: &'static str, value: impl fmt::Display) -> Self {
         self.metadata.push((name, value.to_string()));
         self
+    }
+
+    /// Says when the same may be asked again.
+    #[must_use]
+    pub fn retry_after(self, wait: Duration) -> Self {
+        Self { retry_after: Some(wait), ..self }
     }
 
     /// The value called `name`, if there is one.

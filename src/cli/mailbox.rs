@@ -122,7 +122,9 @@ pub(super) async fn inbox(options: InboxOptions, output: Output) -> Result<Exit,
     }
     let mut page_token = String::new();
     loop {
-        let request = v1::ListItemsRequest { agency: agency.clone(), page_size: 0, page_token };
+        let agency = agency.clone();
+        let request =
+            v1::ListItemsRequest { agency, page_token, ..v1::ListItemsRequest::default() };
         let page = client.list_items(request).await?.into_inner();
         for item in &page.items {
             print_item(item, None, output);

@@ -11,6 +11,7 @@ mod deadlines;
 mod dispatcher;
 mod erasing;
 mod judging;
+mod pace;
 pub mod peer;
 pub mod ports;
 mod reading;
@@ -34,6 +35,7 @@ pub use cosigned::Cosigned;
 pub use dispatcher::Dispatcher;
 pub use erasing::{Erased, Erasure, HoldChange};
 pub use judging::{Judged, Judgement, SignerRole, describe, named_in};
+pub use pace::Pace;
 pub use peer::Peer;
 pub use reading::{EpochRows, Page, Reading, page};
 pub use reads::{Asked, Query};
@@ -46,6 +48,7 @@ pub use witnessing::{NotCosigned, Witness};
 
 use crate::clock::{Clock, Time};
 use crate::directory::Directory;
+use crate::limits::{READ_INTERVAL, READS_AT_ONCE};
 use crate::refusal::Refusal;
 use crate::signature::Trust;
 use ports::{Contents, Eraser, Space, Store, StoreError};
@@ -132,7 +135,7 @@ pub struct Gateway {
     sequencer: Sequencer,
     dispatcher: Arc<Dispatcher>,
     kept: submitting::Kept,
-    readers: reads::Readers,
+    readers: Pace,
     recorder: recording::Recorder,
     eraser: Arc<dyn Eraser>,
     /// Held while bodies are erased.
@@ -166,7 +169,7 @@ impl Gateway {
             sequencer,
             dispatcher,
             kept: submitting::Kept::default(),
-            readers: reads::Readers::default(),
+            readers: Pace::new(READ_INTERVAL, READS_AT_ONCE),
             recorder: recording::Recorder::default(),
             eraser,
             erasing: Mutex::default(),

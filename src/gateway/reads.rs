@@ -3,11 +3,7 @@
 //!
 //! One entry stands for a query, however many pages it has: the token of a page names the commitment
 //! to the query that it goes on with. An auditor who asks fast is slowed down to one entry in
-//! [`READ_INTERVAL`], after a stock of [`READS_AT_ONCE`], so that nobody can flood the log by reading.
-
-use std::collections::HashMap;
-use std::sync::Mutex;
-use std::time::Duration;
+//! [`READ_INTERVAL`](crate::limits::READ_INTERVAL), after a stock of [`READS_AT_ONCE`](crate::limits::READS_AT_ONCE), so that nobody can flood the log by reading.
 
 use super::answering::{note_text, salted};
 use super::command::Command;
@@ -15,11 +11,10 @@ use super::peer::Peer;
 use super::ports::Piece;
 use super::recording::{Fact, Recording};
 use super::{Error, Fault, Gateway};
-use crate::clock::Time;
 use crate::digest::Sha256;
-use crate::directory::{Code, Role, SystemId};
+use crate::directory::{Code, Role};
 use crate::document::ConsignmentId;
-use crate::limits::{READ_INTERVAL, READ_WAIT_MAX, READS_AT_ONCE};
+use crate::limits::READ_WAIT_MAX;
 use crate::log::Actor;
 
 /// What kind of thing an auditor asks for.
@@ -71,26 +66,6 @@ pub(super) struct Read {
     pub(super) note: Sha256,
 }
 
-/// How fast each auditor reads: the time until which its stock of entries is used up (the generic
-/// cell rate algorithm, ITU-T I.371).
-#[derive(Debug, Default)]
-pub(super) struct Readers(Mutex<HashMap<SystemId, Time>>);
-
-impl Readers {
-    /// Takes the next place of a reader; gives how long it must wait for it, `None` if too long.
-    fn reserve(&self, system: &SystemId, now: Time) -> Option<Duration> {
-        let mut used_up_to = self.0.lock().expect("no panic while reserving");
-        let stock = READ_INTERVAL * READS_AT_ONCE;
-        let before = used_up_to.get(system).copied().unwrap_or(now).max(now);
-        let wait = before.since(now).saturating_sub(stock);
-        if wait > READ_WAIT_MAX {
-            return None;
-        }
-        used_up_to.insert(system.clone(), before.after(READ_INTERVAL));
-        Some(wait)
-    }
-}
-
 impl Gateway {
     /// Records what an auditor asks, and gives the commitment to it; others' reads are of their own
     /// documents and are not recorded.
@@ -103,7 +78,8 @@ impl Gateway {
             return Ok(None);
         }
         self.room()?;
-        let wait = self.readers.reserve(&peer.system, self.clock.now()).ok_or(Fault::Busy)?;
+        let wait = self.readers.take(&peer.system, self.clock.now(), READ_WAIT_MAX);
+        let wait = wait.map_err(|_| Fault::Busy)?;
         tokio::time::sleep(wait).await;
         let text = salted(&text_of(peer, query), "query")?.unwrap_or_default();
         let note = Sha256::of(&text);
@@ -136,30 +112,4 @@ impl Gateway {
 
 fn text_of(peer: &Peer, query: &Query) -> String {
     format!("{} {} {}", peer.system, query.asked.word(), query.text)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn who_reads_fast_uses_up_a_stock_and_then_waits() {
-        let readers = Readers::default();
-        let (one, other) =
-            (SystemId::parse("one").expect("id"), SystemId::parse("other").expect("id"));
-        let now = Time::from_seconds(1_000_000);
-        for read in 0..=READS_AT_ONCE {
-            assert_eq!(readers.reserve(&one, now), Some(Duration::ZERO), "read {read}");
-        }
-        let mut waits = 0;
-        while let Some(wait) = readers.reserve(&one, now) {
-            waits += 1;
-            assert_eq!(wait, READ_INTERVAL * waits);
-        }
-        assert_eq!(READ_INTERVAL * waits, READ_WAIT_MAX);
-        assert_eq!(readers.reserve(&other, now), Some(Duration::ZERO), "each for itself");
-        assert_eq!(readers.reserve(&one, now.after(READ_INTERVAL)), Some(READ_WAIT_MAX));
-        let rested = now.after(READ_INTERVAL * (READS_AT_ONCE + waits + 1));
-        assert_eq!(readers.reserve(&one, rested), Some(Duration::ZERO));
-    }
 }

@@ -46,6 +46,7 @@ impl MailboxService for Door {
             request.extensions().get::<Option<Arc<ClientCertificate>>>().cloned().flatten();
         let agency = self.own(&peer, &request.get_ref().agency).map_err(to_status)?;
         let cursor = paging::cursor(&request.get_ref().cursor).map_err(to_status)?;
+        self.look(&peer.system).map_err(to_status)?;
         let stream = watch::start(self.clone(), &peer.system, agency, certificate, cursor)
             .map_err(to_status)?;
         Ok(Response::new(Box::pin(stream)))
@@ -55,29 +56,7 @@ impl MailboxService for Door {
         &self,
         request: Request<v1::ListItemsRequest>,
     ) -> Result<Response<v1::ListItemsResponse>, Status> {
-        let peer = self.peer(&request)?;
-        let request = request.into_inner();
-        let agency = self.own(&peer, &request.agency).map_err(to_status)?;
-        let size = paging::size(request.page_size).map_err(to_status)?;
-        let after = paging::place(&request.page_token).map_err(to_status)?;
-        let mut found =
-            self.gateway.store().waiting(&agency, after, size + 1).map_err(to_status)?;
-        let more = found.len() > size;
-        found.truncate(size);
-        let last = found.last().filter(|_| more);
-        let next_page_token =
-            last.map(|item| paging::place_token(item.urgency, item.position)).unwrap_or_default();
-        let items: Result<_, Error> = found.iter().map(|item| self.item(item, None)).collect();
-        let items = items.map_err(to_status)?;
-        for item in &found {
-            let delivery = self
-                .gateway
-                .store()
-                .deliveries(item.consignment, Which::At(&agency))
-                .map_err(to_status)?;
-            self.noticed(delivery.first()).await;
-        }
-        Ok(Response::new(v1::ListItemsResponse { items, next_page_token }))
+        self.list(request).await
     }
 
     async fn get_document(
@@ -224,7 +203,7 @@ fn answer(agency: &str, consignment: &str, token: &str) -> Result<Answer, Refusa
 
 impl Door {
     /// The registered code of an agency for which the peer may speak.
-    fn own(&self, peer: &Peer, agency: &str) -> Result<Code, Error> {
+    pub(super) fn own(&self, peer: &Peer, agency: &str) -> Result<Code, Error> {
         let code = convert::agency_code(agency)?;
         let surroundings = self.gateway.surroundings();
         Ok(peer.speak_for(&surroundings.directory, &code, "agency")?.code.clone())
@@ -315,7 +294,7 @@ impl Door {
     }
 
     /// Tells that the recipient's system was given notice, if it is for the first time.
-    async fn noticed(&self, delivery: Option<&Delivery>) {
+    pub(super) async fn noticed(&self, delivery: Option<&Delivery>) {
         if let Some(delivery) = delivery.filter(|one| one.milestones.notified.is_none()) {
             self.gateway.handed_out(delivery.consignment, &delivery.recipient).await;
         }

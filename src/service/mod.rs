@@ -9,6 +9,7 @@ mod evidence;
 mod log;
 mod mailbox;
 mod paging;
+mod polling;
 mod reads;
 mod report;
 mod retention;
@@ -30,7 +31,8 @@ pub use retention::{Retained, RetentionRule, run as retain};
 pub use status::{DOMAIN, to_status};
 
 use crate::evidence::Seal;
-use crate::gateway::{Gateway, Peer};
+use crate::gateway::{Gateway, Pace, Peer};
+use crate::limits::{POLL_INTERVAL, POLLS_AT_ONCE};
 use crate::proto::v1;
 
 /// Everything behind the doors. Cheap to clone.
@@ -40,6 +42,7 @@ pub struct Door {
     admission: Arc<Admission>,
     closing: tokio::sync::watch::Receiver<bool>,
     watches: Arc<watch::Places>,
+    polls: Arc<Pace>,
     verifying: Arc<tokio::sync::Semaphore>,
     seal: Option<Arc<dyn Seal>>,
 }
@@ -52,7 +55,9 @@ impl Door {
         closing: tokio::sync::watch::Receiver<bool>,
     ) -> Self {
         let verifying = Arc::new(tokio::sync::Semaphore::new(crate::limits::VERIFICATIONS_MAX));
-        Self { gateway, admission, closing, watches: Arc::default(), verifying, seal: None }
+        let polls = Arc::new(Pace::new(POLL_INTERVAL, POLLS_AT_ONCE));
+        let watches = Arc::default();
+        Self { gateway, admission, closing, watches, polls, verifying, seal: None }
     }
 
     /// Seals the evidence that these doors give.

@@ -29,6 +29,9 @@ fn refused(refusal: &Refusal) -> Status {
     if refusal.reason.class() == Class::Invalid && !refusal.field.is_empty() {
         details.add_bad_request_violation(refusal.field.clone(), refusal.reason.english());
     }
+    if let Some(wait) = refusal.retry_after {
+        details.set_retry_info(Some(wait));
+    }
     details.set_localized_message("vi", refusal.reason.vietnamese());
     Status::with_error_details(code(refusal.reason.class()), refusal.to_string(), details)
 }

@@ -61,7 +61,7 @@ impl<E: Into<Error>> From<E> for End {
 pub(super) struct Places(Mutex<HashMap<SystemId, Arc<Semaphore>>>);
 
 impl Places {
-    fn take(&self, system: &SystemId) -> Result<OwnedSemaphorePermit, Refusal> {
+    pub(super) fn take(&self, system: &SystemId) -> Result<OwnedSemaphorePermit, Refusal> {
         let mut places = self.0.lock().expect("no panic while counting");
         let of_system = places.entry(system.clone());
         let places = of_system.or_insert_with(|| Arc::new(Semaphore::new(WATCHES_PER_SYSTEM_MAX)));
@@ -105,7 +105,8 @@ impl Watcher {
         let mut closing = self.door.closing.clone();
         loop {
             bell.hear();
-            self.still_admitted()?;
+            // A certificate that was revoked or an agency that moved ends the watch, too.
+            self.door.still_admitted(self.certificate.as_deref(), &self.agency)?;
             let now = self.door.gateway.now();
             self.door.gateway.dispatcher().note_look(&self.agency, now);
             let news = self.send_items().await? + self.send_notices().await?;
@@ -120,15 +121,6 @@ impl Watcher {
                 _ = broken.changed() => return Err(Fault::Stopped.into()),
             }
         }
-    }
-
-    /// A certificate that was revoked or an agency that moved ends the watch, too.
-    fn still_admitted(&self) -> Result<(), End> {
-        let certificate = self.certificate.as_ref().ok_or(End::Gone)?;
-        let peer = self.door.admission.judge(certificate)?;
-        let surroundings = self.door.gateway.surroundings();
-        peer.speak_for(&surroundings.directory, &self.agency, "agency")?;
-        Ok(())
     }
 
     async fn send_items(&mut self) -> Result<usize, End> {

@@ -3,15 +3,17 @@
 import contextlib
 import queue
 import threading
+import time
 
 import grpc
 import pytest
 from gateway import CALL_SECONDS
+from google.rpc import error_details_pb2
 from grpc import StatusCode as Code
 from mail import acknowledge, document, fetch, next_event, refuse, report, waiting, watching
 from papers import Letter
 from proofs import LogKey, check_receipt
-from refusals import refused
+from refusals import read, refused
 from vanthu.v1 import delivery_pb2, envelope_pb2
 from vanthu.v1 import mailbox_service_pb2 as box
 from vanthu.v1 import trace_service_pb2 as tr
@@ -154,6 +156,84 @@ def test_lists_lease_nothing_and_page_through_every_lane(gateway):
         assert (item.lease_token, item.attempt, item.HasField("lease_expire_time")) == ("", 0, False)
         assert (item.indication, item.legal_value) == ("UNSIGNED", "INFORMATION_ONLY")
     assert not acknowledge(province, "H49", sent[0]).repeated, "nobody holds it"
+
+
+def poll(system, agency, seconds=0, cursor="", **more):
+    request = box.ListItemsRequest(agency=agency, wait_seconds=seconds, cursor=cursor, **more)
+    return system.mailbox.ListItems(request)
+
+
+def test_a_list_waits_for_what_comes_and_shows_it_once(gateway):
+    province = gateway.system("province")
+    old = send(gateway)
+    first = poll(province, "H49", 30)
+    assert [item.consignment_id for item in first.items] == [old], "what waits is shown at once"
+    asked = province.mailbox.ListItems.future(
+        box.ListItemsRequest(agency="H49", wait_seconds=30, cursor=first.cursor), timeout=CALL_SECONDS
+    )
+    [flash] = with_urgency(gateway, "FLASH")
+    second = asked.result()
+    assert [item.consignment_id for item in second.items] == [flash], "the old one was shown before"
+    since = time.monotonic()
+    third = poll(province, "H49", 1, second.cursor)
+    assert (list(third.items), third.cursor) == ([], second.cursor)
+    assert 0.9 < time.monotonic() - since < 15
+    assert [item.consignment_id for item in poll(province, "H49").items] == [flash, old]
+
+
+def test_a_cursor_pages_through_what_has_come_since(gateway):
+    province = gateway.system("province")
+    cursor = poll(province, "H49").cursor
+    sent = with_urgency(gateway, "NORMAL", "FLASH", "NORMAL", "URGENT")
+    found = []
+    while len(found) < len(sent):
+        page = poll(province, "H49", 30, cursor, page_size=2)
+        assert 1 <= len(page.items) <= 2 and not page.next_page_token
+        found += [item.consignment_id for item in page.items]
+        cursor = page.cursor
+    assert found == [sent[index] for index in (1, 3, 0, 2)]
+
+
+def test_a_waiting_list_shows_nothing_to_a_certificate_revoked_meanwhile(pki, start, tmp_path):
+    gateway = start(pki.copy(tmp_path / "pki"))
+    request = box.ListItemsRequest(agency="H49", wait_seconds=30)
+    asked = gateway.connect("province").mailbox.ListItems.future(request, timeout=CALL_SECONDS)
+    gateway.pki.revoke("province")
+    gateway.reload()
+    send(gateway)
+    with refused(Code.UNAUTHENTICATED, "CERTIFICATE_REVOKED"):
+        asked.result()
+    gateway.stop()
+
+
+@pytest.mark.parametrize("more, reason, field", [
+    ({"wait_seconds": -1}, "FIELD_MALFORMED", "wait_seconds"),
+    ({"cursor": "0/0"}, "PAGE_TOKEN_MALFORMED", "cursor"),
+    ({"cursor": "0/0,0/0,0/0,0/0,0/0", "page_token": "0:1/1"}, "PAGE_TOKEN_MALFORMED", "page_token"),
+])
+def test_bad_polls_are_refused_by_their_field(shared, more, reason, field):
+    with refused(Code.INVALID_ARGUMENT, reason, field):
+        shared.system("province").mailbox.ListItems(box.ListItemsRequest(agency="H49", **more))
+
+
+def test_a_storm_of_polls_is_held_back_for_its_system_alone(gateway):
+    province = gateway.connect("province")
+    request = box.ListItemsRequest(agency="H49")
+    with pytest.raises(grpc.RpcError) as caught:
+        for _ in range(20):
+            for call in [province.mailbox.ListItems.future(request) for _ in range(200)]:
+                call.result()
+    status, details = read(caught.value)
+    assert caught.value.code() == Code.RESOURCE_EXHAUSTED
+    info = details[error_details_pb2.ErrorInfo]
+    assert (info.reason, dict(info.metadata)) == ("POLLS_TOO_MANY", {"at_once": "1024", "interval_ms": "20"})
+    wait = details[error_details_pb2.RetryInfo].retry_delay
+    assert 0 < wait.seconds + wait.nanos / 1e9 <= 10
+    assert details[error_details_pb2.LocalizedMessage].locale == "vi"
+    poll(gateway.system("portal"), "G22")
+    # Who waits as told is let in again; watches count as looks, too.
+    threading.Event().wait(wait.seconds + wait.nanos / 1e9 + 0.5)
+    poll(province, "H49")
 
 
 def test_acknowledging_again_gives_the_first_receipt(gateway):
