@@ -174,6 +174,8 @@ pub const LANE_PLACES: [usize; 4] = [64, 32, 32, 16];
 /// An item that was handed out so often without an answer is set aside: two leases let a restart of
 /// the recipient's system pass, five are half an hour.
 pub const POISON_ATTEMPTS: u32 = 5;
+/// How often the metrics look for what has waited longest, or less often if there is much to look at.
+pub const BACKLOG_LOOK: Duration = Duration::from_secs(5);
 /// Places of a watcher for what is set aside.
 pub const ASIDE_PLACES: usize = 16;
 /// Holds on one consignment at once: each authority that may ask for one, a few times over.

@@ -21,6 +21,9 @@ use prost::Message as _;
 use tonic::body::Body;
 use tower::{Layer, Service};
 
+use crate::clock::Time;
+use crate::document::Urgency;
+use crate::gateway::Overview;
 use crate::proto::DESCRIPTORS;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -42,6 +45,11 @@ struct Asked {
     outcome: &'static str,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Lane {
+    lane: &'static str,
+}
+
 /// All metrics of the process.
 #[derive(Debug)]
 pub struct Metrics {
@@ -55,6 +63,8 @@ pub struct Metrics {
     witnessed_entries: Gauge,
     witnessed_epoch: Gauge,
     forks: Gauge,
+    oldest_waiting: Family<Lane, Gauge>,
+    set_aside: Gauge,
 }
 
 /// From a quarter of a millisecond to about eight seconds.
@@ -80,6 +90,14 @@ impl Default for Metrics {
             gauge("vanthu_witnessed_entries", "Entries that a quorum of witnesses has seen");
         let witnessed_epoch = gauge("vanthu_witnessed_epoch", "The epoch that they belong to");
         let forks = gauge("vanthu_neighbour_forks", "Kept proofs of forks of neighbours' logs");
+        let set_aside =
+            gauge("vanthu_items_set_aside", "Waiting items that were handed out too often");
+        let oldest_waiting = Family::<Lane, Gauge>::default();
+        registry.register(
+            "vanthu_oldest_waiting_seconds",
+            "Age of what has waited longest in any mailbox",
+            oldest_waiting.clone(),
+        );
         let (witness_requests, witness_seconds) = (Family::<Asked, Counter>::default(), buckets());
         registry.register(
             "vanthu_witness_requests",
@@ -102,6 +120,8 @@ impl Default for Metrics {
             witnessed_entries,
             witnessed_epoch,
             forks,
+            oldest_waiting,
+            set_aside,
         }
     }
 }
@@ -129,6 +149,16 @@ impl Metrics {
     /// Notes how many forks of neighbours are known.
     pub fn note_forks(&self, forks: u64) {
         self.forks.set(i64::try_from(forks).unwrap_or(i64::MAX));
+    }
+
+    /// Notes what waits in the mailboxes; 0 seconds where nothing does.
+    pub fn note_backlog(&self, overview: &Overview, now: Time) {
+        for ((lane, _), since) in Urgency::WORDS.iter().zip(overview.oldest) {
+            let age = since.map_or(0, |since| now.since(since).as_secs());
+            let gauge = self.oldest_waiting.get_or_create(&Lane { lane });
+            gauge.set(i64::try_from(age).unwrap_or(i64::MAX));
+        }
+        self.set_aside.set(i64::try_from(overview.set_aside).unwrap_or(i64::MAX));
     }
 
     /// The metrics in OpenMetrics text.

@@ -7,6 +7,7 @@ mod audit;
 mod bench;
 mod certs;
 mod demo;
+mod doctor;
 mod evidence;
 mod exit;
 mod forked;
@@ -137,6 +138,8 @@ enum Command {
     /// Checks or shows a configuration
     #[command(subcommand)]
     Config(inspect::ConfigCommand),
+    /// Shows what is stuck
+    Doctor(doctor::Options),
     /// Measures a gateway against the limits of this machine
     Bench(bench::Options),
 }
@@ -194,6 +197,7 @@ async fn run_async(command: Command, output: Output) -> Result<Exit, Failure> {
         Command::Evidence(command) => evidence::run(command, output).await,
         Command::Log(command) => log::run(command, output).await,
         Command::Directory(command) => inspect::directory(command, output).await,
+        Command::Doctor(options) => doctor::run(options, output).await,
         Command::Bench(options) => bench::run(options, output).await,
         Command::Certs(_)
         | Command::Verify(_)

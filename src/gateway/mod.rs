@@ -5,6 +5,7 @@
 //! durable and proven.
 
 mod answering;
+mod backlog;
 mod command;
 mod cosigned;
 mod deadlines;
@@ -32,6 +33,7 @@ use tokio::sync::watch;
 
 pub use answering::{Answer, AnswerReceipt, Reply, SendersOrder, note_text};
 pub use cosigned::Cosigned;
+pub use backlog::{Overview, Stuck};
 pub use dispatcher::Dispatcher;
 pub use erasing::{Erased, Erasure, HoldChange};
 pub use judging::{Judged, Judgement, SignerRole, describe, named_in};

@@ -321,6 +321,30 @@ pub trait Mailboxes: Send + Sync {
     ) -> Result<Vec<EntryId>, StoreError>;
 }
 
+/// A mailbox in which something waits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Backlog {
+    /// Whose.
+    pub agency: Code,
+    /// The first item of each lane that has one, urgency first.
+    pub oldest: Vec<Item>,
+}
+
+/// What waits for too long, and what nobody answers.
+pub trait Backlogs: Send + Sync {
+    /// Up to `max` mailboxes in which something waits, after `after`, in the order of their codes.
+    ///
+    /// # Errors
+    /// Medium and damage.
+    fn backlogs(&self, after: Option<&Code>, max: usize) -> Result<Vec<Backlog>, StoreError>;
+
+    /// How often an item was handed out without an answer since the store was opened.
+    fn attempts(&self, agency: &Code, position: EntryId) -> u32;
+
+    /// How many items were handed out so often, or more often, without an answer.
+    fn unanswered(&self, attempts: u32) -> usize;
+}
+
 /// The keeping of bodies, as the entries say.
 pub trait Keepings: Send + Sync {
     /// The keeping of a consignment's bodies.
@@ -359,10 +383,10 @@ pub trait Keepings: Send + Sync {
     fn erased(&self, entries: &[EntryId]) -> Result<(), StoreError>;
 }
 
-/// All five faces of one store.
-pub trait Store: LogStore + LogReader + Registry + Mailboxes + Keepings {}
+/// All six faces of one store.
+pub trait Store: LogStore + LogReader + Registry + Mailboxes + Backlogs + Keepings {}
 
-impl<T: LogStore + LogReader + Registry + Mailboxes + Keepings> Store for T {}
+impl<T: LogStore + LogReader + Registry + Mailboxes + Backlogs + Keepings> Store for T {}
 
 /// A piece of content to be kept.
 #[derive(Debug, Clone)]

@@ -10,7 +10,7 @@ mod tls;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::sync::{Arc, RwLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -25,7 +25,9 @@ use crate::courier::stamping::Stamping;
 use crate::delivery::Deadlines;
 use crate::gateway::ports::{HeadGuard, Store};
 use crate::gateway::{Cosigned, Gateway, Setup, StartError};
-use crate::limits::{CONNECTIONS_MAX, DRAIN_DEADLINE, STREAMS_PER_CONNECTION_MAX};
+use crate::limits::{
+    BACKLOG_LOOK, CONNECTIONS_MAX, DRAIN_DEADLINE, STREAMS_PER_CONNECTION_MAX,
+};
 use crate::log::LogKey;
 use crate::proto::DESCRIPTORS;
 use crate::service::{self, Admission, AdmissionLayer, DeadlineLayer, Door, RetentionRule};
@@ -158,6 +160,7 @@ pub async fn start_at(
     tasks.spawn(socket.serve(gateway.clone(), rules.clone(), closed.clone()));
     tasks.spawn(retain(gateway.clone(), rules, config.retention.every_hours));
     unattended(&mut tasks, &gateway, deadlines, stamping);
+    tasks.spawn(note_backlog(metrics.clone(), gateway.clone()));
 
     let door = Door::new(gateway.clone(), admission.clone(), closed.clone()).with_seal(seal);
     let (health, health_service) = tonic_health::server::health_reporter();
@@ -377,6 +380,18 @@ impl Running {
         let next = Arc::new(tls::server(&material.tls)?);
         let for_readers = Arc::new(tls::readers(&material.tls)?);
         *self.tls.write().expect("no panic while replacing") = next;
+/// Notes what waits, and takes no more than a twentieth of the time for it.
+async fn note_backlog(metrics: Arc<Metrics>, gateway: Arc<Gateway>) {
+    loop {
+        let (looking, since) = (gateway.clone(), Instant::now());
+        let overview = tokio::task::spawn_blocking(move || looking.overview()).await;
+        if let Ok(Ok(overview)) = overview {
+            metrics.note_backlog(&overview, gateway.now());
+        }
+        tokio::time::sleep(BACKLOG_LOOK.max(since.elapsed() * 20)).await;
+    }
+}
+
         *self.readers_tls.write().expect("no panic while replacing") = for_readers;
         self.admission.replace_revocations(material.tls.revocations);
         self.gateway.replace_surroundings(material.surroundings);

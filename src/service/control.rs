@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use tonic::{Request, Response, Status};
 
-use super::convert;
 use super::retention::{self, RetentionRule};
 use super::status::to_status;
+use super::{convert, paging};
 use crate::gateway::{Erasure, Fault, Gateway, HoldChange, page};
 use crate::limits::SCAN_PAGE;
 use crate::log::EntryId;
@@ -103,6 +103,25 @@ impl ControlService for Control {
         let control::ReleaseRequest { consignment_id, reason, note } = request.into_inner();
         let entry = self.change_hold(&consignment_id, HoldChange::Release, &reason, &note).await?;
         Ok(Response::new(control::ReleaseResponse { entry }))
+    }
+
+    async fn list_backlogs(
+        &self,
+        request: Request<control::ListBacklogsRequest>,
+    ) -> Result<Response<control::ListBacklogsResponse>, Status> {
+        let after = paging::code(&request.into_inner().after).map_err(to_status)?;
+        let stuck = self.blocking(move |gateway| gateway.stuck(after.as_ref(), SCAN_PAGE)).await?;
+        let backlogs = stuck.into_iter().map(|one| control::Backlog {
+            agency: one.agency.to_string(),
+            consignment_id: one.oldest.consignment.to_string(),
+            entry: one.oldest.position.to_string(),
+            urgency: one.oldest.urgency.word().to_owned(),
+            since: Some(convert::timestamp(one.since)),
+            attempts: one.attempts,
+            watchers: u32::try_from(one.watchers).unwrap_or(u32::MAX),
+            last_look: one.last_look.map(convert::timestamp),
+        });
+        Ok(Response::new(control::ListBacklogsResponse { backlogs: backlogs.collect() }))
     }
 
     async fn retain(

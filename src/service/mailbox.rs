@@ -18,7 +18,7 @@ use crate::directory::Code;
 use crate::document::ConsignmentId;
 use crate::gateway::ports::{Item, Leased, Which};
 use crate::gateway::{Answer, Error, Fault, Peer, Reply};
-use crate::limits::CHUNK_SIZE;
+use crate::limits::{CHUNK_SIZE, POISON_ATTEMPTS};
 use crate::proto::v1;
 use crate::proto::v1::mailbox_service_server::MailboxService;
 use crate::refusal::{Reason, Refusal};
@@ -300,8 +300,16 @@ impl Door {
         }
     }
 
-    /// What an item says.
-    pub(super) fn item(&self, item: &Item, leased: Option<&Leased>) -> Result<v1::Item, Error> {
+    /// What an item in an agency's mailbox says.
+    pub(super) fn item(
+        &self,
+        agency: &Code,
+        item: &Item,
+        leased: Option<&Leased>,
+    ) -> Result<v1::Item, Error> {
+        let so_far = || self.gateway.store().attempts(agency, item.position);
+        let attempt = leased.map_or_else(so_far, |leased| leased.attempt);
+        let unanswered = attempt - u32::from(leased.is_some());
         let consignment = self.consignment(item.consignment)?;
         Ok(v1::Item {
             consignment_id: consignment.id.to_string(),
@@ -316,7 +324,8 @@ impl Door {
             accept_time: Some(convert::timestamp(consignment.accepted_at)),
             lease_token: leased.map(|leased| leased.token.0.to_string()).unwrap_or_default(),
             lease_expire_time: leased.map(|leased| convert::timestamp(leased.until)),
-            attempt: leased.map_or(0, |leased| leased.attempt),
+            attempt,
+            set_aside: unanswered >= POISON_ATTEMPTS,
         })
     }
 }

@@ -61,7 +61,8 @@ impl Door {
         }
         let more = found.len() > size;
         found.truncate(size);
-        let items: Result<_, Error> = found.iter().map(|item| self.item(item, None)).collect();
+        let items: Result<_, Error> =
+            found.iter().map(|item| self.item(&agency, item, None)).collect();
         let items = items.map_err(to_status)?;
         for item in &found {
             let which = Which::At(&agency);

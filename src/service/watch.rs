@@ -135,7 +135,7 @@ impl Watcher {
             at_once: HANDED_OUT_AT_ONCE,
         })?;
         for one in &leased {
-            let item = self.door.item(&one.item, Some(one))?;
+            let item = self.door.item(&self.agency, &one.item, Some(one))?;
             self.cursor.see(one.item.urgency, one.item.position);
             self.send(Event::Item(item)).await?;
             if one.attempt == 1 {

@@ -204,6 +204,12 @@ pub fn number_at_end(key: &[u8]) -> Option<u64> {
     Some(u64::from_be_bytes(*bytes))
 }
 
+/// The agency of a waiting item's key.
+pub fn agency_of(key: &[u8]) -> Option<Code> {
+    let end = key.iter().position(|byte| *byte == 0)?;
+    Code::parse(std::str::from_utf8(key.get(1..end)?).ok()?)
+}
+
 /// The lane of a waiting item's key.
 pub fn lane_of(key: &[u8]) -> Option<Urgency> {
     Urgency::of_lane(*key.get(key.len().checked_sub(13)?)?)
@@ -245,6 +251,7 @@ mod tests {
         assert!(keys[4] >= end_of(&mailbox(&code("H49"))));
         assert_eq!(entry_at_end(&keys[2]), Some(at(1, 256)));
         assert_eq!(lane_of(&keys[2]), Some(Urgency::Normal));
+        assert_eq!(agency_of(&keys[4]), Some(code("H49-1")));
         assert_eq!(end_of(&[b'p', 0xFF, 0xFF]), vec![b'q']);
     }
 }

@@ -11,7 +11,7 @@ use crate::clock::Time;
 use crate::delivery::{HandedOut, Holder, LeaseRequest, Token};
 use crate::directory::Code;
 use crate::document::Urgency;
-use crate::gateway::ports::{Item, Leased, Mailboxes, Settled, StoreError};
+use crate::gateway::ports::{Backlog, Backlogs, Item, Leased, Mailboxes, Settled, StoreError};
 use crate::log::EntryId;
 
 impl<M: Medium> Mailboxes for Table<M> {
@@ -63,6 +63,43 @@ impl<M: Medium> Mailboxes for Table<M> {
     ) -> Result<Vec<EntryId>, StoreError> {
         let from = key::next(key::notice(agency, after));
         self.entries(&from, &key::end_of(&key::notices(agency)), max)
+    }
+}
+
+impl<M: Medium> Backlogs for Table<M> {
+    fn backlogs(&self, after: Option<&Code>, max: usize) -> Result<Vec<Backlog>, StoreError> {
+        let open = self.reading()?;
+        let kv = open.kv.as_ref();
+        let (mut from, end) = match after {
+            Some(agency) => (key::end_of(&key::mailbox(agency)), key::end_of(b"w")),
+            None => (b"w".to_vec(), key::end_of(b"w")),
+        };
+        let mut backlogs = Vec::new();
+        while backlogs.len() < max {
+            let Some(first) = kv.scan(&from, &end, 1)?.pop() else { break };
+            let agency =
+                key::agency_of(&first.0).ok_or_else(|| record::unreadable("waiting item"))?;
+            let mut oldest = vec![item(&first)?];
+            let behind = Urgency::WORDS.iter().map(|(_, urgency)| *urgency);
+            for urgency in behind.filter(|urgency| *urgency > oldest[0].urgency).collect::<Vec<_>>()
+            {
+                let lane = key::lane(&agency, urgency);
+                oldest.extend(
+                    kv.scan(&lane, &key::end_of(&lane), 1)?.iter().map(item).next().transpose()?,
+                );
+            }
+            from = key::end_of(&key::mailbox(&agency));
+            backlogs.push(Backlog { agency, oldest });
+        }
+        Ok(backlogs)
+    }
+
+    fn attempts(&self, agency: &Code, position: EntryId) -> u32 {
+        self.leases().attempts(agency, position)
+    }
+
+    fn unanswered(&self, attempts: u32) -> usize {
+        self.leases().unanswered(attempts)
     }
 }
 

@@ -29,7 +29,7 @@ pub(super) struct Open {
     pub(super) index: Index,
 }
 
-/// A store on a medium: implements all four faces of `Store`.
+/// A store on a medium: implements every face of `Store`.
 pub struct Table<M: Medium> {
     pub(super) medium: M,
     open: RwLock<Open>,

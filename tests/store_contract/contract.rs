@@ -4,12 +4,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use uuid::Uuid;
 use vanthu::clock::Time;
-use vanthu::delivery::{Cursor, Holder, Term, Transport};
+use vanthu::delivery::{Cursor, Holder, LeaseRequest, Term, Transport};
 use vanthu::digest::Sha256;
 use vanthu::document::Urgency;
-use vanthu::gateway::ports::{
-    LeaderTerm, LeaseRequest, Leased, Place, Settled, Store, StoreError, Which,
-};
+use vanthu::gateway::ports::{LeaderTerm, Leased, Place, Settled, Store, StoreError, Which};
 use vanthu::log::EntryId;
 
 use crate::ledger::{
@@ -95,6 +93,7 @@ const CASES: &[Case] = &[
     ("a batch that does not begin at the end is refused", size_is_compared),
     ("a refused commit leaves nothing", refused_commit_leaves_nothing),
     ("lanes are served by urgency, then in order", lane_order),
+    ("the oldest of each lane of every mailbox is found, and how often it was taken", backlogs),
     ("a leased item is not handed out twice and blocks no other", leased_once),
     ("an item is answered in the commit of its entry", answered_in_its_commit),
     ("a dead token is refused", dead_token),
@@ -243,6 +242,39 @@ fn lane_order(desk: &mut Desk) {
         let leased = desk.lease(1, "H49.11", start(), later(60), 5);
         let found: Vec<_> = leased.iter().map(|l| (l.item.urgency, l.item.position)).collect();
         assert_eq!(found, expected[..5]);
+        desk.reopen();
+    }
+}
+
+fn backlogs(desk: &mut Desk) {
+    let first = desk.submit(1, "H49.11", Urgency::Normal);
+    let urgent = desk.submit(2, "H49.11", Urgency::Urgent);
+    desk.submit(3, "H49.11", Urgency::Normal);
+    let other = desk.submit(4, "G22", Urgency::Flash);
+    for _ in 0..2 {
+        let all = desk.store().backlogs(None, 9).expect("reads");
+        let found: Vec<_> = all
+            .iter()
+            .map(|one| {
+                let oldest = one.oldest.iter().map(|item| (item.urgency, item.position));
+                (one.agency.clone(), oldest.collect::<Vec<_>>())
+            })
+            .collect();
+        let ours = vec![(Urgency::Urgent, urgent), (Urgency::Normal, first)];
+        let expected = vec![(code("G22"), vec![(Urgency::Flash, other)]), (code("H49.11"), ours)];
+        assert_eq!(found, expected);
+        assert_eq!(desk.store().backlogs(None, 1), Ok(all[..1].to_vec()));
+        assert_eq!(desk.store().backlogs(Some(&code("G22")), 9), Ok(all[1..].to_vec()));
+        assert_eq!(desk.store().backlogs(Some(&code("H49.11")), 9), Ok(vec![]));
+        assert_eq!(
+            (desk.store().unanswered(1), desk.store().attempts(&code("G22"), other)),
+            (0, 0)
+        );
+        for (holder, from) in [(1, 0), (2, 60)] {
+            assert_eq!(desk.lease(holder, "G22", later(from), later(from + 60), 1).len(), 1);
+        }
+        assert_eq!((desk.store().unanswered(2), desk.store().unanswered(3)), (1, 0));
+        assert_eq!(desk.store().attempts(&code("G22"), other), 2);
         desk.reopen();
     }
 }

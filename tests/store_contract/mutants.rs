@@ -4,13 +4,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use uuid::Uuid;
 use vanthu::clock::Time;
-use vanthu::delivery::{Change, Consignment, Delivery, Failure, Holder, Keeping, Term, Token};
+use vanthu::delivery::{
+    Change, Consignment, Delivery, Failure, Holder, Keeping, LeaseRequest, Term, Token,
+};
 use vanthu::digest::Sha256;
 use vanthu::directory::Code;
 use vanthu::document::{ConsignmentId, Urgency};
 use vanthu::gateway::ports::{
-    Batch, Head, Item, Keepings, LeaderTerm, LeaseRequest, Leased, LogReader, LogStore, Mailboxes,
-    Place, Registry, Settled, Store, StoreError, Which,
+    Backlog, Backlogs, Batch, Head, Item, Keepings, LeaderTerm, Leased, LogReader, LogStore,
+    Mailboxes, Place, Registry, Settled, Store, StoreError, Which,
 };
 use vanthu::log::{EntryId, Service};
 use vanthu::store::memory::MemoryMedium;
@@ -314,6 +316,24 @@ impl Keepings for Mutant {
 
     fn erased(&self, entries: &[EntryId]) -> Result<(), StoreError> {
         self.inner.erased(entries)
+    }
+}
+
+impl Backlogs for Mutant {
+    fn backlogs(&self, after: Option<&Code>, max: usize) -> Result<Vec<Backlog>, StoreError> {
+        let mut backlogs = self.inner.backlogs(after, max)?;
+        if self.bug == Bug::ReversesLanes {
+            backlogs.iter_mut().for_each(|backlog| backlog.oldest.reverse());
+        }
+        Ok(backlogs)
+    }
+
+    fn attempts(&self, agency: &Code, position: EntryId) -> u32 {
+        self.inner.attempts(agency, position)
+    }
+
+    fn unanswered(&self, attempts: u32) -> usize {
+        self.inner.unanswered(attempts)
     }
 }
 

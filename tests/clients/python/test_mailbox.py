@@ -1,13 +1,16 @@
 """Mailboxes: order, leases, cursors, answers, and what the sender hears of them."""
 
 import contextlib
+import json
 import queue
+import re
 import threading
 import time
+import urllib.request
 
 import grpc
 import pytest
-from gateway import CALL_SECONDS
+from gateway import CALL_SECONDS, vanthu, wait_until
 from google.rpc import error_details_pb2
 from grpc import StatusCode as Code
 from mail import acknowledge, document, fetch, next_event, refuse, report, waiting, watching
@@ -234,6 +237,45 @@ def test_a_storm_of_polls_is_held_back_for_its_system_alone(gateway):
     # Who waits as told is let in again; watches count as looks, too.
     threading.Event().wait(wait.seconds + wait.nanos / 1e9 + 0.5)
     poll(province, "H49")
+
+
+def doctor(gateway):
+    """What the operator is told, by agency."""
+    lines = vanthu("doctor", "--data", gateway.folder / "data", "--output", "json").splitlines()
+    return {told["agency"]: told for told in map(json.loads, lines)}
+
+
+def metric(gateway, name):
+    with urllib.request.urlopen(f"http://{gateway.operations}/metrics", timeout=CALL_SECONDS) as page:
+        found = re.search(rf"^{re.escape(name)} (\S+)$", page.read().decode(), re.M)
+    return found and float(found[1])
+
+
+def test_what_nobody_answers_is_set_behind_all_others_and_told(gateway):
+    province = gateway.system("province")
+    [poison] = with_urgency(gateway, "FLASH")
+    before = doctor(gateway)["H49"]
+    assert (before["attempts"], before["watchers"], before["last_look"]) == (0, 0, None)
+    for attempt in range(1, 6):
+        with watching(province, "H49") as stream:
+            item, _ = next_event(stream, "item")
+            assert (item.consignment_id, item.attempt, item.set_aside) == (poison, attempt, False)
+            assert doctor(gateway)["H49"]["watchers"] == 1
+        wait_until(lambda: doctor(gateway)["H49"]["watchers"] == 0)
+    after = with_urgency(gateway, "NORMAL", "NORMAL")
+    with watching(province, "H49") as stream:
+        assert [next_event(stream, "item")[0].consignment_id for _ in after] == after, "it blocks nothing"
+    told = doctor(gateway)["H49"]
+    assert (told["consignment_id"], told["urgency"], told["attempts"], told["set_aside"]) == (poison, "flash", 5, True)
+    assert told["last_look"] >= told["since"]
+    [first, *others] = waiting(province, "H49")
+    assert (first.consignment_id, first.attempt, first.set_aside) == (poison, 5, True), "it is not lost"
+    assert [(item.consignment_id, item.attempt, item.set_aside) for item in others] == [(one, 1, False) for one in after]
+    wait_until(lambda: metric(gateway, "vanthu_items_set_aside") == 1)
+    assert metric(gateway, 'vanthu_oldest_waiting_seconds{lane="flash"}') >= 0
+    assert metric(gateway, 'vanthu_oldest_waiting_seconds{lane="urgent"}') == 0
+    acknowledge(province, "H49", poison)
+    assert doctor(gateway)["H49"]["consignment_id"] == after[0]
 
 
 def test_acknowledging_again_gives_the_first_receipt(gateway):
