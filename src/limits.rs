@@ -212,6 +212,11 @@ pub const VOLUME_HANDLES_MAX: usize = 64;
 pub const RECENT_CONTENTS_MAX: usize = 4_096;
 /// Uploads that one system may have staged: four documents with all their parts.
 pub const STAGED_MAX: usize = 4 * PARTS_MAX;
+/// Bytes that a system may stage and have kept in a day if its quota is not configured: 10 million
+/// documents of 100 KiB.
+pub const QUOTA_PER_DAY: u64 = 1 << 40;
+/// How often the day's sums are written: so much work is forgiven by a crash.
+pub const QUOTA_NOTED_EVERY: Duration = Duration::from_secs(1);
 /// An upload that nobody touched for a week is given up: longer than any holiday weekend.
 pub const UPLOAD_AGE_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
 

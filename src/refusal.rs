@@ -288,6 +288,9 @@ catalogue! {
     UploadsTooMany TooMuch "UPLOADS_TOO_MANY",
         "this system has too many unfinished uploads", "hệ thống có quá nhiều tệp đang tải dở",
         "finish or wait for the earlier uploads";
+    QuotaExceeded TooMuch "QUOTA_EXCEEDED",
+        "the document does not fit into what this system may add today", "vượt hạn mức dung lượng trong ngày của hệ thống",
+        "submit or wait for the uploads that are staged, wait for the next day in Vietnam, or ask the operator for more";
     WatchersTooMany TooMuch "WATCHERS_TOO_MANY",
         "this system has too many open watches", "hệ thống mở quá nhiều luồng theo dõi",
         "close a watch before opening another";

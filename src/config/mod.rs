@@ -5,6 +5,7 @@ mod deadlines;
 mod directory;
 mod material;
 mod official;
+mod quota;
 mod seal;
 mod timestamp;
 mod trust;
@@ -20,6 +21,7 @@ pub use deadlines::{DeadlineTimes, UrgencyTimes, deadlines};
 pub use directory::read as read_directory;
 pub use material::{Material, TlsMaterial, log_key};
 pub use official::{Official, OfficialDomain};
+pub use quota::{QuotaSection, allowances};
 pub use seal::{SealFiles, seal};
 pub use timestamp::{TimestampAuthority, stamping};
 pub use trust::{
@@ -87,6 +89,9 @@ pub struct Config {
     /// does taking as soon as there is room again.
     #[serde(default = "reserve_mib")]
     pub reserve_mib: u64,
+    /// How much systems may add in a day.
+    #[serde(default)]
+    pub quota: QuotaSection,
     /// When bodies are erased; without it, only by order.
     #[serde(default)]
     pub retention: Retention,

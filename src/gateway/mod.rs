@@ -15,6 +15,7 @@ mod judging;
 mod pace;
 pub mod peer;
 pub mod ports;
+mod quota;
 mod reading;
 mod reads;
 mod recording;
@@ -32,13 +33,14 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 pub use answering::{Answer, AnswerReceipt, Reply, SendersOrder, note_text};
-pub use cosigned::Cosigned;
 pub use backlog::{Overview, Stuck};
+pub use cosigned::Cosigned;
 pub use dispatcher::Dispatcher;
 pub use erasing::{Erased, Erasure, HoldChange};
 pub use judging::{Judged, Judgement, SignerRole, describe, named_in};
 pub use pace::Pace;
 pub use peer::Peer;
+pub use quota::{Allowances, Quotas, Reserved};
 pub use reading::{EpochRows, Page, Reading, page};
 pub use reads::{Asked, Query};
 pub use searching::{Findings, Found, Wanted};
@@ -138,6 +140,7 @@ pub struct Gateway {
     dispatcher: Arc<Dispatcher>,
     kept: submitting::Kept,
     readers: Pace,
+    quotas: Quotas,
     recorder: recording::Recorder,
     eraser: Arc<dyn Eraser>,
     /// Held while bodies are erased.
@@ -172,6 +175,7 @@ impl Gateway {
             dispatcher,
             kept: submitting::Kept::default(),
             readers: Pace::new(READ_INTERVAL, READS_AT_ONCE),
+            quotas: Quotas::default(),
             recorder: recording::Recorder::default(),
             eraser,
             erasing: Mutex::default(),
@@ -180,6 +184,17 @@ impl Gateway {
             reserve,
             cosigned,
         })
+    }
+
+    /// Holds systems to these quotas instead of the usual ones.
+    #[must_use]
+    pub fn with_quotas(self, quotas: Quotas) -> Self {
+        Self { quotas, ..self }
+    }
+
+    /// What systems have used of their quotas.
+    pub fn quotas(&self) -> &Quotas {
+        &self.quotas
     }
 
     /// Whether there is room for anything new. Asked before a document, an answer or an upload is

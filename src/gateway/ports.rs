@@ -443,6 +443,12 @@ pub trait Contents: Send + Sync {
     /// [`UploadError::TooLong`] if the upload has another size, [`UploadError::Medium`].
     fn staged(&self, system: &SystemId, digest: &Sha256, size: u64) -> Result<Staged, UploadError>;
 
+    /// Bytes of a system's uploads that have arrived and are not used up.
+    ///
+    /// # Errors
+    /// [`UploadError::Medium`].
+    fn staged_size(&self, system: &SystemId) -> Result<u64, UploadError>;
+
     /// Opens an upload to append to it from `offset` on.
     ///
     /// # Errors

@@ -13,7 +13,7 @@ use super::judging::Judgement;
 use super::peer::Peer;
 use super::ports::{Piece, Place, Staged, UploadError};
 use super::sequencer::Answered;
-use super::{Error, Fault, Gateway, Surroundings};
+use super::{Error, Fault, Gateway, Reserved, Surroundings};
 use crate::clock::Time;
 use crate::delivery::Term;
 use crate::digest::Sha256;
@@ -148,6 +148,10 @@ impl Gateway {
             return Ok(Accepted { receipt: first, validated: None });
         }
         self.room()?;
+        let size: u64 = envelope.parts.iter().map(|part| part.size).sum();
+        if matches!(bodies, Bodies::Inline(_)) {
+            self.afford(peer, size)?;
+        }
         let facts = facts(&sender, &envelope);
         let gathered = self.gather(peer, envelope, bodies)?;
         let routed = match walk(gathered, &surroundings, &sender, now).await {
@@ -162,6 +166,7 @@ impl Gateway {
         acceptance.on_its_way = Some(on_its_way);
         match self.sequencer.write(Command::Accept(acceptance)).await? {
             Answered::New(receipt) => {
+                self.quotas.kept(&peer.system, now, size);
                 self.contents.discard(&peer.system, &uploads);
                 Ok(Accepted { receipt, validated: Some(validated) })
             }
@@ -194,7 +199,7 @@ impl Gateway {
     /// Checks an envelope before its content travels, and says what is missing.
     ///
     /// # Errors
-    /// A refusal by identity, size or route; nothing is written.
+    /// A refusal by identity, size, route or quota; nothing is written.
     pub fn announce(
         &self,
         peer: &Peer,
@@ -204,12 +209,35 @@ impl Gateway {
         self.admit(peer, &surroundings, envelope)?;
         let route = route(&surroundings.directory, self.now().date_in_vietnam(), envelope)?;
         let mut missing = Vec::new();
+        let mut size = 0;
         for (part, listed) in envelope.parts.iter().enumerate() {
             if let Staged::Arriving(offset) = self.staged(peer, part, listed)? {
                 missing.push(Missing { part, offset });
+                size += listed.size - offset;
             }
         }
+        self.afford(peer, size)?;
         Ok((missing, route.destinations().len()))
+    }
+
+    /// Whether the peer's system may add `size` bytes today.
+    fn afford(&self, peer: &Peer, size: u64) -> Result<(), Error> {
+        let staged = self.staged_size(peer)?;
+        Ok(self.quotas.check(&peer.system, self.now(), staged, size)?)
+    }
+
+    /// Keeps room in the quota of the peer's system for the rest of an upload.
+    ///
+    /// # Errors
+    /// [`Reason::QuotaExceeded`], or a fault.
+    pub fn reserve(&self, peer: &Peer, size: u64) -> Result<Reserved, Error> {
+        let staged = self.staged_size(peer)?;
+        Ok(self.quotas.reserve(&peer.system, self.now(), staged, size)?)
+    }
+
+    fn staged_size(&self, peer: &Peer) -> Result<u64, Error> {
+        let staged = self.contents.staged_size(&peer.system);
+        Ok(staged.map_err(|error| Fault::Content(error.to_string()))?)
     }
 
     /// The registered code of the sender, for whom the peer may send.

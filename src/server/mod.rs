@@ -24,9 +24,9 @@ use crate::config::{self, Config, Material};
 use crate::courier::stamping::Stamping;
 use crate::delivery::Deadlines;
 use crate::gateway::ports::{HeadGuard, Store};
-use crate::gateway::{Cosigned, Gateway, Setup, StartError};
+use crate::gateway::{Cosigned, Gateway, Quotas, Setup, StartError};
 use crate::limits::{
-    BACKLOG_LOOK, CONNECTIONS_MAX, DRAIN_DEADLINE, STREAMS_PER_CONNECTION_MAX,
+    BACKLOG_LOOK, CONNECTIONS_MAX, DRAIN_DEADLINE, QUOTA_NOTED_EVERY, STREAMS_PER_CONNECTION_MAX,
 };
 use crate::log::LogKey;
 use crate::proto::DESCRIPTORS;
@@ -148,19 +148,22 @@ pub async fn start_at(
         path: config.data.join(config::CONTROL_SOCKET),
         cause,
     })?;
-    let gateway = Arc::new(Gateway::start(setup, material.surroundings)?);
+    let book = Arc::new(FileNotebook::open(&config.data.join("quota"))?);
+    let quotas = Quotas::open(config::allowances(&config)?, book)?;
+    let gateway = Gateway::start(setup, material.surroundings)?.with_quotas(quotas);
+    let gateway = Arc::new(gateway);
     let admission = Arc::new(Admission::new(gateway.clone(), material.tls.revocations));
     let (closing, closed) = watch::channel(false);
     let metrics = Arc::new(Metrics::default());
     let mut tasks = JoinSet::new();
     tasks.spawn(operations::serve(pages, metrics.clone(), gateway.clone(), closed.clone()));
     tasks.spawn(note_head(metrics.clone(), gateway.clone()));
+    tasks.spawn(note_backlog(metrics.clone(), gateway.clone()));
     let (readers, readers_tls) = around.start(&mut tasks, &gateway, &admission, &metrics, &closed);
     let rules = retention_rules(&config);
     tasks.spawn(socket.serve(gateway.clone(), rules.clone(), closed.clone()));
     tasks.spawn(retain(gateway.clone(), rules, config.retention.every_hours));
     unattended(&mut tasks, &gateway, deadlines, stamping);
-    tasks.spawn(note_backlog(metrics.clone(), gateway.clone()));
 
     let door = Door::new(gateway.clone(), admission.clone(), closed.clone()).with_seal(seal);
     let (health, health_service) = tonic_health::server::health_reporter();
@@ -316,6 +319,7 @@ fn unattended(
     let recorder = gateway.clone();
     tasks.spawn(async move { recorder.record_what_is_told().await });
     tasks.spawn(keep_deadlines(gateway.clone(), deadlines));
+    tasks.spawn(note_quotas(gateway.clone()));
     if let Some(stamping) = stamping {
         tasks.spawn(have_stamped(gateway.clone(), stamping));
     }
@@ -324,6 +328,16 @@ fn unattended(
 async fn keep_deadlines(gateway: Arc<Gateway>, deadlines: Arc<Deadlines>) {
     if let Err(error) = gateway.keep_deadlines(deadlines).await {
         tracing::error!(%error, "deadlines are looked at no longer");
+    }
+}
+
+async fn note_quotas(gateway: Arc<Gateway>) {
+    loop {
+        tokio::time::sleep(QUOTA_NOTED_EVERY).await;
+        let noting = gateway.clone();
+        if let Ok(Err(error)) = tokio::task::spawn_blocking(move || noting.quotas().note()).await {
+            tracing::warn!(%error, "what systems have used today is not written down");
+        }
     }
 }
 
@@ -364,6 +378,18 @@ async fn note_head(metrics: Arc<Metrics>, gateway: Arc<Gateway>) {
     }
 }
 
+/// Notes what waits, and takes no more than a twentieth of the time for it.
+async fn note_backlog(metrics: Arc<Metrics>, gateway: Arc<Gateway>) {
+    loop {
+        let (looking, since) = (gateway.clone(), Instant::now());
+        let overview = tokio::task::spawn_blocking(move || looking.overview()).await;
+        if let Ok(Ok(overview)) = overview {
+            metrics.note_backlog(&overview, gateway.now());
+        }
+        tokio::time::sleep(BACKLOG_LOOK.max(since.elapsed() * 20)).await;
+    }
+}
+
 impl Running {
     /// The gateway behind the sockets.
     pub fn gateway(&self) -> &Arc<Gateway> {
@@ -380,18 +406,6 @@ impl Running {
         let next = Arc::new(tls::server(&material.tls)?);
         let for_readers = Arc::new(tls::readers(&material.tls)?);
         *self.tls.write().expect("no panic while replacing") = next;
-/// Notes what waits, and takes no more than a twentieth of the time for it.
-async fn note_backlog(metrics: Arc<Metrics>, gateway: Arc<Gateway>) {
-    loop {
-        let (looking, since) = (gateway.clone(), Instant::now());
-        let overview = tokio::task::spawn_blocking(move || looking.overview()).await;
-        if let Ok(Ok(overview)) = overview {
-            metrics.note_backlog(&overview, gateway.now());
-        }
-        tokio::time::sleep(BACKLOG_LOOK.max(since.elapsed() * 20)).await;
-    }
-}
-
         *self.readers_tls.write().expect("no panic while replacing") = for_readers;
         self.admission.replace_revocations(material.tls.revocations);
         self.gateway.replace_surroundings(material.surroundings);
@@ -409,6 +423,8 @@ async fn note_backlog(metrics: Arc<Metrics>, gateway: Arc<Gateway>) {
         // What could not be recorded in time is told again when the item is handed out again.
         let _late = tokio::time::timeout(RELEASE_DEADLINE, self.gateway.all_recorded()).await;
         self.tasks.shutdown().await;
+        let gateway = self.gateway.clone();
+        let _noted = tokio::task::spawn_blocking(move || gateway.quotas().note()).await;
         let store = Arc::downgrade(self.gateway.store());
         drop(self);
         // The writers end by themselves once nobody can reach them; then the files are free.

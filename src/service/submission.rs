@@ -173,6 +173,8 @@ impl Door {
             .ok_or_else(|| to_status(Refusal::of_field(Reason::FieldMalformed, "header.sha256")))?;
         let size = part_size(header.size).map_err(to_status)?;
         self.gateway.room().map_err(to_status)?;
+        let rest = size.saturating_sub(header.offset);
+        let mut reserved = self.gateway.reserve(peer, rest).map_err(to_status)?;
         let (contents, system) = (self.gateway.contents().clone(), peer.system.clone());
         let opened = tokio::task::spawn_blocking(move || {
             contents.upload(&system, &digest, size, header.offset)
@@ -183,12 +185,14 @@ impl Door {
                 return Err(to_status(Refusal::of_field(Reason::ChunkOrder, "chunk")));
             };
             self.gateway.room().map_err(to_status)?;
+            let came = chunk.len() as u64;
             let appended = tokio::task::spawn_blocking(move || {
                 let outcome = upload.append(&chunk);
                 (upload, outcome)
             });
             let (back, outcome) = blocking(appended).await?;
             outcome.map_err(|error| refuse(error, size))?;
+            reserved.came(came);
             upload = back;
         }
         finish(upload, size).await

@@ -188,6 +188,10 @@ impl Contents for ContentStore {
         }
     }
 
+    fn staged_size(&self, system: &SystemId) -> Result<u64, UploadError> {
+        self.folders.uploads.size(system)
+    }
+
     fn upload(
         &self,
         system: &SystemId,

@@ -97,6 +97,17 @@ impl Uploads {
         }
     }
 
+    /// Bytes of all uploads of a system.
+    pub fn size(&self, system: &SystemId) -> Result<u64, UploadError> {
+        let folder = self.root.join(system.as_str());
+        let mut sum = 0;
+        for name in disk::names_in(&folder).map_err(failed)? {
+            // One that was completed or used up a moment ago has another name or none.
+            sum += length(&folder.join(name))?.unwrap_or(0);
+        }
+        Ok(sum)
+    }
+
     /// Opens an upload for appending from `offset` on.
     pub fn append(
         &self,
