@@ -44,6 +44,7 @@ impl LogService for Door {
             size: signed.size,
             checkpoint: note.into(),
             cosigned_checkpoint: cosigned.into(),
+            time: Some(convert::timestamp(self.gateway.now())),
         }))
     }
 

@@ -46,6 +46,26 @@ def test_documents_come_by_urgency_and_then_by_age(gateway):
         assert [next_event(stream, "item")[0].consignment_id for _ in sent] == expected
 
 
+def test_a_flood_of_urgent_documents_does_not_starve_the_others(gateway):
+    [normal] = with_urgency(gateway, "NORMAL")
+    flood = with_urgency(gateway, *["FLASH"] * 20)
+    with watching(gateway.system("province"), "H49") as stream:
+        came = [next_event(stream, "item")[0].consignment_id for _ in range(21)]
+    assert [one for one in came if one != normal] == flood, "each lane in order"
+    assert came.index(normal) == 8, "after eight of the first lane it is the others' turn"
+
+
+def test_an_urgent_document_passes_a_backlog_that_nobody_answers(gateway):
+    backlog = with_urgency(gateway, *["NORMAL"] * 140)
+    with watching(gateway.system("province"), "H49") as stream:
+        # So many may be open; the other places are the other lanes'.
+        assert [next_event(stream, "item")[0].consignment_id for _ in range(128)] == backlog[:128]
+        for urgency in ("URGENT", "FLASH"):
+            [sent] = with_urgency(gateway, urgency)
+            assert next_event(stream, "item")[0].consignment_id == sent
+    acknowledge(gateway.system("province"), "H49", backlog[0])
+
+
 def test_a_watch_hears_of_a_document_when_it_comes(gateway):
     with watching(gateway.system("province"), "H49") as stream:
         for _ in range(3):
