@@ -32,7 +32,7 @@ pub(super) struct Options {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Proves layer by layer that documents can reach an agency, and says what to mend
-    Reach(Box<reach::Options>),
+    Reach(Box<reach::ReachOptions>),
 }
 
 pub(super) async fn run(options: Options, output: Output) -> Result<Exit, Failure> {

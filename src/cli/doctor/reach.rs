@@ -20,7 +20,7 @@ use crate::client;
 ///   vanthu doctor reach H49.11 --cert certs/dev/systems/commune.pem --key-of-log certs/dev/log.vkey
 ///   vanthu doctor reach 000.00.11.H49 --server https://gateway.example:7443 --output json
 #[derive(Debug, clap::Args)]
-pub(super) struct Options {
+pub(super) struct ReachOptions {
     /// Code of the agency, in either notation
     code: String,
     #[command(flatten)]
@@ -88,7 +88,7 @@ impl Ladder {
     }
 }
 
-pub(super) async fn run(options: Options, output: Output) -> Result<Exit, Failure> {
+pub(super) async fn run(options: ReachOptions, output: Output) -> Result<Exit, Failure> {
     let key = public_key(&options.key_of_log)?;
     let caller = wire::Caller::read(&options.client)?;
     let mut ladder = Ladder { layers: Vec::new(), since: Instant::now() };
