@@ -46,12 +46,14 @@ pub(super) async fn climb(
         ladder.step("clock", clock(ours, Time::from_seconds(theirs)))?;
     }
     let head = match asked {
-        Ok(head) => head.into_inner(),
+        Ok(head) => Some(head.into_inner()),
+        // So answers a log without entries.
+        Err(status) if reason_of(&status).as_deref() == Some("ENTRY_UNKNOWN") => None,
         Err(status) => return ladder.step("role", Err(refused(status))),
     };
     ladder.step("role", role(channel.clone(), code).await)?;
     ladder.step("directory", directory(channel, code).await)?;
-    ladder.step("log head", log_head(&head, key))
+    ladder.step("log head", log_head(head.as_ref(), key))
 }
 
 fn within<T>(message: T) -> tonic::Request<T> {
@@ -151,13 +153,14 @@ async fn directory(channel: Channel, code: &str) -> Result<((), Found), Broken> 
     Ok(((), format!("{named}, open, with a mailbox")))
 }
 
-fn log_head(head: &v1::GetCheckpointResponse, key: &LogPublicKey) -> Result<((), Found), Broken> {
+fn log_head(
+    head: Option<&v1::GetCheckpointResponse>,
+    key: &LogPublicKey,
+) -> Result<((), Found), Broken> {
     let fix = "give the right key with --key-of-log; if it is, another key signs this log: take nothing \
                from this gateway, and tell its witnesses";
     let broken = |cause: &dyn std::fmt::Display| Broken::new(Exit::VerificationFailed, cause, fix);
-    if head.checkpoint.is_empty() {
-        return Ok(((), "the log is empty".to_owned()));
-    }
+    let Some(head) = head else { return Ok(((), "the log is empty".to_owned())) };
     let signed = key.open(&head.checkpoint).map_err(|error| broken(&error))?;
     let (epoch, size) = (signed.origin.epoch, signed.size);
     if (epoch, size) != (head.epoch, head.size) {

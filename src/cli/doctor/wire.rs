@@ -157,7 +157,10 @@ fn fix_of(why: &CertificateError) -> &'static str {
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
             "call the gateway by a name in its certificate, or have it issued for this one"
         }
-        CertificateError::UnknownIssuer => "give the CA of this gateway with --ca",
+        // Its own CA has the same name as another one.
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => {
+            "give the CA of this gateway with --ca"
+        }
         _ => "the gateway's operator must put in another certificate",
     }
 }
