@@ -148,10 +148,8 @@ pub async fn start_at(
         path: config.data.join(config::CONTROL_SOCKET),
         cause,
     })?;
-    let book = Arc::new(FileNotebook::open(&config.data.join("quota"))?);
-    let quotas = Quotas::open(config::allowances(&config)?, book)?;
-    let gateway = Gateway::start(setup, material.surroundings)?.with_quotas(quotas);
-    let gateway = Arc::new(gateway);
+    let gateway = Gateway::start(setup, material.surroundings)?;
+    let gateway = Arc::new(gateway.with_quotas(quotas(&config)?));
     let admission = Arc::new(Admission::new(gateway.clone(), material.tls.revocations));
     let (closing, closed) = watch::channel(false);
     let metrics = Arc::new(Metrics::default());
@@ -329,6 +327,11 @@ async fn keep_deadlines(gateway: Arc<Gateway>, deadlines: Arc<Deadlines>) {
     if let Err(error) = gateway.keep_deadlines(deadlines).await {
         tracing::error!(%error, "deadlines are looked at no longer");
     }
+}
+
+fn quotas(config: &Config) -> Result<Quotas, Error> {
+    let book = Arc::new(FileNotebook::open(&config.data.join("quota"))?);
+    Ok(Quotas::open(config::allowances(config)?, book)?)
 }
 
 async fn note_quotas(gateway: Arc<Gateway>) {

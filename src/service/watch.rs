@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
+use tokio_stream::{Stream, StreamExt as _};
 use tonic::Status;
 use uuid::Uuid;
 
@@ -30,7 +31,9 @@ const EVENTS_AHEAD: usize = 16;
 /// Notices looked up at a time.
 const NOTICES_AT_ONCE: usize = 256;
 
-type Sender = mpsc::Sender<Result<v1::WatchResponse, Status>>;
+/// Boxed: a channel has room for 32 messages from its first on, and 10 KiB for each idle watch are
+/// more than all the rest of it.
+type Sender = mpsc::Sender<Box<Result<v1::WatchResponse, Status>>>;
 
 struct Watcher {
     door: Door,
@@ -81,13 +84,13 @@ pub(super) fn start(
     agency: Code,
     certificate: Option<Arc<ClientCertificate>>,
     cursor: Cursor,
-) -> Result<ReceiverStream<Result<v1::WatchResponse, Status>>, Refusal> {
+) -> Result<impl Stream<Item = Result<v1::WatchResponse, Status>> + use<>, Refusal> {
     let place = door.watches.take(system)?;
     let (sender, receiver) = mpsc::channel(EVENTS_AHEAD);
     let holder = Holder(Uuid::new_v4());
     let watcher = Watcher { door, agency, certificate, cursor, holder, sender, _place: place };
     tokio::spawn(watcher.run());
-    Ok(ReceiverStream::new(receiver))
+    Ok(ReceiverStream::new(receiver).map(|event| *event))
 }
 
 impl Watcher {
@@ -95,7 +98,7 @@ impl Watcher {
         let outcome = self.watch().await;
         self.door.gateway.store().release(self.holder);
         if let Err(End::Status(status)) = outcome {
-            let _gone = self.sender.send(Err(status)).await;
+            let _gone = self.sender.send(Box::new(Err(status))).await;
         }
     }
 
@@ -184,7 +187,7 @@ impl Watcher {
     /// A watcher that takes nothing for a whole lease has lost what it holds anyway.
     async fn send(&self, event: Event) -> Result<(), End> {
         let message = v1::WatchResponse { cursor: self.cursor.to_string(), event: Some(event) };
-        match tokio::time::timeout(LEASE, self.sender.send(Ok(message))).await {
+        match tokio::time::timeout(LEASE, self.sender.send(Box::new(Ok(message)))).await {
             Ok(Ok(())) => Ok(()),
             _ => Err(End::Gone),
         }
