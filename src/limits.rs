@@ -33,6 +33,9 @@ pub const CHUNK_DEADLINE: Duration = Duration::from_secs(30);
 pub const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(10);
 /// Connections at once; each costs a file descriptor and its buffers.
 pub const CONNECTIONS_MAX: usize = 8_192;
+/// Bytes taken from a connection at a time, and kept for it. rustls alone asks for 4 KiB, which is 25
+/// calls of the system for a part of 100 KiB: 4.6 % of the gateway's time under load.
+pub const READ_AHEAD_SIZE: usize = 32 * 1024;
 /// Watches that one system may have open: a province's system hosts a few hundred communes.
 pub const WATCHES_PER_SYSTEM_MAX: usize = 1_024;
 /// One look into a mailbox of a system's, by a list or a new watch, in so long: a system that hosts

@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, BufReader, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_rustls::TlsAcceptor;
@@ -15,7 +15,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::server::Connected;
 
 use super::ServerTls;
-use crate::limits::HANDSHAKE_DEADLINE;
+use crate::limits::{HANDSHAKE_DEADLINE, READ_AHEAD_SIZE};
 use crate::service::ClientCertificate;
 
 /// Finished handshakes that wait to be served.
@@ -69,6 +69,7 @@ async fn handshake(
     place: OwnedSemaphorePermit,
 ) -> io::Result<Connection> {
     socket.set_nodelay(true)?;
+    let socket = BufReader::with_capacity(READ_AHEAD_SIZE, socket);
     let stream = TlsAcceptor::from(config).accept(socket).await?;
     let leaf = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
     let certificate = leaf.and_then(|der| ClientCertificate::read(der)).map(Arc::new);
@@ -77,7 +78,7 @@ async fn handshake(
 
 /// One TLS connection. Its certificate goes along with every request.
 pub(super) struct Connection {
-    stream: TlsStream<TcpStream>,
+    stream: TlsStream<BufReader<TcpStream>>,
     certificate: Option<Arc<ClientCertificate>>,
     _place: OwnedSemaphorePermit,
 }
