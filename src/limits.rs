@@ -190,6 +190,32 @@ pub const ERASURE_DRAIN_DEADLINE: Duration = Duration::from_secs(120);
 /// Free text of a refusal or status report, in bytes (QCVN 102 Description: 500 characters).
 pub const NOTE_SIZE_MAX: usize = 2_000;
 
+// ── relay ──────────────────────────────────────────────────────────────────────────────────────
+
+/// Consignments on their way to one neighbour at once: a line of 100 ms round trips carries some 100
+/// documents a second with so many, and the neighbour's writer gathers them into few batches.
+pub const RELAYS_AT_ONCE: usize = 16;
+/// Items looked at to find those that may go beside the ones under way, each with a look-up of 20 us.
+pub const RELAY_LOOKAHEAD: usize = 64;
+/// Items that are passed over to find them: those that were set aside.
+pub const RELAY_SCAN_MAX: usize = 10_000;
+/// Parts together that go in the message itself instead of an upload: a quarter of a message, beside
+/// an envelope and 5,000 codes at their limits.
+pub const RELAY_INLINE_MAX: u64 = 1024 * 1024;
+/// Results in one message: receipts of 1.6 KiB each, so that a message is 400 KiB.
+pub const RELAY_RESULTS_AT_ONCE: usize = 256;
+/// Between two attempts to reach a neighbour, at first and at most (gRPC connection back-off has 1 s
+/// and 120 s): half of it is random, so that neighbours do not come back together.
+pub const RELAY_PAUSE_MIN: Duration = Duration::from_millis(200);
+/// See [`RELAY_PAUSE_MIN`].
+pub const RELAY_PAUSE_MAX: Duration = Duration::from_secs(60);
+/// A document that the neighbour cannot take as it is handed over is set aside for so long at most.
+pub const RELAY_ASIDE_MAX: Duration = Duration::from_secs(600);
+/// Attempts without an answer that make an outage; one that is missed is none.
+pub const RELAY_OUTAGE_ATTEMPTS: u32 = 3;
+/// Without a report or a sign of life, which comes every 15 s, the connection counts as broken.
+pub const REPORTS_SILENCE_MAX: Duration = Duration::from_secs(45);
+
 // ── content ────────────────────────────────────────────────────────────────────────────────────
 
 /// A file that is only verified: as large as a scanned volume of a dossier; a submission takes more.

@@ -92,6 +92,12 @@ catalogue! {
     AgencyNotYours Forbidden "AGENCY_NOT_YOURS",
         "this system may not speak for that agency", "hệ thống không được phép đại diện cho cơ quan này",
         "name an agency that the directory assigns to your system";
+    NeighbourUnknown Forbidden "NEIGHBOUR_UNKNOWN",
+        "this gateway does not have yours as a neighbour", "cổng này chưa khai báo cổng của hệ thống là cổng lân cận",
+        "ask the operator to add your gateway with the key of its log";
+    RelaySenderNotYours Forbidden "RELAY_SENDER_NOT_YOURS",
+        "the sender is not behind your gateway", "nơi gửi không thuộc cổng của hệ thống",
+        "compare the directories of both gateways";
     NotAParty Forbidden "NOT_A_PARTY",
         "this system hosts neither the sender nor a recipient of the document", "hệ thống không phải bên gửi hoặc bên nhận văn bản",
         "ask one of the parties or an auditor";
@@ -168,6 +174,12 @@ catalogue! {
     ChunkOrder Invalid "CHUNK_ORDER",
         "the upload does not begin with a header or a chunk has the wrong offset", "thứ tự dữ liệu tải lên không đúng",
         "send the header first, then chunks from the offset that Announce named";
+    RelayReceiptInvalid Invalid "RELAY_RECEIPT_INVALID",
+        "the receipt does not prove that your gateway accepted this document", "biên nhận không chứng minh cổng gửi đã tiếp nhận văn bản này",
+        "send the receipt of its SubmissionAcceptance, signed with the key that this gateway knows";
+    RelayRecipientsDiffer Invalid "RELAY_RECIPIENTS_DIFFER",
+        "the recipients are not those that the receipt promises", "nơi nhận không khớp với biên nhận",
+        "send all promised codes, and the recipients among them, in ascending order";
     SearchEmpty Invalid "SEARCH_EMPTY",
         "the search names nothing to look for", "chưa nêu tiêu chí tra cứu",
         "set exactly one of the search fields";
@@ -257,6 +269,12 @@ catalogue! {
         "too many holds last on this document", "văn bản có quá nhiều yêu cầu lưu giữ",
         "release one of them";
 
+    RelayLoop Conflict "RELAY_LOOP",
+        "the document would go back, or came here on another way before", "văn bản bị chuyển vòng hoặc đã đến cổng này theo đường khác",
+        "compare the directories of all gateways on the way";
+    RelayedWithout Conflict "RELAYED_WITHOUT",
+        "this document was accepted from your gateway before without this recipient", "văn bản đã được tiếp nhận từ cổng gửi nhưng không có nơi nhận này",
+        "send the document again to this recipient with a new request id";
     RequestIdReused Conflict "REQUEST_ID_REUSED",
         "this request id was used before with other content", "request_id đã dùng cho nội dung khác",
         "use a new request id for new content";

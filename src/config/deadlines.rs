@@ -34,6 +34,8 @@ pub struct UrgencyTimes {
     pub notification_minutes: Option<u64>,
     /// Minutes until the document must be taken or refused; 36 hours if not given.
     pub handover_minutes: Option<u64>,
+    /// Minutes until a neighbour gateway must have taken or refused the document; 12 hours if not given.
+    pub relay_minutes: Option<u64>,
     /// Whether the minutes are those of office hours.
     pub working_time: bool,
 }
@@ -53,6 +55,7 @@ impl UrgencyTimes {
         Some(Limits {
             notification: span(self.notification_minutes, usual.notification)?,
             handover: span(self.handover_minutes, usual.handover)?,
+            relay: span(self.relay_minutes, usual.relay)?,
         })
     }
 }
@@ -95,7 +98,11 @@ mod tests {
         let usual = Span::Working(Duration::from_secs(36 * 3600));
         assert_eq!(
             times.flash.limits(),
-            Some(Limits { notification: half_an_hour, handover: usual })
+            Some(Limits {
+                notification: half_an_hour,
+                handover: usual,
+                relay: Span::Working(Duration::from_secs(12 * 3600)),
+            })
         );
         let minute = Span::Clock(Duration::from_secs(60));
         assert_eq!(times.normal.limits().map(|limits| limits.handover), Some(minute));

@@ -41,7 +41,9 @@ impl Material {
     pub fn read(config: &Config) -> Result<Self, Error> {
         let directory = directory::read(&config.directory)?;
         let (trust, crls) = trust(&config.trust)?;
-        Ok(Self { surroundings: Surroundings { directory, trust, crls }, tls: tls(&config.tls)? })
+        let neighbours = config.neighbour_keys()?;
+        let surroundings = Surroundings { directory, trust, crls, neighbours };
+        Ok(Self { surroundings, tls: tls(&config.tls)? })
     }
 }
 

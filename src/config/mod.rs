@@ -4,6 +4,7 @@
 mod deadlines;
 mod directory;
 mod material;
+mod neighbour;
 mod official;
 mod quota;
 mod seal;
@@ -20,6 +21,7 @@ use serde::Deserialize;
 pub use deadlines::{DeadlineTimes, UrgencyTimes, deadlines};
 pub use directory::read as read_directory;
 pub use material::{Material, TlsMaterial, log_key};
+pub use neighbour::{NeighbourGateway, Relay};
 pub use official::{Official, OfficialDomain};
 pub use quota::{QuotaSection, allowances};
 pub use seal::{SealFiles, seal};
@@ -79,6 +81,11 @@ pub struct Config {
     pub witness: Option<WitnessOf>,
     /// Who watches its log; nobody if absent.
     pub witnessed: Option<WitnessedBy>,
+    /// The neighbour gateways; none if absent.
+    #[serde(default, rename = "neighbour")]
+    pub neighbours: Vec<NeighbourGateway>,
+    /// Who this gateway is to them; by default it shows its server certificate.
+    pub relay: Option<Relay>,
     /// Whether gRPC reflection is served; to known systems only.
     #[serde(default = "yes")]
     pub reflection: bool,
@@ -210,11 +217,14 @@ impl Config {
         let calendar = &mut config.deadlines.calendar;
         let authority = config.timestamp.as_mut().and_then(|wanted| wanted.ca.as_mut());
         let seal = config.seal.iter_mut().flat_map(|seal| [&mut seal.certificate, &mut seal.key]);
+        let relay = config.relay.iter_mut().flat_map(|own| [&mut own.certificate, &mut own.key]);
+        let gateways = config.neighbours.iter_mut().filter_map(|one| one.ca.as_mut());
         let witness = config.witness.iter_mut().map(|section| &mut section.key);
         let neighbours = config.witnessed.iter_mut().flat_map(|section| &mut section.by);
         let cas = neighbours.filter_map(|neighbour| neighbour.ca.as_mut());
         let others = config.tls.client_crls.iter_mut().chain(calendar).chain(authority);
-        for one in paths.into_iter().chain(others).chain(seal).chain(witness).chain(cas) {
+        let others = others.chain(seal).chain(witness).chain(cas).chain(relay).chain(gateways);
+        for one in paths.into_iter().chain(others) {
             *one = folder.join(&*one);
         }
         config.check(path)?;

@@ -37,6 +37,9 @@ pub enum NotAnAddress {
     /// A CA certificate cannot be read.
     #[error("a CA certificate of the server cannot be read")]
     Anchor,
+    /// The certificate that is shown to the server, or its key, cannot be used.
+    #[error("the certificate to show to the server, or its key, cannot be used")]
+    Certificate,
 }
 
 impl Address {

@@ -2,10 +2,13 @@
 //! its own errand, and never a submission.
 
 pub(crate) mod der;
+mod dial;
 mod https;
+pub mod relay;
 pub mod stamping;
 pub mod timestamp;
 mod witness;
 
+pub use dial::Dial;
 pub use https::{Address, Client, NotAnAddress};
 pub use witness::{Observer, Round, run as collect_cosignatures};

@@ -3,11 +3,11 @@
 
 use std::time::Duration;
 
-use super::state::Delivery;
+use super::state::{Delivery, Transport};
 use crate::calendar::Calendar;
 use crate::clock::Time;
 use crate::document::Urgency;
-use crate::log::Event;
+use crate::log::{Entry, Event};
 
 /// What a recipient may fail to do in time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -16,17 +16,30 @@ pub enum Failure {
     Notification,
     /// To take or refuse the document (ContentHandoverFailure).
     Handover,
+    /// Of the neighbour gateway: to take or refuse the document (RelayFailure).
+    Relay,
 }
 
 impl Failure {
-    /// Both.
-    pub const ALL: [Self; 2] = [Self::Notification, Self::Handover];
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Notification, Self::Handover, Self::Relay];
 
     /// The event that records it.
     pub fn event(self) -> Event {
         match self {
             Self::Notification => Event::ConsignmentNotificationFailure,
             Self::Handover => Event::ContentHandoverFailure,
+            Self::Relay => Event::RelayFailure,
+        }
+    }
+
+    /// Whether the time for it begins with this entry; what a neighbour tells begins nothing here.
+    pub fn begins_with(self, entry: &Entry) -> bool {
+        match self {
+            Self::Notification | Self::Handover => {
+                entry.event == Event::ContentConsignment && entry.service.is_none()
+            }
+            Self::Relay => entry.event == Event::Relay,
         }
     }
 }
@@ -47,13 +60,15 @@ pub struct Limits {
     pub notification: Span,
     /// For the answer.
     pub handover: Span,
+    /// For the neighbour gateway.
+    pub relay: Span,
 }
 
 impl Default for Limits {
-    /// Those that the e-CODEX connector counts: 24 h and 36 h.
+    /// Those that the e-CODEX connector counts: 24 h, 36 h, and 12 h to the next gateway.
     fn default() -> Self {
         let hours = |count: u64| Span::Clock(Duration::from_secs(count * 3600));
-        Self { notification: hours(24), handover: hours(36) }
+        Self { notification: hours(24), handover: hours(36), relay: hours(12) }
     }
 }
 
@@ -82,6 +97,7 @@ impl Deadlines {
         match failure {
             Failure::Notification => limits.notification,
             Failure::Handover => limits.handover,
+            Failure::Relay => limits.relay,
         }
     }
 
@@ -107,6 +123,7 @@ impl Delivery {
                 seen.notification_failed.is_none() && !noticed && !in_time(seen.answered_at)
             }
             Failure::Handover => seen.handover_failed.is_none() && !in_time(seen.answered_at),
+            Failure::Relay => seen.relay_failed.is_none() && self.transport == Transport::Relaying,
         }
     }
 }
@@ -120,6 +137,7 @@ mod tests {
         let working = Limits {
             notification: Span::Working(Duration::from_secs(3600)),
             handover: Span::Working(Duration::from_secs(8 * 3600)),
+            ..Limits::default()
         };
         let mut limits = [Limits::default(); 4];
         limits[usize::from(Urgency::Flash.lane())] = working;

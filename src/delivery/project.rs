@@ -6,7 +6,7 @@ use unicode_normalization::char::is_combining_mark;
 
 use super::deadline::Failure;
 use super::keeping::Keeping;
-use super::state::{Consignment, Delivery};
+use super::state::{Consignment, Delivery, neighbour_mailbox};
 use crate::clock::Time;
 use crate::digest::Sha256;
 use crate::directory::Code;
@@ -44,9 +44,9 @@ pub enum Change {
     Keeping(ConsignmentId, Keeping),
     /// Bodies are to be erased because this entry says so.
     Erasing(EntryId),
-    /// The sender is to be told of this entry.
+    /// The sender, or the neighbour that brought the document, is to be told of this entry.
     Notice {
-        /// The sender.
+        /// The sender, or the mailbox of the neighbour.
         agency: Code,
         /// The entry.
         entry: EntryId,
@@ -73,6 +73,13 @@ pub enum Change {
         urgency: Urgency,
         /// The first entry that was not looked at.
         next: EntryId,
+    },
+    /// All that a neighbour told up to this entry of its log was looked at.
+    Told {
+        /// The neighbour gateway.
+        by: Service,
+        /// The last entry that it told.
+        last: EntryId,
     },
     /// The entry can be found under this term.
     Index {
@@ -149,6 +156,9 @@ impl Term {
             }
             Event::ContentConsignment | Event::Relay => {
                 terms.extend(entry.to.clone().map(Self::Recipient));
+                // What a neighbour tells does not stand with the acceptance.
+                let told = entry.event == Event::ContentConsignment && entry.service.is_some();
+                terms.extend(entry.consignment.filter(|_| told).map(Self::Consignment));
             }
             Event::SubmissionRejection
             | Event::EpochOpening
@@ -250,6 +260,12 @@ pub trait Prior {
         recipient: &Code,
     ) -> Result<Option<Delivery>, Self::Error>;
 
+    /// A consignment that was accepted before.
+    ///
+    /// # Errors
+    /// Whatever the medium says.
+    fn consignment(&self, id: ConsignmentId) -> Result<Option<Consignment>, Self::Error>;
+
     /// The keeping of a consignment's bodies as it stands.
     ///
     /// # Errors
@@ -273,8 +289,10 @@ pub fn project<P: Prior + ?Sized>(
         Event::SubmissionAcceptance => {
             changes.extend(Consignment::begin(id, entry).map(Change::Consignment));
         }
-        Event::ContentConsignment if entry.service.is_none() => consigned(id, entry, &mut changes),
-        Event::Relay => consigned(id, entry, &mut changes),
+        Event::ContentConsignment if entry.service.is_none() => {
+            consigned(id, entry, prior, &mut changes)?;
+        }
+        Event::Relay => consigned(id, entry, prior, &mut changes)?,
         Event::Redirection => redirected(id, entry, prior, &mut changes)?,
         Event::ContentConsignment
         | Event::ContentHandover
@@ -320,8 +338,18 @@ pub fn project<P: Prior + ?Sized>(
     Ok(changes)
 }
 
-fn consigned(id: EntryId, entry: &Entry, changes: &mut Vec<Change>) {
-    let Some(delivery) = Delivery::begin(id, entry) else { return };
+fn consigned<P: Prior + ?Sized>(
+    id: EntryId,
+    entry: &Entry,
+    prior: &P,
+    changes: &mut Vec<Change>,
+) -> Result<(), P::Error> {
+    let consignment = match entry.consignment {
+        Some(consignment) => prior.consignment(consignment)?,
+        None => None,
+    };
+    let brought_by = consignment.and_then(|consignment| consignment.brought_by);
+    let Some(delivery) = Delivery::begin(id, entry, brought_by) else { return Ok(()) };
     changes.push(Change::Waiting {
         agency: delivery.mailbox(),
         urgency: delivery.urgency,
@@ -329,6 +357,7 @@ fn consigned(id: EntryId, entry: &Entry, changes: &mut Vec<Change>) {
         consignment: delivery.consignment,
     });
     changes.push(Change::Delivery(delivery));
+    Ok(())
 }
 
 /// What waited for one recipient waits for another, unless that one has it already.
@@ -344,7 +373,7 @@ fn redirected<P: Prior + ?Sized>(
         happened(id, entry, &delivery, changes);
     }
     if prior.delivery(consignment, to)?.is_none() {
-        consigned(id, entry, changes);
+        consigned(id, entry, prior, changes)?;
     }
     Ok(())
 }
@@ -361,7 +390,8 @@ fn happened(id: EntryId, entry: &Entry, delivery: &Delivery, changes: &mut Vec<C
     let agency = match entry.event {
         // The recipient, or the neighbour behind which it is, is told what the sender asks.
         Event::Order => delivery.mailbox(),
-        _ => delivery.sender.clone(),
+        // The sender is told, or the neighbour behind which it is.
+        _ => delivery.brought_by.as_ref().map_or(delivery.sender.clone(), neighbour_mailbox),
     };
     changes.push(Change::Notice { agency, entry: id });
     changes.push(Change::Delivery(next));

@@ -69,6 +69,8 @@ pub struct Consignment {
     pub recipients: RecipientSet,
     /// The verdict on the signatures.
     pub verdict: VerdictMark,
+    /// The neighbour gateway that brought it.
+    pub brought_by: Option<Service>,
 }
 
 impl Consignment {
@@ -86,6 +88,7 @@ impl Consignment {
             urgency: entry.urgency?,
             recipients: entry.recipients?,
             verdict: entry.verdict.clone()?,
+            brought_by: entry.service.clone(),
         })
     }
 
@@ -94,6 +97,13 @@ impl Consignment {
         let EntryId { epoch, index } = self.accepted;
         (index..=index + u64::from(self.recipients.count))
             .map(move |index| EntryId { epoch, index })
+    }
+
+    /// Whether the acceptance itself promised this delivery; others are redirected ones.
+    pub fn promised(&self, delivery: &Delivery) -> bool {
+        let EntryId { epoch, index } = delivery.consigned;
+        let behind = index.checked_sub(self.accepted.index).unwrap_or_default();
+        epoch == self.accepted.epoch && (1..=u64::from(self.recipients.count)).contains(&behind)
     }
 }
 
@@ -120,6 +130,8 @@ pub struct Delivery {
     pub consigned: EntryId,
     /// The neighbour gateway behind which the recipient is.
     pub via: Option<Service>,
+    /// The neighbour gateway that brought it, and is told what happens to it.
+    pub brought_by: Option<Service>,
     /// The code that the sender wrote, if it is not the recipient's.
     pub addressed: Option<Code>,
     /// The latest order of the sender.
@@ -176,7 +188,7 @@ impl Milestones {
 
 impl Delivery {
     /// The delivery that a promised `ContentConsignment`, a `relay` or a `redirection` begins.
-    pub(super) fn begin(id: EntryId, entry: &Entry) -> Option<Self> {
+    pub(super) fn begin(id: EntryId, entry: &Entry, brought_by: Option<Service>) -> Option<Self> {
         Some(Self {
             consignment: entry.consignment?,
             recipient: entry.to.clone()?,
@@ -190,6 +202,7 @@ impl Delivery {
             business: Status::Arrived,
             consigned: id,
             via: entry.service.clone(),
+            brought_by,
             addressed: entry.addressed.clone(),
             order: None,
             answered: None,

@@ -292,6 +292,11 @@ impl Directory {
         self.systems.get(self.by_identity.get(identity)?)
     }
 
+    /// The neighbour gateway of this name.
+    pub fn gateway(&self, name: &str) -> Option<&System> {
+        self.systems.values().find(|system| system.gateway.as_deref() == Some(name))
+    }
+
     /// The system with this id.
     pub fn system(&self, id: &SystemId) -> Option<&System> {
         self.systems.get(id)

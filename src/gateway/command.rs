@@ -36,6 +36,15 @@ pub(super) struct Acceptance {
     pub(super) bodies: Vec<(Sha256, Place)>,
     /// An erasure waits for it: it may share a body.
     pub(super) on_its_way: Option<OnItsWay>,
+    /// The neighbour that brought it.
+    pub(super) brought: Option<Brought>,
+}
+
+/// The neighbour that brought a document, and the digest of its evidence.
+#[derive(Debug, Clone)]
+pub(super) struct Brought {
+    pub(super) by: Service,
+    pub(super) evidence: Sha256,
 }
 
 /// What entries say about a document.
@@ -58,6 +67,8 @@ pub(super) struct Rejection {
     pub(super) verdict: Option<VerdictMark>,
     pub(super) reason: Reason,
     pub(super) contents: Vec<(Sha256, Place)>,
+    /// The neighbour that brought it.
+    pub(super) brought: Option<Brought>,
 }
 
 /// What a recipient says about a document.
@@ -221,8 +232,13 @@ fn accept(
     if let Some((envelope, first)) = stage.request(&acceptance.request)? {
         return repeated(envelope, acceptance.facts.envelope, first);
     }
+    // Its id is the neighbour's choice.
+    if acceptance.brought.is_some() && stage.consignment(acceptance.consignment)?.is_some() {
+        return Err(Refusal::new(Reason::RelayLoop).into());
+    }
     let facts = acceptance.facts;
-    let recipients = recipient_set(&acceptance.recipients);
+    let recipients = recipient_set(acceptance.recipients.iter().map(|(code, _)| code));
+    let (service, content) = named(acceptance.brought);
     let entry = Entry {
         consignment: Some(acceptance.consignment),
         document: Some(facts.document),
@@ -234,6 +250,8 @@ fn accept(
         verdict: Some(acceptance.verdict),
         from: Some(facts.sender.clone()),
         envelope: Some(facts.envelope),
+        service,
+        content,
         ..Entry::new(Event::SubmissionAcceptance, context.now, acceptance.actor)
     };
     let id = stage.push(&entry)?;
@@ -269,14 +287,20 @@ pub(super) fn repeated(
     Err(refusal.with("first_entry", first).with("first_envelope", used_for).into())
 }
 
-fn recipient_set(recipients: &[(Code, Destination)]) -> RecipientSet {
+/// The recipients with these codes, which are in ascending order.
+pub(super) fn recipient_set<'a>(codes: impl Iterator<Item = &'a Code>) -> RecipientSet {
     let mut lines = String::new();
-    for (recipient, _) in recipients {
-        lines.push_str(recipient.as_str());
+    let mut count = 0;
+    for code in codes {
+        lines.push_str(code.as_str());
         lines.push('\n');
+        count += 1;
     }
-    let count = u32::try_from(recipients.len()).expect("recipients are limited to thousands");
     RecipientSet { count, digest: Sha256::of(lines.as_bytes()) }
+}
+
+fn named(brought: Option<Brought>) -> (Option<Service>, Option<Sha256>) {
+    brought.map(|brought| (brought.by, brought.evidence)).unzip()
 }
 
 fn reject(
@@ -285,6 +309,7 @@ fn reject(
     rejection: Rejection,
 ) -> Result<Decided, Error> {
     let facts = rejection.facts;
+    let (service, content) = named(rejection.brought);
     let id = stage.push(&Entry {
         from: Some(facts.sender),
         envelope: Some(facts.envelope),
@@ -293,6 +318,8 @@ fn reject(
         request: Some(rejection.request),
         verdict: rejection.verdict,
         reason: Some(rejection.reason.code().to_owned()),
+        service,
+        content,
         ..Entry::new(Event::SubmissionRejection, context.now, rejection.actor)
     })?;
     Ok(Decided::New(id))

@@ -14,7 +14,7 @@ use crate::clock::Time;
 use crate::delivery::{Change, Deadlines, Failure};
 use crate::document::Urgency;
 use crate::limits::{DEADLINES_LOOK, RECORDED_AT_ONCE, SCAN_PAGE};
-use crate::log::{Entry, EntryId, Event};
+use crate::log::{Entry, EntryId};
 
 /// Pages that are looked at before the place is kept, if nothing is to be recorded.
 const PAGES_UNKEPT_MAX: usize = 64;
@@ -134,8 +134,7 @@ impl Gateway {
             for leaf in leaves {
                 // What is no entry is named by the audit, and nobody waits for it here.
                 let entry = Entry::from_leaf(&leaf).ok();
-                if let Some(entry) = entry.filter(|entry| entry.event == Event::ContentConsignment)
-                {
+                if let Some(entry) = entry.filter(|entry| sweep.failure.begins_with(entry)) {
                     let Some(end) = sweep.end(deadlines, &entry) else {
                         sweep.next.index += 1;
                         continue;

@@ -19,11 +19,13 @@ mod quota;
 mod reading;
 mod reads;
 mod recording;
+mod relaying;
 mod searching;
 mod sequencer;
 mod stage;
 mod stamping;
 mod submitting;
+mod telling;
 mod validation_report;
 mod witnessing;
 
@@ -43,16 +45,19 @@ pub use peer::Peer;
 pub use quota::{Allowances, Quotas, Reserved};
 pub use reading::{EpochRows, Page, Reading, page};
 pub use reads::{Asked, Query};
+pub use relaying::{Brought, Taken};
 pub use searching::{Findings, Found, Wanted};
 pub use sequencer::{Setup, StartError};
 pub use stamping::{StampError, ToStamp};
 pub use submitting::{Accepted, Bodies, Missing, Submission, Validated, Warning};
+pub use telling::{TellError, Teller, ToRelay, Told};
 pub use validation_report::ValidationReport;
 pub use witnessing::{NotCosigned, Witness};
 
 use crate::clock::{Clock, Time};
 use crate::directory::Directory;
 use crate::limits::{READ_INTERVAL, READS_AT_ONCE};
+use crate::log::LogPublicKey;
 use crate::refusal::Refusal;
 use crate::signature::Trust;
 use ports::{Contents, Eraser, Space, Store, StoreError};
@@ -127,6 +132,8 @@ pub struct Surroundings {
     pub trust: Trust,
     /// The revocation lists in `trust`, DER, in the order in which they were given to it.
     pub crls: Vec<Vec<u8>>,
+    /// The logs of the neighbour gateways.
+    pub neighbours: Vec<LogPublicKey>,
 }
 
 /// The gateway.

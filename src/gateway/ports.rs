@@ -224,6 +224,12 @@ pub trait Registry: Send + Sync {
     /// Medium and damage.
     fn outage(&self, service: &Service) -> Result<Option<Time>, StoreError>;
 
+    /// The last entry of a neighbour's log that it told and that was looked at; zero before.
+    ///
+    /// # Errors
+    /// Medium and damage.
+    fn told(&self, by: &Service) -> Result<EntryId, StoreError>;
+
     /// The `timestamp` entry whose token covers this entry within its epoch: the first over so many
     /// entries; `None` if there is none.
     ///

@@ -15,7 +15,7 @@ use super::reads::Read;
 use super::stage::Stage;
 use super::{Error, Fault, Gateway};
 use crate::clock::Time;
-use crate::delivery::{Change, Failure, Prior as _};
+use crate::delivery::{Change, Failure, Prior as _, Transport};
 use crate::digest::Sha256;
 use crate::directory::Code;
 use crate::document::ConsignmentId;
@@ -40,6 +40,8 @@ pub(super) enum Fact {
     Asked(Box<Read>),
     /// The recipient's time ended then.
     Failed(Failure, ConsignmentId, Code, Time),
+    /// A neighbour tells this of one of its recipients; time, sender and envelope are still missing.
+    Told(Box<Entry>),
     /// A service gave a time-stamp over a checkpoint.
     Stamped {
         /// What it covers.
@@ -115,6 +117,7 @@ fn entry_of(stage: &Stage<'_>, context: &Context<'_>, fact: Fact) -> Result<Opti
             }
             milestone(stage, consignment, recipient, entry)
         }
+        Fact::Told(entry) => told(stage, context, *entry),
         Fact::Stamped { covers, token, service } => Ok(Some(Entry {
             covers: Some(covers),
             content: Some(token),
@@ -149,14 +152,49 @@ fn milestone(
         Event::ConsignmentNotification => seen.notified.is_none(),
         Event::ContentAccessTracking => seen.accessed.is_none(),
         Event::ConsignmentNotificationFailure => delivery.has_failed(Failure::Notification, end),
+        Event::RelayFailure => delivery.has_failed(Failure::Relay, end),
         _ => delivery.has_failed(Failure::Handover, end),
     };
+    let neighbour = delivery.via.filter(|_| entry.event == Event::RelayFailure);
     Ok(is_new.then_some(Entry {
+        service: neighbour,
         consignment: Some(consignment),
         from: Some(delivery.sender),
         to: Some(recipient),
         envelope: Some(delivery.envelope),
         ..entry
+    }))
+}
+
+/// The entry of a neighbour's word about a recipient behind it.
+fn told(stage: &Stage<'_>, context: &Context<'_>, told: Entry) -> Result<Option<Entry>, Error> {
+    let Some((consignment, to)) = told.consignment.zip(told.to.clone()) else { return Ok(None) };
+    let Some(delivery) = stage.delivery(consignment, &to)? else { return Ok(None) };
+    let (transport, seen) = (delivery.transport, &delivery.milestones);
+    let is_new = match told.event {
+        Event::RelayAcceptance | Event::RelayRejection => transport == Transport::Relaying,
+        Event::ContentConsignment => {
+            matches!(transport, Transport::Relaying | Transport::Relayed)
+        }
+        Event::ContentHandover | Event::ConsignmentRejection => delivery.answered.is_none(),
+        Event::ConsignmentNotification => seen.notified.is_none(),
+        Event::ContentAccessTracking => seen.accessed.is_none(),
+        Event::ConsignmentNotificationFailure => seen.notification_failed.is_none(),
+        Event::ContentHandoverFailure => seen.handover_failed.is_none(),
+        Event::OrderAnswer => delivery.order.is_some_and(|order| order.answer.is_none()),
+        _ => match &told.content {
+            Some(content) => !stage.rests_on(consignment, content)?,
+            None => false,
+        },
+    };
+    let is_new = is_new && delivery.via == told.service;
+    let consigned = told.event == Event::ContentConsignment;
+    Ok(is_new.then_some(Entry {
+        time: context.now,
+        from: Some(delivery.sender),
+        envelope: Some(delivery.envelope),
+        urgency: consigned.then_some(delivery.urgency),
+        ..told
     }))
 }
 

@@ -1,13 +1,14 @@
 //! A batch in the making: entries that are decided but not yet durable, seen by the next decision
 //! as if they were.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::ports::{Settled, Store, StoreError, Which};
 use crate::delivery::{Change, Consignment, Delivery, Keeping, Prior, Term, project};
 use crate::digest::Sha256;
 use crate::directory::Code;
 use crate::document::ConsignmentId;
+use crate::limits::PAGE_SIZE_MAX;
 use crate::log::{Entry, EntryId};
 
 /// Entries and their consequences, in order.
@@ -17,6 +18,9 @@ pub(super) struct Stage<'a> {
     requests: HashMap<Sha256, (Sha256, EntryId)>,
     deliveries: HashMap<(ConsignmentId, Code), Delivery>,
     keepings: HashMap<ConsignmentId, Keeping>,
+    consignments: HashMap<ConsignmentId, Consignment>,
+    /// What a neighbour's word rests on, in this batch.
+    contents: HashSet<Sha256>,
     pub(super) leaves: Vec<Vec<u8>>,
     pub(super) changes: Vec<Change>,
     pub(super) settled: Vec<Settled>,
@@ -32,6 +36,8 @@ impl<'a> Stage<'a> {
             requests: HashMap::new(),
             deliveries: HashMap::new(),
             keepings: HashMap::new(),
+            consignments: HashMap::new(),
+            contents: HashSet::new(),
             leaves: Vec::new(),
             changes: Vec::new(),
             settled: Vec::new(),
@@ -62,7 +68,10 @@ impl<'a> Stage<'a> {
                 Change::Keeping(consignment, keeping) => {
                     self.keepings.insert(*consignment, keeping.clone());
                 }
-                Change::Consignment(_)
+                Change::Consignment(consignment) => {
+                    self.consignments.insert(consignment.id, consignment.clone());
+                }
+                Change::Told { .. }
                 | Change::Outage { .. }
                 | Change::Stamped { .. }
                 | Change::Swept { .. }
@@ -71,13 +80,37 @@ impl<'a> Stage<'a> {
             }
         }
         self.changes.extend(changes);
+        self.contents.extend(entry.content);
         self.leaves.push(entry.to_leaf());
         Ok(id)
     }
 
-    /// A consignment that was accepted before this batch.
-    pub(super) fn consignment(&self, id: ConsignmentId) -> Result<Option<Consignment>, StoreError> {
-        self.store.consignment(id)
+    /// Whether an entry about the consignment rests on this content already.
+    pub(super) fn rests_on(
+        &self,
+        consignment: ConsignmentId,
+        content: &Sha256,
+    ) -> Result<bool, StoreError> {
+        if self.contents.contains(content) {
+            return Ok(true);
+        }
+        // Content that was never committed cannot have been named; only what is known is looked for.
+        if self.store.place(content, None)?.is_none() {
+            return Ok(false);
+        }
+        let (term, mut after) = (Term::Consignment(consignment), EntryId::ZERO);
+        loop {
+            let page = self.store.find(&term, after, PAGE_SIZE_MAX)?;
+            let Some(last) = page.last() else { return Ok(false) };
+            after = *last;
+            for id in page {
+                let leaf = self.store.leaves(id, 1)?.pop();
+                let entry = leaf.and_then(|leaf| Entry::from_leaf(&leaf).ok());
+                if entry.is_some_and(|entry| entry.content.as_ref() == Some(content)) {
+                    return Ok(true);
+                }
+            }
+        }
     }
 
     /// What a request key was used for, this batch included.
@@ -100,6 +133,13 @@ impl Prior for Stage<'_> {
         match self.deliveries.get(&(consignment, recipient.clone())) {
             Some(delivery) => Ok(Some(delivery.clone())),
             None => Ok(self.store.deliveries(consignment, Which::At(recipient))?.pop()),
+        }
+    }
+
+    fn consignment(&self, id: ConsignmentId) -> Result<Option<Consignment>, StoreError> {
+        match self.consignments.get(&id) {
+            Some(consignment) => Ok(Some(consignment.clone())),
+            None => self.store.consignment(id),
         }
     }
 

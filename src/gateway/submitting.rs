@@ -92,14 +92,14 @@ pub struct Accepted {
 }
 
 /// The envelope with the bytes of its parts, each of the listed size and digest.
-struct Gathered {
-    envelope: Envelope,
+pub(super) struct Gathered {
+    pub(super) envelope: Envelope,
     bodies: Vec<Body>,
 }
 
 impl Gathered {
     /// The parts that were uploaded before.
-    fn uploads(&self) -> Vec<Sha256> {
+    pub(super) fn uploads(&self) -> Vec<Sha256> {
         let parts = self.envelope.parts.iter().zip(&self.bodies);
         let uploaded = parts.filter(|(_, body)| matches!(body, Body::Staged(_)));
         uploaded.map(|(part, _)| part.digest).collect()
@@ -107,9 +107,9 @@ impl Gathered {
 }
 
 /// A gathered document whose signatures were judged and not refused.
-struct Verified {
-    gathered: Gathered,
-    judgement: Judgement,
+pub(super) struct Verified {
+    pub(super) gathered: Gathered,
+    pub(super) judgement: Judgement,
 }
 
 /// A verified document with its destinations.
@@ -160,7 +160,7 @@ impl Gateway {
         };
         let warnings = self.warnings(&routed, now)?;
         let on_its_way = self.ways.enter();
-        let kept = self.keep(peer, &routed).await?;
+        let kept = self.keep(peer, &routed.verified).await?;
         let uploads = routed.verified.gathered.uploads();
         let (mut acceptance, validated) = routed.prepare(peer, now, key, facts, kept, warnings);
         acceptance.on_its_way = Some(on_its_way);
@@ -208,6 +208,11 @@ impl Gateway {
         let surroundings = self.surroundings();
         self.admit(peer, &surroundings, envelope)?;
         let route = route(&surroundings.directory, self.now().date_in_vietnam(), envelope)?;
+        Ok((self.missing(peer, envelope)?, route.destinations().len()))
+    }
+
+    /// The parts that the peer has not uploaded to their ends.
+    pub(super) fn missing(&self, peer: &Peer, envelope: &Envelope) -> Result<Vec<Missing>, Error> {
         let mut missing = Vec::new();
         let mut size = 0;
         for (part, listed) in envelope.parts.iter().enumerate() {
@@ -217,7 +222,7 @@ impl Gateway {
             }
         }
         self.afford(peer, size)?;
-        Ok((missing, route.destinations().len()))
+        Ok(missing)
     }
 
     /// Whether the peer's system may add `size` bytes today.
@@ -258,7 +263,12 @@ impl Gateway {
         Ok(Some(self.reading.receipt(first)?))
     }
 
-    fn gather(&self, peer: &Peer, envelope: Envelope, bodies: Bodies) -> Result<Gathered, Error> {
+    pub(super) fn gather(
+        &self,
+        peer: &Peer,
+        envelope: Envelope,
+        bodies: Bodies,
+    ) -> Result<Gathered, Error> {
         let bodies = match bodies {
             Bodies::Inline(parts) => inline(&envelope, parts)?,
             Bodies::Staged => self.uploaded(peer, &envelope)?,
@@ -332,8 +342,8 @@ impl Gateway {
     }
 
     /// Makes everything durable that the entries will refer to.
-    async fn keep(&self, peer: &Peer, routed: &Routed) -> Result<KeptFor, Error> {
-        let Verified { gathered, judgement } = &routed.verified;
+    pub(super) async fn keep(&self, peer: &Peer, verified: &Verified) -> Result<KeptFor, Error> {
+        let Verified { gathered, judgement } = verified;
         let envelope = &gathered.envelope;
         let mut pieces = vec![
             Piece::Bytes(envelope.digest(), envelope.bytes().clone()),
@@ -393,6 +403,7 @@ impl Gateway {
             verdict: stopped.judgement.as_ref().map(|judgement| judgement.mark()),
             reason: stopped.refusal.reason,
             contents,
+            brought: None,
         };
         match self.sequencer.write(Command::Reject(rejection)).await {
             Ok(Answered::New(receipt)) => stopped.refusal.with("log_entry", receipt.id).into(),
@@ -404,17 +415,17 @@ impl Gateway {
 }
 
 /// Where the content of a document was kept.
-struct KeptFor {
+pub(super) struct KeptFor {
     /// Envelope, report and parts.
-    own: Vec<(Sha256, Place)>,
+    pub(super) own: Vec<(Sha256, Place)>,
     /// Certificates and lists that are new.
-    shared: Vec<(Sha256, Place)>,
+    pub(super) shared: Vec<(Sha256, Place)>,
 }
 
 /// Why the walk ended early, with the judgement if there was one.
-struct Stopped {
-    refusal: Refusal,
-    judgement: Option<Box<Judgement>>,
+pub(super) struct Stopped {
+    pub(super) refusal: Refusal,
+    pub(super) judgement: Option<Box<Judgement>>,
 }
 
 /// Verify, then route.
@@ -424,11 +435,26 @@ async fn walk(
     sender: &Code,
     now: Time,
 ) -> Result<Routed, Stopped> {
+    let verified = judged(gathered, surroundings, sender, now).await?;
+    let today = now.date_in_vietnam();
+    match route(&surroundings.directory, today, &verified.gathered.envelope) {
+        Ok(route) => Ok(Routed { verified, route }),
+        Err(refusal) => Err(Stopped { refusal, judgement: None }),
+    }
+}
+
+/// Judges the signatures; the sender is in the directory.
+pub(super) async fn judged(
+    gathered: Gathered,
+    surroundings: &Arc<Surroundings>,
+    sender: &Code,
+    now: Time,
+) -> Result<Verified, Stopped> {
     let size: u64 = gathered.envelope.parts.iter().map(|part| part.size).sum();
     let judge = {
         let (surroundings, sender) = (surroundings.clone(), sender.clone());
         move || {
-            let agency = surroundings.directory.agency(&sender).expect("the sender was admitted");
+            let agency = surroundings.directory.agency(&sender).expect("the sender is known");
             let part = |index: usize| gathered.bodies[index].source();
             let judgement = Judgement::of(&gathered.envelope, agency, &surroundings, now, part);
             (gathered, judgement)
@@ -441,11 +467,7 @@ async fn walk(
     if let Err(refusal) = judgement.accept() {
         return Err(Stopped { refusal, judgement: Some(Box::new(judgement)) });
     }
-    let today = now.date_in_vietnam();
-    match route(&surroundings.directory, today, &gathered.envelope) {
-        Ok(route) => Ok(Routed { verified: Verified { gathered, judgement }, route }),
-        Err(refusal) => Err(Stopped { refusal, judgement: None }),
-    }
+    Ok(Verified { gathered, judgement })
 }
 
 impl Routed {
@@ -476,6 +498,7 @@ impl Routed {
             contents: kept.shared,
             bodies: kept.own,
             on_its_way: None,
+            brought: None,
         };
         (acceptance, validated)
     }
@@ -492,7 +515,7 @@ fn request_key(sender: &Code, request: RequestId) -> Sha256 {
     Sha256::of(format!("{sender}\n{request}").as_bytes())
 }
 
-fn facts(sender: &Code, envelope: &Envelope) -> Facts {
+pub(super) fn facts(sender: &Code, envelope: &Envelope) -> Facts {
     Facts {
         sender: sender.clone(),
         envelope: envelope.digest(),
@@ -503,7 +526,7 @@ fn facts(sender: &Code, envelope: &Envelope) -> Facts {
     }
 }
 
-fn piece(bytes: &[u8]) -> Piece {
+pub(super) fn piece(bytes: &[u8]) -> Piece {
     Piece::Bytes(Sha256::of(bytes), Bytes::copy_from_slice(bytes))
 }
 

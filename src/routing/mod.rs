@@ -111,6 +111,26 @@ fn recipient<'a>(
     Ok((agency, hop))
 }
 
+/// The way on to a recipient that the neighbour `from` names: a registered code and nothing else.
+///
+/// # Errors
+/// As [`route`], and [`Reason::RelayLoop`] if it would lead back.
+pub fn relay(
+    directory: &Directory,
+    today: Date,
+    code: &Code,
+    from: &str,
+    field: &str,
+) -> Result<Hop, Refusal> {
+    let (agency, hop) = recipient(directory, today, code, field)?;
+    let refusal = |reason| Refusal::of_field(reason, field).with("code", code);
+    match hop {
+        _ if agency.code != *code => Err(refusal(Reason::RecipientUnknown)),
+        Hop::Neighbour(name) if name == from => Err(refusal(Reason::RelayLoop)),
+        hop => Ok(hop),
+    }
+}
+
 /// The way to an agency; `None` if there is none.
 fn hop(directory: &Directory, agency: &Agency) -> Option<Hop> {
     let host = agency.host.as_ref()?;

@@ -21,6 +21,7 @@ use around_log::AroundLog;
 
 use crate::clock::{Clock, SystemClock};
 use crate::config::{self, Config, Material};
+use crate::courier;
 use crate::courier::stamping::Stamping;
 use crate::delivery::Deadlines;
 use crate::gateway::ports::{HeadGuard, Store};
@@ -139,6 +140,7 @@ pub async fn start_at(
     let deadlines = Arc::new(config::deadlines(&config)?);
     let stamping = config::stamping(&config)?;
     let seal = config::seal(&config)?;
+    let neighbours = config.neighbours()?;
     let tls = Arc::new(RwLock::new(Arc::new(tls::server(&material.tls)?)));
     let (listener, address) = listen(config.listen).await?;
     let around = AroundLog::open(&config, &material.tls).await?;
@@ -162,6 +164,9 @@ pub async fn start_at(
     tasks.spawn(socket.serve(gateway.clone(), rules.clone(), closed.clone()));
     tasks.spawn(retain(gateway.clone(), rules, config.retention.every_hours));
     unattended(&mut tasks, &gateway, deadlines, stamping);
+    for neighbour in neighbours {
+        tasks.spawn(courier::relay::run(gateway.clone(), neighbour));
+    }
 
     let door = Door::new(gateway.clone(), admission.clone(), closed.clone()).with_seal(seal);
     let (health, health_service) = tonic_health::server::health_reporter();

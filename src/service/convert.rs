@@ -13,7 +13,8 @@ use crate::document::{
 use crate::evidence::Receipt;
 use crate::gateway::{Judged, Judgement, Warning};
 use crate::limits::ENVELOPE_SIZE_MAX;
-use crate::log::{Entry, EntryId, Status};
+use crate::log::{EntryId, Status};
+pub(super) use crate::proto::timestamp;
 use crate::proto::v1;
 use crate::refusal::{Reason, Refusal};
 use crate::signature::{
@@ -188,7 +189,7 @@ pub(super) fn status_to_wire(status: Status) -> v1::BusinessStatus {
 }
 
 pub(super) fn entry_id(id: EntryId) -> v1::EntryId {
-    v1::EntryId { epoch: id.epoch, index: id.index }
+    id.into()
 }
 
 pub(super) fn entry_id_from(wire: v1::EntryId) -> EntryId {
@@ -203,24 +204,12 @@ pub(super) fn time(wire: &prost_types::Timestamp) -> Option<Time> {
     (time.millis() == millis).then_some(time)
 }
 
-pub(super) fn timestamp(time: Time) -> prost_types::Timestamp {
-    let nanos = i32::try_from(time.millis().rem_euclid(1000)).unwrap_or(0) * 1_000_000;
-    prost_types::Timestamp { seconds: time.seconds(), nanos }
-}
-
 pub(super) fn date(date: Date) -> v1::Date {
     v1::Date { year: date.year().into(), month: date.month().into(), day: date.day().into() }
 }
 
 pub(super) fn receipt(receipt: Receipt) -> v1::Receipt {
-    let time = Entry::from_leaf(&receipt.leaf).ok().map(|entry| timestamp(entry.time));
-    v1::Receipt {
-        entry_id: Some(entry_id(receipt.id)),
-        leaf: Bytes::from(receipt.leaf),
-        inclusion_path: receipt.path.iter().map(|hash| Bytes::copy_from_slice(&hash.0)).collect(),
-        checkpoint: Bytes::from(receipt.checkpoint),
-        time,
-    }
+    receipt.into()
 }
 
 pub(super) fn verdict(judgement: &Judgement) -> v1::Verdict {

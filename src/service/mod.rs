@@ -11,6 +11,7 @@ mod mailbox;
 mod paging;
 mod polling;
 mod reads;
+mod relay;
 mod report;
 mod retention;
 mod search;
@@ -84,6 +85,10 @@ impl Door {
             .add_service(v1::report_service_server::ReportServiceServer::new(self.clone()))
             .add_service(v1::log_service_server::LogServiceServer::new(self.clone()))
             .add_service(v1::evidence_service_server::EvidenceServiceServer::new(self.clone()))
+            .add_service(
+                v1::relay_service_server::RelayServiceServer::new(self.clone())
+                    .max_decoding_message_size(limit),
+            )
             .add_service(v1::directory_service_server::DirectoryServiceServer::new(self.clone()));
         routes.routes()
     }

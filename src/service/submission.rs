@@ -9,10 +9,12 @@ use super::status::to_status;
 use super::{Door, convert};
 use crate::delivery::{Delivery, OrderKind};
 use crate::digest::Sha256;
-use crate::directory::Code;
-use crate::document::ConsignmentId;
+use crate::directory::{Code, Role};
+use crate::document::{ConsignmentId, Envelope};
 use crate::gateway::ports::{Upload, UploadError, Which};
-use crate::gateway::{Accepted, Bodies, Error, Fault, Peer, SendersOrder, Submission, Validated};
+use crate::gateway::{
+    Accepted, Bodies, Error, Fault, Missing, Peer, SendersOrder, Submission, Validated,
+};
 use crate::limits::{CHUNK_DEADLINE, PART_SIZE_MAX, RECIPIENTS_MAX};
 use crate::log::Entry;
 use crate::proto::v1;
@@ -29,17 +31,8 @@ impl SubmissionService for Door {
         let today = self.gateway.now().date_in_vietnam();
         let envelope = convert::envelope(&request.get_ref().envelope, today).map_err(to_status)?;
         let (missing, recipients) = self.gateway.announce(&peer, &envelope).map_err(to_status)?;
-        let missing = missing.into_iter().filter_map(|one| {
-            let part = envelope.parts.get(one.part)?;
-            Some(v1::MissingPart {
-                name: part.name.clone(),
-                sha256: Bytes::copy_from_slice(&part.digest.0),
-                size: part.size,
-                offset: one.offset,
-            })
-        });
         Ok(Response::new(v1::AnnounceResponse {
-            missing: missing.collect(),
+            missing: missing_parts(&envelope, missing),
             recipient_count: count(recipients),
         }))
     }
@@ -136,6 +129,20 @@ fn order(request: v1::OrderRequest) -> Result<SendersOrder, Refusal> {
     })
 }
 
+/// What is missing of an envelope's parts.
+pub(super) fn missing_parts(envelope: &Envelope, missing: Vec<Missing>) -> Vec<v1::MissingPart> {
+    let part = |one: Missing| {
+        let part = envelope.parts.get(one.part)?;
+        Some(v1::MissingPart {
+            name: part.name.clone(),
+            sha256: Bytes::copy_from_slice(&part.digest.0),
+            size: part.size,
+            offset: one.offset,
+        })
+    };
+    missing.into_iter().filter_map(part).collect()
+}
+
 impl Door {
     async fn take(
         &self,
@@ -163,8 +170,7 @@ impl Door {
         peer: &Peer,
         mut stream: Streaming<v1::UploadRequest>,
     ) -> Result<u64, Status> {
-        peer.require(&[crate::directory::Role::Agency, crate::directory::Role::Portal])
-            .map_err(to_status)?;
+        peer.require(&[Role::Agency, Role::Portal, Role::Gateway]).map_err(to_status)?;
         let header = match next(&mut stream).await? {
             Some(v1::upload_request::Kind::Header(header)) => header,
             _ => return Err(to_status(Refusal::of_field(Reason::ChunkOrder, "header"))),

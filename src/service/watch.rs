@@ -46,7 +46,7 @@ struct Watcher {
 }
 
 /// Why a watch ends.
-enum End {
+pub(super) enum End {
     /// The watcher has gone or takes nothing any more.
     Gone,
     /// It is told why.

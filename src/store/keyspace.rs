@@ -22,6 +22,7 @@
 //! | `o` | kind, space, name of a service | since when it is out, ms big-endian |
 //! | `q` | epoch, size | epoch, index of the entry of the time-stamp over it |
 //! | `t` | failure, lane | `Swept` |
+//! | `t` | 255, name of a neighbour | `Swept`, in the neighbour's log |
 //! | `p` | content digest, 21 bytes | `ContentPlace`, of content that no consignment has in its record |
 //!
 //! Digests are cut so that a key has 22 bytes: sled keeps such keys in place, longer ones each in an
@@ -181,8 +182,14 @@ pub fn swept(failure: Failure, urgency: Urgency) -> Vec<u8> {
     let failure = match failure {
         Failure::Notification => 0,
         Failure::Handover => 1,
+        Failure::Relay => 2,
     };
     join(b't', &[&[failure, urgency.lane()]])
+}
+
+/// Key of how far a neighbour's word was looked at.
+pub fn told(by: &Service) -> Vec<u8> {
+    join(b't', &[&[u8::MAX], by.name().as_bytes()])
 }
 
 /// Key of a piece of content.

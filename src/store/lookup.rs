@@ -95,6 +95,13 @@ impl<M: Medium> Registry for Table<M> {
         }
     }
 
+    fn told(&self, by: &Service) -> Result<EntryId, StoreError> {
+        match self.reading()?.kv.get(&key::told(by))? {
+            Some(bytes) => record::read_swept(&bytes),
+            None => Ok(EntryId::ZERO),
+        }
+    }
+
     fn outage(&self, service: &Service) -> Result<Option<Time>, StoreError> {
         let Some(bytes) = self.reading()?.kv.get(&key::outage(service))? else { return Ok(None) };
         let millis = bytes.try_into().map_err(|_| record::unreadable("outage"))?;

@@ -127,8 +127,12 @@ impl<M: Medium> Table<M> {
             if leaves.is_empty() {
                 return Ok(());
             }
-            let prior =
-                Pending { kv: next, changed: RefCell::default(), keepings: RefCell::default() };
+            let prior = Pending {
+                kv: next,
+                changed: RefCell::default(),
+                consignments: RefCell::default(),
+                keepings: RefCell::default(),
+            };
             let (mut entries, mut changes) = (Vec::new(), Vec::new());
             for leaf in &leaves {
                 let entry = read_leaf(from, leaf)?;
@@ -272,6 +276,7 @@ pub(super) fn read_leaf(id: EntryId, leaf: &[u8]) -> Result<Entry, StoreError> {
 struct Pending<'a> {
     kv: &'a dyn Kv,
     changed: RefCell<HashMap<(ConsignmentId, Code), Delivery>>,
+    consignments: RefCell<HashMap<ConsignmentId, Consignment>>,
     keepings: RefCell<HashMap<ConsignmentId, Keeping>>,
 }
 
@@ -281,6 +286,9 @@ impl Pending<'_> {
             if let Change::Delivery(delivery) = change {
                 let key = (delivery.consignment, delivery.recipient.clone());
                 self.changed.borrow_mut().insert(key, delivery.clone());
+            }
+            if let Change::Consignment(consignment) = change {
+                self.consignments.borrow_mut().insert(consignment.id, consignment.clone());
             }
             if let Change::Keeping(consignment, keeping) = change {
                 self.keepings.borrow_mut().insert(*consignment, keeping.clone());
@@ -302,6 +310,14 @@ impl Prior for Pending<'_> {
         }
         let found = self.kv.get(&key::delivery(consignment, recipient))?;
         found.map(|bytes| record::read_delivery(&bytes)).transpose()
+    }
+
+    fn consignment(&self, id: ConsignmentId) -> Result<Option<Consignment>, StoreError> {
+        if let Some(consignment) = self.consignments.borrow().get(&id) {
+            return Ok(Some(consignment.clone()));
+        }
+        let found = self.kv.get(&key::consignment(id))?;
+        found.map(|bytes| record::read_consignment(&bytes)).transpose()
     }
 
     fn keeping(&self, consignment: ConsignmentId) -> Result<Keeping, StoreError> {

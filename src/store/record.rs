@@ -68,6 +68,10 @@ pub fn write_of(change: &Change) -> Option<Write> {
             let value = storage::Swept { version: VERSION, next: Some(entry(*next)) };
             Write::put(key::swept(*failure, *urgency), value.encode_to_vec())
         }
+        Change::Told { by, last } => {
+            let value = storage::Swept { version: VERSION, next: Some(entry(*last)) };
+            Write::put(key::told(by), value.encode_to_vec())
+        }
         Change::Index { .. } => return None,
     })
 }
@@ -198,6 +202,7 @@ fn consignment(record: &Consignment, bodies: &[(Sha256, Place)]) -> Vec<u8> {
         legal_value: record.verdict.legal_value.clone(),
         report: record.verdict.report.0.to_vec(),
         bodies: bodies.iter().map(body).collect(),
+        brought_by: record.brought_by.as_ref().map(|service| service.name().to_owned()),
     }
     .encode_to_vec()
 }
@@ -230,6 +235,7 @@ pub fn read_consignment(bytes: &[u8]) -> Result<Consignment, StoreError> {
                 legal_value: record.legal_value.clone(),
                 report: Sha256::from_slice(&record.report)?,
             },
+            brought_by: read_neighbour(record.brought_by.as_ref())?,
         })
     };
     read().ok_or_else(|| unreadable("consignment"))
@@ -257,6 +263,7 @@ fn delivery(record: &Delivery) -> Vec<u8> {
         handover_failed: record.milestones.handover_failed.map(mark),
         relay_failed: record.milestones.relay_failed.map(mark),
         via: record.via.as_ref().map(|service| service.name().to_owned()),
+        brought_by: record.brought_by.as_ref().map(|service| service.name().to_owned()),
         addressed: record.addressed.as_ref().map(Code::to_string),
         order: record.order.map(order),
     }
@@ -287,6 +294,13 @@ fn read_order(record: Option<&storage::Order>) -> Option<Option<Order>> {
     };
     let kind = OrderKind::from_word(&record.kind)?;
     Some(Some(Order { kind, by, entry: read_entry(&record.entry)?, answer }))
+}
+
+/// `None` for a name that is none, `Some(None)` for no neighbour.
+#[expect(clippy::option_option, reason = "absent and unreadable are two things")]
+fn read_neighbour(name: Option<&String>) -> Option<Option<Service>> {
+    let Some(name) = name else { return Some(None) };
+    Some(Some(Service::new(ServiceKind::Gateway, name)?))
 }
 
 fn mark(mark: Mark) -> storage::Mark {
@@ -335,10 +349,8 @@ pub fn read_delivery(bytes: &[u8]) -> Result<Delivery, StoreError> {
                 handover_failed: read_mark(&record.handover_failed)?,
                 relay_failed: read_mark(&record.relay_failed)?,
             },
-            via: match &record.via {
-                None => None,
-                Some(name) => Some(Service::new(ServiceKind::Gateway, name)?),
-            },
+            via: read_neighbour(record.via.as_ref())?,
+            brought_by: read_neighbour(record.brought_by.as_ref())?,
             addressed: match &record.addressed {
                 None => None,
                 Some(code) => Some(Code::parse(code)?),

@@ -236,7 +236,7 @@ mod tests {
         assert!(profile.signers.iter().all(|signer| known(&signer.issuer)));
         assert!(known(&profile.agency_certificates.issuer) && known(&profile.tls.issuer));
         assert_eq!(profile.agencies.len(), 7);
-        assert_eq!(profile.systems.len(), 9);
+        assert_eq!(profile.systems.len(), 12);
     }
 
     #[test]

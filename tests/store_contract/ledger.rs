@@ -155,7 +155,8 @@ impl Ledger {
         let rows = tree.rows_of(&grown);
         let origin = Origin { gateway: GATEWAY.into(), epoch };
         let checkpoint = Checkpoint { origin, size: tree.size(), root: tree.root() };
-        let prior = Pending { store, changed: RefCell::default() };
+        let prior =
+            Pending { store, changed: RefCell::default(), consignments: RefCell::default() };
         let mut changes = Vec::new();
         for (index, entry) in (size_before..).zip(entries) {
             let made = project(EntryId { epoch, index }, entry, &prior).expect("readable");
@@ -276,6 +277,7 @@ impl Rows for EpochRows<'_> {
 struct Pending<'a> {
     store: &'a dyn Store,
     changed: RefCell<HashMap<(ConsignmentId, Code), Delivery>>,
+    consignments: RefCell<HashMap<ConsignmentId, Consignment>>,
 }
 
 impl Pending<'_> {
@@ -284,6 +286,9 @@ impl Pending<'_> {
             if let Change::Delivery(delivery) = change {
                 let key = (delivery.consignment, delivery.recipient.clone());
                 self.changed.borrow_mut().insert(key, delivery.clone());
+            }
+            if let Change::Consignment(consignment) = change {
+                self.consignments.borrow_mut().insert(consignment.id, consignment.clone());
             }
         }
     }
@@ -297,6 +302,13 @@ impl Prior for Pending<'_> {
             return Ok(Some(delivery.clone()));
         }
         Ok(Registry::deliveries(self.store, id, Which::At(to))?.pop())
+    }
+
+    fn consignment(&self, id: ConsignmentId) -> Result<Option<Consignment>, StoreError> {
+        if let Some(consignment) = self.consignments.borrow().get(&id) {
+            return Ok(Some(consignment.clone()));
+        }
+        Registry::consignment(self.store, id)
     }
 
     fn keeping(&self, id: ConsignmentId) -> Result<Keeping, StoreError> {

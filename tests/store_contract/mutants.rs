@@ -267,6 +267,10 @@ impl Registry for Mutant {
         self.inner.swept(failure, urgency)
     }
 
+    fn told(&self, by: &Service) -> Result<EntryId, StoreError> {
+        self.inner.told(by)
+    }
+
     fn outage(&self, service: &Service) -> Result<Option<Time>, StoreError> {
         self.inner.outage(service)
     }

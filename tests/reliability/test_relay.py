@@ -1,0 +1,343 @@
+"""Documents from gateway to gateway: three processes with proxies between them that cut, delay, stall
+and double their lines, and gateways that are killed.
+
+VANTHU_RELAY_ROUNDS sets how often a gateway is killed (20), VANTHU_RELAY_SEED repeats the choices of
+another run.
+"""
+
+import collections
+import contextlib
+import os
+import random
+import threading
+import time
+
+import grpc
+import pytest
+
+import country as three
+import gateway as outside
+from country import wait_for
+from gateway import envelope, mailbox, submission, trace
+
+from vanthu.v1 import (  # isort: skip  # made importable by gateway
+    delivery_pb2 as delivery,
+    relay_pb2 as relay,
+    relay_service_pb2 as relays,
+    relay_service_pb2_grpc as relays_grpc,
+)
+
+ROUNDS = int(os.environ.get("VANTHU_RELAY_ROUNDS", "20"))
+SEED = int(os.environ.get("VANTHU_RELAY_SEED", random.SystemRandom().randrange(2**32)))
+
+
+def deliveries(country, sender, consignment):
+    """How it stands at each recipient, as the sender's gateway knows."""
+    stub = country.at(sender).tracing(outside.HOSTS[sender])
+    found = stub.ListDeliveries(trace.ListDeliveriesRequest(
+        consignment_id=consignment, page_size=500), timeout=20)
+    return {one.recipient: one for one in found.deliveries}
+
+
+def entries_of(gateway, consignment):
+    return [outside.fields(one.leaf) for one in gateway.trace(consignment_id=consignment)]
+
+
+def send(country, sender, recipients, **more):
+    document = outside.make_document(sender=sender, recipients=recipients, **more)
+    return country.at(sender).submit(document).consignment_id, document
+
+
+def waiting(country, agency):
+    return {item.consignment_id for item in country.at(agency).items(agency)}
+
+
+def acknowledge(country, agency, consignment):
+    stub = country.at(agency).mailboxes(outside.HOSTS[agency])
+    return stub.Acknowledge(mailbox.AcknowledgeRequest(
+        agency=agency, consignment_id=consignment), timeout=20)
+
+
+def transport(one):
+    return delivery.Transport.Name(one.transport).removeprefix("TRANSPORT_")
+
+
+@pytest.fixture
+def country(tmp_path):
+    with three.Country(tmp_path) as made:
+        yield made.start_all()
+
+
+def test_a_document_goes_from_province_to_nation_to_province_and_its_answers_come_back(country):
+    sent, _ = send(country, "H49.151", ["G22", "H01", "H01.7", "H49.11"])
+    for agency in ("G22", "H01", "H01.7", "H49.11"):
+        wait_for(lambda: sent in waiting(country, agency), 30, f"it does not reach {agency}")
+    item = country.at("H01").items("H01")[0]
+    assert (item.sender, item.consignment_id) == ("H49.151", sent)
+    stub = country.at("H01").mailboxes("district")
+    chunks = stub.FetchPart(mailbox.FetchPartRequest(
+        agency="H01", consignment_id=sent, part_name="cong-van.txt"), timeout=20)
+    assert b"".join(one.chunk for one in chunks).startswith(b"Noi dung ")
+    acknowledge(country, "G22", sent)
+    acknowledge(country, "H01", sent)
+    stub.Refuse(mailbox.RefuseRequest(agency="H01.7", consignment_id=sent,
+                                      reason="Không thuộc thẩm quyền"), timeout=20)
+    for status in (delivery.BUSINESS_STATUS_IN_PROGRESS, delivery.BUSINESS_STATUS_FINISHED):
+        stub.ReportStatus(mailbox.ReportStatusRequest(
+            agency="H01", consignment_id=sent, status=status, note="Ghi chú"), timeout=20)
+    expected = {"G22": "HANDED_OVER", "H01": "HANDED_OVER", "H01.7": "REJECTED",
+                "H49.11": "CONSIGNED"}
+
+    def now():
+        return {code: transport(one)
+                for code, one in deliveries(country, "H49.151", sent).items()}
+
+    wait_for(lambda: now() == expected, 30, lambda: f"{now()}")
+    told = entries_of(country.gateways["h49"], sent)
+    events = collections.Counter((one["event"], one.get("to")) for one in told)
+    for once in [("relay", "G22"), ("RelayAcceptance", "G22"), ("ContentConsignment", "G22"),
+                 ("ContentHandover", "G22"), ("relay", "H01"), ("RelayAcceptance", "H01"),
+                 ("ContentConsignment", "H01"), ("ContentHandover", "H01"),
+                 ("ContentAccessTracking", "H01"), ("ConsignmentRejection", "H01.7")]:
+        assert events[once] == 1, (once, events)
+    word = next(one for one in told if (one["event"], one.get("to")) == ("ContentHandover", "H01"))
+    assert word["service"] == "gateway nation.example" and word["actor"].startswith("at-nation ")
+    middle = entries_of(country.gateways["nation"], sent)
+    accepted = next(one for one in middle if one["event"] == "SubmissionAcceptance")
+    assert accepted["service"] == "gateway h49.example"
+    assert accepted["consignment"] == sent and accepted["actor"].startswith("at-h49 ")
+    reports = [one for one in told if one["event"] == "status"]
+    assert [one["status"] for one in reports] == ["05", "06"]
+    notices = told_notes(country, "H49.151")
+    assert notices["ConsignmentRejection"] == "Không thuộc thẩm quyền"
+    country.stop_and_audit()
+
+
+def told_notes(country, agency):
+    """The notices that an agency has had, by event: the text behind the note of the last."""
+    stub = country.at(agency).mailboxes(outside.HOSTS[agency])
+    notes = {}
+    with contextlib.suppress(grpc.RpcError):
+        for message in stub.Watch(mailbox.WatchRequest(agency=agency), timeout=3):
+            if message.WhichOneof("event") == "notice":
+                notes[message.notice.event] = message.notice.note
+    return notes
+
+
+def test_a_large_part_is_resumed_and_an_outage_is_made_good(country):
+    line = country.lines["h49", "nation"]
+    line.reset("cut")
+    content = random.Random(1).randbytes(5 * outside.MIB)
+    document = outside.Document(
+        "H49.151", str(outside.uuid.uuid4()),
+        outside.make_envelope([outside.listed("phu-luc.bin", content)], recipients=["G22"]), None)
+    stub = country.at("H49.151").submissions()
+
+    def messages():
+        part = outside.listed("phu-luc.bin", content)
+        yield submission.UploadRequest(header=submission.UploadHeader(
+            sha256=part.sha256, size=part.size))
+        for start in range(0, len(content), 256 * 1024):
+            yield submission.UploadRequest(chunk=content[start:start + 256 * 1024])
+
+    stub.Upload(messages(), timeout=60)
+    sent = stub.Submit(submission.SubmitRequest(
+        request_id=document.request_id, envelope=document.envelope), timeout=20).result
+    time.sleep(2)
+    assert line.cuts > 0
+    line.reset()
+    wait_for(lambda: sent.consignment_id in waiting(country, "G22"), 90, "it does not reach G22")
+    # Nobody answers: what is sent meanwhile waits, and the log says since when.
+    country.gateways["nation"].kill()
+    later = [send(country, "H49.151", ["G22"])[0] for _ in range(5)]
+    ours = country.gateways["h49"]
+
+    def said(event):
+        return [one for *_, leaf in ours.entries() if (one := outside.fields(leaf))["event"] == event]
+
+    wait_for(lambda: said("outage"), 30, "the outage is not recorded")
+    assert said("outage")[0]["service"] == "gateway nation.example"
+    country.start("nation")
+    wait_for(lambda: set(later) <= waiting(country, "G22"), 90, "it is not caught up")
+    order = [item.consignment_id for item in country.at("G22").items("G22")]
+    assert order == [sent.consignment_id, *later], "in order"
+    wait_for(lambda: said("repair"), 30, "the repair is not recorded")
+    country.stop_and_audit()
+
+
+class Ledger:
+    def __init__(self):
+        self.lock = threading.Lock()
+        self.sent = {}  # request id → (document, recipients)
+        self.accepted = {}  # request id → consignment
+        self.answered = collections.Counter()
+
+
+class Load:
+    """Submitters and ackers on all gateways for as long as they live."""
+
+    def __init__(self, country, ledger, seed):
+        self.country, self.ledger = country, ledger
+        self.stopped, self.surprises = threading.Event(), []
+        rng = random.Random(seed)
+        jobs = [(self.submit, "H49.151", rng.getrandbits(64)),
+                (self.submit, "H49.151", rng.getrandbits(64)),
+                (self.submit, "H01", rng.getrandbits(64))]
+        jobs += [(self.answer, code, None) for code in three.AGENCIES]
+        self.threads = [threading.Thread(target=self.work, args=job) for job in jobs]
+        for thread in self.threads:
+            thread.start()
+
+    def work(self, job, agency, seed):
+        rng = random.Random(seed)
+        while not self.stopped.is_set():
+            try:
+                job(agency, rng)
+            except grpc.RpcError as error:
+                if error.code() not in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED,
+                                        grpc.StatusCode.UNKNOWN,
+                                        grpc.StatusCode.DEADLINE_EXCEEDED):
+                    self.surprises.append(error)
+                    return
+            except (ValueError, AttributeError, TypeError):
+                pass  # The channel of a gateway that died.
+            except Exception as error:  # noqa: BLE001
+                self.surprises.append(error)
+                return
+            time.sleep(0.05)
+
+    def submit(self, agency, rng):
+        others = [code for code in three.AGENCIES
+                  if three.AGENCIES[code][1] != three.AGENCIES[agency][1]]
+        document = outside.make_document(
+            sender=agency, random=rng, size=rng.choice([100, 2_000, 20_000]),
+            recipients=sorted(rng.sample(others, rng.randint(1, len(others)))),
+            urgency=rng.choice([envelope.URGENCY_NORMAL, envelope.URGENCY_FLASH]))
+        with self.ledger.lock:
+            self.ledger.sent[document.request_id] = document
+        result = self.country.at(agency).submit(document, timeout=10)
+        with self.ledger.lock:
+            self.ledger.accepted[document.request_id] = result.consignment_id
+
+    def answer(self, agency, _):
+        stub = self.country.at(agency).mailboxes(outside.HOSTS[agency])
+        for message in stub.Watch(mailbox.WatchRequest(agency=agency), timeout=2):
+            if self.stopped.is_set():
+                return
+            if message.WhichOneof("event") != "item":
+                continue
+            stub.Acknowledge(mailbox.AcknowledgeRequest(
+                agency=agency, consignment_id=message.item.consignment_id,
+                lease_token=message.item.lease_token), timeout=10)
+
+    def end(self):
+        self.stopped.set()
+        for thread in self.threads:
+            thread.join(timeout=30)
+            assert not thread.is_alive(), "a client hangs"
+        assert not self.surprises, self.surprises
+
+
+def counted(gateway):
+    """How often each thing stands in a log: acceptances by request, the rest by recipient."""
+    counts = {event: collections.Counter() for event in
+              ("SubmissionAcceptance", "ContentConsignment", "relay", "RelayAcceptance",
+               "ContentHandover")}
+    for *_, leaf in gateway.entries():
+        entry = outside.fields(leaf)
+        event = entry["event"]
+        if event == "SubmissionAcceptance":
+            counts[event][entry["request"]] += 1
+        elif event in counts:
+            counts[event][entry["consignment"], entry["to"]] += 1
+        assert event not in ("RelayRejection", "SubmissionRejection"), entry
+    return counts
+
+
+def test_every_document_arrives_exactly_once_whoever_is_killed(tmp_path):
+    print(f"\nVANTHU_RELAY_SEED={SEED} VANTHU_RELAY_ROUNDS={ROUNDS}", flush=True)
+    rng = random.Random(SEED)
+    ledger, killed = Ledger(), collections.Counter()
+    since = time.monotonic()
+    with three.Country(tmp_path, rng) as country:
+        country.start_all()
+        load = Load(country, ledger, rng.getrandbits(64))
+        for number in range(1, ROUNDS + 1):
+            for line in country.lines.values():
+                line.reset(rng.choice(three.Proxy.FAULTS))
+            time.sleep(rng.uniform(0.1, 1.0))
+            victims = rng.sample(sorted(country.gateways), rng.choice([1, 1, 1, 2, 3]))
+            for place in victims:
+                killed[place] += 1
+                country.gateways[place].kill()
+            for place in victims:
+                country.start(place)
+            if number % 10 == 0 or number == ROUNDS:
+                print(f"round {number}: {len(ledger.accepted)} of {len(ledger.sent)} accepted, "
+                      f"killed {dict(killed)}, {time.monotonic() - since:.0f} s", flush=True)
+        for line in country.lines.values():
+            line.reset()
+        # Whoever was not told asks again: the same request has one acceptance.
+        for request_id, document in ledger.sent.items():
+            if request_id not in ledger.accepted:
+                result = country.at(document.sender).submit(document)
+                ledger.accepted[request_id] = result.consignment_id
+        assert len(set(ledger.accepted.values())) == len(ledger.accepted)
+        settle(country, ledger)
+        load.end()
+        exactly_once(country, ledger)
+        reports = country.stop_and_audit()
+        entries = {place: report["entries"] for place, report in reports.items()}
+        print(f"{len(ledger.accepted)} documents, entries {entries}, "
+              f"cuts {sum(line.cuts for line in country.lines.values())}, "
+              f"{time.monotonic() - since:.0f} s", flush=True)
+
+
+def recipients_of(document):
+    return list(envelope.Envelope.FromString(document.envelope).recipients)
+
+
+def settle(country, ledger):
+    """Every recipient of every document has acknowledged it, as the sender's gateway knows."""
+    open_ones = dict(ledger.accepted)
+
+    def none_open():
+        for request_id in list(open_ones):
+            document = ledger.sent[request_id]
+            states = deliveries(country, document.sender, open_ones[request_id])
+            if any(transport(one) != "HANDED_OVER" for one in states.values()):
+                return False
+            assert sorted(states) == sorted(recipients_of(document))
+            del open_ones[request_id]
+        return True
+
+    def stuck():
+        request_id = next(iter(open_ones))
+        consignment = open_ones[request_id]
+        told = {place: entries_of(gateway, consignment)
+                for place, gateway in country.gateways.items()}
+        return f"{len(open_ones)} documents do not arrive, such as {consignment}: {told}"
+
+    wait_for(none_open, 300, stuck)
+
+
+def exactly_once(country, ledger):
+    logs = {place: counted(gateway) for place, gateway in country.gateways.items()}
+    for place, counts in logs.items():
+        for event, counter in counts.items():
+            twice = [key for key, count in counter.items() if count != 1]
+            assert not twice, (place, event, twice[:3])
+    for request_id, consignment in ledger.accepted.items():
+        document = ledger.sent[request_id]
+        at = three.AGENCIES[document.sender][1]
+        assert logs[at]["SubmissionAcceptance"][document.key] == 1
+        for code in recipients_of(document):
+            place = consignment, code
+            # In its mailbox once, taken once, and told once on every gateway on the way.
+            assert logs[three.AGENCIES[code][1]]["ContentConsignment"][place] == 1
+            assert logs[three.AGENCIES[code][1]]["relay"][place] == 0
+            assert logs[at]["RelayAcceptance"][place] == 1
+            assert logs[at]["ContentHandover"][place] == 1
+    keys = {document.key for document in ledger.sent.values()}
+    for counts in logs.values():
+        assert counts["SubmissionAcceptance"].keys() <= keys, "accepted what nobody sent"
