@@ -181,10 +181,16 @@ class Country:
 
     def start(self, place):
         self.gateways[place].start()
+        self.gateways[place].channels = {}
         for (_, there), line in self.lines.items():
             if there == place:
                 line.target = self.gateways[place].address
         return self
+
+    def kill(self, place):
+        # Nobody opens a channel to where it was.
+        self.gateways[place].address = None
+        self.gateways[place].kill()
 
     def start_all(self):
         for place in self.gateways:

@@ -148,7 +148,7 @@ def test_a_large_part_is_resumed_and_an_outage_is_made_good(country):
     line.reset()
     wait_for(lambda: sent.consignment_id in waiting(country, "G22"), 90, "it does not reach G22")
     # Nobody answers: what is sent meanwhile waits, and the log says since when.
-    country.gateways["nation"].kill()
+    country.kill("nation")
     later = [send(country, "H49.151", ["G22"])[0] for _ in range(5)]
     ours = country.gateways["h49"]
 
@@ -184,13 +184,16 @@ class Load:
                 (self.submit, "H49.151", rng.getrandbits(64)),
                 (self.submit, "H01", rng.getrandbits(64))]
         jobs += [(self.answer, code, None) for code in three.AGENCIES]
-        self.threads = [threading.Thread(target=self.work, args=job) for job in jobs]
+        self.sent_out = threading.Event()
+        self.threads = [threading.Thread(target=self.work, args=job, daemon=True) for job in jobs]
         for thread in self.threads:
             thread.start()
 
     def work(self, job, agency, seed):
         rng = random.Random(seed)
         while not self.stopped.is_set():
+            if job == self.submit and self.sent_out.is_set():
+                return
             try:
                 job(agency, rng)
             except grpc.RpcError as error:
@@ -229,6 +232,12 @@ class Load:
             stub.Acknowledge(mailbox.AcknowledgeRequest(
                 agency=agency, consignment_id=message.item.consignment_id,
                 lease_token=message.item.lease_token), timeout=10)
+
+    def end_sending(self):
+        self.sent_out.set()
+        for thread in self.threads[:3]:
+            thread.join(timeout=30)
+            assert not thread.is_alive(), "a sender hangs"
 
     def end(self):
         self.stopped.set()
@@ -269,7 +278,7 @@ def test_every_document_arrives_exactly_once_whoever_is_killed(tmp_path):
             victims = rng.sample(sorted(country.gateways), rng.choice([1, 1, 1, 2, 3]))
             for place in victims:
                 killed[place] += 1
-                country.gateways[place].kill()
+                country.kill(place)
             for place in victims:
                 country.start(place)
             if number % 10 == 0 or number == ROUNDS:
@@ -277,6 +286,7 @@ def test_every_document_arrives_exactly_once_whoever_is_killed(tmp_path):
                       f"killed {dict(killed)}, {time.monotonic() - since:.0f} s", flush=True)
         for line in country.lines.values():
             line.reset()
+        load.end_sending()
         # Whoever was not told asks again: the same request has one acceptance.
         for request_id, document in ledger.sent.items():
             if request_id not in ledger.accepted:
