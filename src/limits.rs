@@ -211,6 +211,8 @@ pub const RELAY_PAUSE_MIN: Duration = Duration::from_millis(200);
 pub const RELAY_PAUSE_MAX: Duration = Duration::from_secs(60);
 /// A document that the neighbour cannot take as it is handed over is set aside for so long at most.
 pub const RELAY_ASIDE_MAX: Duration = Duration::from_secs(600);
+/// Gateways behind each other whose receipts are followed in evidence: the country has three on a way.
+pub const RELAY_HOPS_MAX: usize = 8;
 /// Attempts without an answer that make an outage; one that is missed is none.
 pub const RELAY_OUTAGE_ATTEMPTS: u32 = 3;
 /// Without a report or a sign of life, which comes every 15 s, the connection counts as broken.

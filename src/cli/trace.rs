@@ -131,6 +131,7 @@ pub(super) fn entry_json(id: &str, entry: &Entry) -> serde_json::Value {
         "legal_value": verdict.map(|verdict| &verdict.legal_value),
         "status": entry.status.map(Status::code),
         "reason": entry.reason,
+        "service": entry.service.as_ref().map(ToString::to_string),
     })
 }
 
@@ -143,15 +144,18 @@ pub(super) fn timeline(entry: &Entry) -> String {
     let verdict = entry.verdict.as_ref();
     let verdict = verdict.map(|v| format!(", {} {}", v.indication, v.legal_value));
     let verdict = verdict.unwrap_or_default();
-    let addressed = entry.addressed.as_ref().map(|code| format!(" (addressed {code})"));
-    let via = entry.service.as_ref().filter(|one| one.kind() == ServiceKind::Gateway);
-    let via = via.map(|neighbour| format!(" via {}", neighbour.name())).unwrap_or_default();
-    let to = if to.is_empty() { to } else { format!(" → {to}{}", addressed.unwrap_or_default()) };
-    let route = format!("{from}{to}{via}");
+    let to = match &entry.addressed {
+        Some(addressed) => format!("{to} (addressed {addressed})"),
+        None => to,
+    };
+    let route = if to.is_empty() { from } else { format!("{from} → {to}") };
+    // The hop: to which gateway it goes, or which one brought or told it.
+    let hop = entry.service.as_ref().filter(|service| service.kind() == ServiceKind::Gateway);
+    let hop = hop.map(|service| format!(" via {}", service.name())).unwrap_or_default();
     let status = entry.status.map(|status| format!(" [{}]", status.code())).unwrap_or_default();
     let reason = entry.reason.as_ref().map(|reason| format!(" {reason}")).unwrap_or_default();
     format!(
-        "{}  {:<21} {route}{status}{reason}{verdict}  by {}",
+        "{}  {:<21} {route}{hop}{status}{reason}{verdict}  by {}",
         entry.time.in_vietnam(),
         entry.event.word(),
         entry.actor.system

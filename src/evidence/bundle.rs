@@ -3,6 +3,7 @@
 use super::archive::{self, Files};
 use super::erds::{self, Seal};
 use super::manifest::{self, Manifest};
+use super::neighbour::word_path;
 use super::receipt::Receipt;
 use super::stamped::{self, EvidenceStamp};
 use super::verify::{Broken, Fault, Verified};
@@ -46,6 +47,8 @@ pub struct Evidence {
     pub page: Option<String>,
     /// Bodies, as far as they are enclosed.
     pub parts: Vec<EvidencePart>,
+    /// Receipts of neighbour gateways, as their files, on which entries rest.
+    pub words: Vec<Vec<u8>>,
     /// Salted texts by the entry that commits to them, as far as they are enclosed.
     pub notes: Vec<(EntryId, Vec<u8>)>,
 }
@@ -136,6 +139,9 @@ impl Evidence {
         }
         for part in &self.parts {
             add(files, part_path(part.index, &part.name), &part.bytes)?;
+        }
+        for word in &self.words {
+            files.insert(word_path(&Sha256::of(word)), word.clone());
         }
         for (id, text) in &self.notes {
             add(files, note_path(*id), text)?;

@@ -64,7 +64,10 @@ pub(super) fn told<'a>(
     parts: &'a [(PartInfo, bool)],
     entry: &'a ProvenEntry,
 ) -> Told<'a> {
-    let consigned = entries.iter().filter(|one| one.event == Event::ContentConsignment);
+    let consigned = entries.iter().filter(|one| match one.event {
+        Event::ContentConsignment => one.service.is_none(),
+        event => event == Event::Relay,
+    });
     Told {
         issuer,
         entry,

@@ -9,6 +9,7 @@ use super::bundle::{
 };
 use super::erds;
 use super::manifest::{self, Manifest};
+use super::neighbour::{self, told_by};
 use super::receipt::{ProvenEntry, Receipt};
 use super::stamped::{self, CoveringStamp};
 use super::statement::{absences, statements};
@@ -59,6 +60,10 @@ pub(super) fn examine(
     if !sealed.is_empty() {
         checks.push(format!("{} events are sealed as XML that says the same", sealed.len()));
     }
+    let words = neighbour::take(&mut files, keys, &entries)?;
+    if words.verified > 0 {
+        checks.push(format!("{} receipts of other gateways hold and say the same", words.verified));
+    }
     let page = files.remove(PAGE);
     let attachments = attachments(&mut files, &entries, &report)?;
     if let Some(path) = files.keys().next() {
@@ -86,6 +91,8 @@ pub(super) fn examine(
     if page.is_some_and(|page| page != super::page::render(&findings).as_bytes()) {
         findings.absent.push("the page is not the one that follows from the entries".to_owned());
     }
+    // Which keys the reader has is not what the page tells.
+    findings.absent.extend(words.absent);
     Ok(findings)
 }
 
@@ -336,6 +343,10 @@ fn of_a_delivery(event: Event) -> bool {
             | Event::ContentHandoverFailure
             | Event::Order
             | Event::OrderAnswer
+            | Event::Relay
+            | Event::RelayAcceptance
+            | Event::RelayRejection
+            | Event::RelayFailure
     )
 }
 
@@ -346,13 +357,21 @@ fn denied(entry: &ProvenEntry, before: &[&ProvenEntry]) -> Option<&'static str> 
     let is_notice =
         |event| matches!(event, Event::ConsignmentNotification | Event::ContentAccessTracking);
     if before.is_empty() {
-        let first = entry.event == Event::ContentConsignment;
+        let here = entry.event == Event::ContentConsignment && entry.service.is_none();
+        let first = here || entry.event == Event::Relay;
         return (!first).then_some("its recipient was sent nothing");
     }
+    if matches!(entry.event, Event::Order | Event::OrderAnswer) {
+        return order_denied(entry, before);
+    }
+    if before.first().is_some_and(|first| first.service != entry.service) {
+        return Some("another gateway tells it than the one behind which the recipient is");
+    }
+    let is_relayed = |event| matches!(event, Event::RelayAcceptance | Event::RelayRejection);
     let repeated = match entry.event {
         Event::StatusReport => false,
-        Event::Order | Event::OrderAnswer => return order_denied(entry, before),
         event if is_answer(event) => before.iter().any(|one| is_answer(one.event)),
+        event if is_relayed(event) => before.iter().any(|one| is_relayed(one.event)),
         event => before.iter().any(|one| one.event == event),
     };
     if repeated {
@@ -362,7 +381,8 @@ fn denied(entry: &ProvenEntry, before: &[&ProvenEntry]) -> Option<&'static str> 
             "it stands twice"
         });
     }
-    let since = entry.since?;
+    // What a neighbour tells of a failure is not held against this (rule 9).
+    let since = entry.since.filter(|_| told_by(entry).is_none())?;
     if since >= entry.time {
         return Some("its time had not ended");
     }
@@ -370,6 +390,7 @@ fn denied(entry: &ProvenEntry, before: &[&ProvenEntry]) -> Option<&'static str> 
         before.iter().any(|one| event(one.event) && one.time <= since)
     };
     match entry.event {
+        Event::RelayFailure if in_time(&is_relayed) => Some("the neighbour had answered in time"),
         _ if in_time(&is_answer) => Some("the recipient had answered in time"),
         Event::ConsignmentNotificationFailure if in_time(&is_notice) => {
             Some("the recipient had its notice in time")
@@ -401,10 +422,12 @@ fn misfit(entry: &ProvenEntry, key: &LogPublicKey) -> Option<&'static str> {
             | Event::ConsignmentNotification
             | Event::ConsignmentNotificationFailure
             | Event::ContentHandoverFailure
+            | Event::Relay
+            | Event::RelayFailure
             | Event::Erasure
             | Event::Hold
             | Event::Release
-    );
+    ) && told_by(entry).is_none();
     if gateways && !own {
         return Some("somebody else acted for the gateway");
     }
@@ -414,7 +437,7 @@ fn misfit(entry: &ProvenEntry, key: &LogPublicKey) -> Option<&'static str> {
     }
     let failure = matches!(
         entry.event,
-        Event::ConsignmentNotificationFailure | Event::ContentHandoverFailure
+        Event::ConsignmentNotificationFailure | Event::ContentHandoverFailure | Event::RelayFailure
     );
     if failure && (entry.reason.as_deref() != Some("EXPIRED") || entry.since.is_none()) {
         return Some("it does not say which time ended");

@@ -557,6 +557,7 @@ fn the_examples_on_the_page_are_right() {
         page: None,
         crls: Vec::new(),
         parts: Vec::new(),
+        words: Vec::new(),
         notes: Vec::new(),
     };
     let bytes = evidence.to_bytes().expect("packed");

@@ -12,6 +12,7 @@ mod examine;
 #[cfg(test)]
 mod forgeries;
 mod manifest;
+mod neighbour;
 mod page;
 mod receipt;
 mod reconcile;
@@ -25,6 +26,7 @@ mod verify;
 
 pub use bundle::{Evidence, EvidencePart, NotBundled};
 pub use erds::Seal;
+pub use neighbour::told_by;
 pub(crate) use page::escaped;
 pub use receipt::{ProvenEntry, Receipt, ReceiptError};
 pub use reconcile::{Finding, Gap, Held, Side, reconcile};

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::neighbour::told_by;
 use super::receipt::ProvenEntry;
 use super::verify::PartInfo;
 use crate::directory::Code;
@@ -65,14 +66,15 @@ pub(super) fn absences(
     notes: &Notes,
 ) -> Vec<String> {
     let mut absent = Vec::new();
-    let answers = [Event::ContentHandover, Event::ConsignmentRejection];
+    let answers = [Event::ContentHandover, Event::ConsignmentRejection, Event::RelayRejection];
     let answered: BTreeSet<&Code> = entries
         .iter()
         .filter(|entry| answers.contains(&entry.event))
         .filter_map(|entry| entry.to.as_ref())
         .collect();
     for entry in entries {
-        if let (Event::ContentConsignment, Some(to)) = (entry.event, &entry.to)
+        if let (Event::ContentConsignment | Event::Relay, Some(to)) = (entry.event, &entry.to)
+            && told_by(entry).is_none()
             && !answered.contains(to)
         {
             absent.push(format!("the file holds no answer of {to}; there may be one in the log"));
@@ -145,7 +147,37 @@ fn delivery(entry: &ProvenEntry, notes: &Notes) -> Statement {
     let note = notes.get(&id).map(|text| format!(": {text}")).unwrap_or_default();
     let since = shown(entry.since.as_ref());
     let since_local = entry.since.map(|since| since.in_vietnam()).unwrap_or_default();
+    let neighbour = entry.service.as_ref().map(|service| service.name()).unwrap_or_default();
+    let reason = shown(entry.reason.as_ref());
     let (english, vietnamese) = match entry.event {
+        Event::Relay => (
+            format!("for {to} it waits for the gateway {neighbour} since {time} (entry {id})"),
+            format!("chờ chuyển đến {to} qua cổng {neighbour} từ {local} (mục {id})"),
+        ),
+        Event::RelayAcceptance => (
+            format!(
+                "the gateway {neighbour} took it in charge for {to}, known at {time} (entry {id})"
+            ),
+            format!(
+                "cổng {neighbour} đã tiếp nhận để chuyển đến {to}, biết lúc {local} (mục {id})"
+            ),
+        ),
+        Event::RelayRejection => (
+            format!(
+                "the gateway {neighbour} did not take it for {to}: {reason}, known at {time} (entry {id})"
+            ),
+            format!(
+                "cổng {neighbour} không nhận chuyển đến {to}: {reason}, biết lúc {local} (mục {id})"
+            ),
+        ),
+        Event::RelayFailure => (
+            format!(
+                "until {since} the gateway {neighbour} neither took nor refused it for {to} (entry {id})"
+            ),
+            format!(
+                "đến {since_local} cổng {neighbour} chưa nhận cũng chưa từ chối chuyển đến {to} (mục {id})"
+            ),
+        ),
         Event::ContentConsignment => (
             format!("it was put into the mailbox of {to} at {time} (entry {id})"),
             format!("đã đến hộp thư của {to} lúc {local} (mục {id})"),
@@ -185,7 +217,13 @@ fn delivery(entry: &ProvenEntry, notes: &Notes) -> Statement {
             )
         }
     };
-    Statement::new(entry, &english, &vietnamese)
+    if told_by(entry).is_none()
+        || matches!(entry.event, Event::RelayAcceptance | Event::RelayRejection)
+    {
+        return Statement::new(entry, &english, &vietnamese);
+    }
+    let english = format!("{english}, as the gateway {neighbour} told");
+    Statement::new(entry, &english, &format!("{vietnamese}, theo cổng {neighbour}"))
 }
 
 /// What the sender asked afterwards, and what was answered.

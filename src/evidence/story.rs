@@ -73,6 +73,7 @@ pub(super) fn evidence_of(first: &[Entry], second: &[Entry], recipient: Option<&
         certificates: vec![b"province".to_vec(), b"commune".to_vec(), b"nobody".to_vec()],
         crls: vec![b"list".to_vec()],
         stamps: Vec::new(),
+        words: Vec::new(),
         erds: Vec::new(),
         page: None,
         parts: vec![EvidencePart { index: 0, name: "văn bản.pdf".into(), bytes: BODY.to_vec() }],

@@ -16,9 +16,13 @@ use crate::delivery::{Consignment, Term};
 use crate::digest::Sha256;
 use crate::directory::{Code, Role};
 use crate::document::ConsignmentId;
-use crate::evidence::{Evidence, EvidencePart, EvidenceStamp, PartInfo, Receipt, Verified, verify};
+use crate::evidence::{
+    Evidence, EvidencePart, EvidenceStamp, PartInfo, Receipt, Verified, told_by, verify,
+};
 use crate::gateway::{Asked, Error, Fault, Peer, named_in};
-use crate::limits::{CHUNK_DEADLINE, CHUNK_SIZE, EVIDENCE_PARTS_SIZE_MAX, PAGE_SIZE_MAX};
+use crate::limits::{
+    CHUNK_DEADLINE, CHUNK_SIZE, EVIDENCE_PARTS_SIZE_MAX, PAGE_SIZE_MAX, RELAY_HOPS_MAX,
+};
 use crate::log::{Entry, EntryId};
 use crate::proto::v1;
 use crate::proto::v1::evidence_service_server::EvidenceService;
@@ -88,9 +92,10 @@ impl Door {
     /// The file, verified as its receiver will.
     fn packed(&self, evidence: &Evidence) -> Result<(Vec<u8>, Verified), Error> {
         let file = evidence.to_bytes().map_err(|error| Fault::Content(error.to_string()))?;
-        let verified =
-            verify(&file, &[self.gateway.reading().public_key().clone()], &part_infos)
-                .map_err(|broken| Fault::Content(format!("evidence does not verify: {broken}")))?;
+        let mut keys = vec![self.gateway.reading().public_key().clone()];
+        keys.extend(self.gateway.surroundings().neighbours.iter().cloned());
+        let verified = verify(&file, &keys, &part_infos)
+            .map_err(|broken| Fault::Content(format!("evidence does not verify: {broken}")))?;
         Ok((file, verified))
     }
 
@@ -155,10 +160,11 @@ impl Door {
         let envelope = self.content(&consignment.envelope, of)?;
         let report = self.content(&consignment.verdict.report, of)?;
         let (mut certificates, mut crls) = named_in(&report);
-        let mut notes = Vec::new();
+        let (mut notes, mut words) = (Vec::new(), Vec::new());
         for receipt in &receipts {
             let Ok(entry) = Entry::from_leaf(&receipt.leaf) else { continue };
             certificates.push(entry.actor.certificate);
+            words.extend(self.words(&entry));
             if let Some(bytes) = entry.note.and_then(|digest| self.content(&digest, None).ok()) {
                 notes.push((receipt.id, bytes));
             }
@@ -187,8 +193,27 @@ impl Door {
             certificates: bytes_of(certificates),
             crls: bytes_of(std::mem::take(&mut crls)),
             parts,
+            words,
             notes,
         })
+    }
+
+    /// The receipts on which a neighbour's word rests, its own first. One that was never kept is named as
+    /// absent by the verifier.
+    fn words(&self, entry: &Entry) -> Vec<Vec<u8>> {
+        let mut words = Vec::new();
+        let mut told = entry.clone();
+        while words.len() < RELAY_HOPS_MAX
+            && let Some((_, digest)) = told_by(&told)
+            && let Ok(word) = self.content(digest, None)
+        {
+            let next = Receipt::read(&word).ok();
+            words.push(word);
+            let next = next.and_then(|receipt| Entry::from_leaf(&receipt.leaf).ok());
+            let Some(next) = next else { break };
+            told = next;
+        }
+        words
     }
 
     /// Every entry of the consignment, or those about one recipient, under the newest checkpoint of

@@ -351,3 +351,236 @@ def exactly_once(country, ledger):
     keys = {document.key for document in ledger.sent.values()}
     for counts in logs.values():
         assert counts["SubmissionAcceptance"].keys() <= keys, "accepted what nobody sent"
+
+
+@pytest.fixture
+def asked(tmp_path):
+    """A country in which h49 reaches nobody; the test speaks for it, with its own certificate."""
+    stranger = ('[[system]]\nid = "unknown-gateway"\nrole = "gateway"\ngateway = "other.example"\n'
+                'identities = ["urn:vanthu:system:stranger"]\n')
+    # The nation does not know all that the province believes to be behind it, nor the other way round.
+    more = {"nation": stranger + three.agency("H49.13", "portal") + three.agency("H49.99", "at-h49")
+            + three.agency("G98", None) + three.agency("G99", "portal", valid_until="2026-01-01"),
+            "h49": three.agency("H49.13", "province") + "".join(
+                three.agency(code, "at-nation") for code in ("H49.99", "G97", "G98", "G99"))}
+    outside.HOSTS["H49.13"] = "province"
+    with three.Country(tmp_path, more=more) as country:
+        yield country.start("nation").start("h49")
+
+
+def brought(country, recipients, promised=None, sender="H49.151", content=b"x" * 50):
+    """A document that h49 has accepted, as it would bring it to the nation; and its parts."""
+    line = country.lines["h49", "nation"]
+    target, line.target = line.target, None
+    line.reset()
+    part = outside.listed("a.txt", content)
+    codes = sorted(promised or recipients)
+    document = outside.Document(sender, str(outside.uuid.uuid4()), outside.make_envelope(
+        [part], sender=sender, recipients=codes), [content])
+    stub = country.gateways["h49"].submissions(outside.HOSTS[sender])
+    result = stub.SubmitDocument(submission.SubmitDocumentRequest(
+        request_id=document.request_id, envelope=document.envelope, parts=[content]),
+        timeout=20).result
+    country.restored = lambda: setattr(line, "target", target)
+    return relay.RelayedDocument(
+        envelope=document.envelope, receipt=result.receipt, promised=codes,
+        recipients=[relay.RelayedRecipient(code=code) for code in sorted(recipients)])
+
+
+def nation(country, system="gateway-h49"):
+    return relays_grpc.RelayServiceStub(country.gateways["nation"].channel(system))
+
+
+def size(country):
+    return sum(1 for _ in country.gateways["nation"].entries())
+
+
+@contextlib.contextmanager
+def refused(country, code, reason, field=None):
+    """The call is refused so, and leaves nothing in the log but the two reads of this check."""
+    before = size(country)
+    with pytest.raises(grpc.RpcError) as caught:
+        yield
+    assert caught.value.code() == code, caught.value
+    info = details(caught.value)
+    assert info.reason == reason and info.metadata.get("field", None) == field, info
+    assert size(country) == before + 1
+
+
+def details(error):
+    from google.rpc import error_details_pb2, status_pb2
+    found = [value for key, value in error.trailing_metadata() if key == "grpc-status-details-bin"]
+    for any_ in status_pb2.Status.FromString(found[0]).details:
+        info = error_details_pb2.ErrorInfo()
+        if any_.Unpack(info):
+            return info
+    raise AssertionError("no ErrorInfo")
+
+
+def call(country, document, parts=(b"x" * 50,), system="gateway-h49"):
+    request = relays.RelayRequest(document=document, parts=parts)
+    return [one for message in nation(country, system).Relay(request, timeout=20)
+            for one in message.results]
+
+
+def changed(document, **fields):
+    copy = relay.RelayedDocument()
+    copy.CopyFrom(document)
+    for name, value in fields.items():
+        copy.ClearField(name)
+        if isinstance(value, list):
+            getattr(copy, name).extend(value)
+        elif isinstance(value, bytes):
+            setattr(copy, name, value)
+        elif value is not None:
+            getattr(copy, name).CopyFrom(value)
+    return copy
+
+
+INVALID, DENIED = grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.PERMISSION_DENIED
+
+
+def test_what_a_neighbour_does_wrong_is_refused_and_leaves_nothing(asked):
+    good = brought(asked, ["G22"], ["G22", "H49.11"])
+    other = brought(asked, ["G22"])
+    to = lambda *codes: [relay.RelayedRecipient(code=code) for code in codes]  # noqa: E731
+    for system, reason in [("portal", "ROLE_NOT_ALLOWED"), ("stranger", "NEIGHBOUR_UNKNOWN")]:
+        with refused(asked, DENIED, reason):
+            call(asked, good, system=system)
+        with refused(asked, DENIED, reason):
+            nation(asked, system).AnnounceRelay(relays.AnnounceRelayRequest(document=good))
+        with refused(asked, DENIED, reason):
+            list(nation(asked, system).WatchReports(relays.WatchReportsRequest(), timeout=5))
+    entry = good.receipt.entry_id
+    about_recipient = next(
+        one for one in asked.gateways["h49"].trace(consignment_id=outside.fields(
+            good.receipt.leaf)["consignment"]) if outside.fields(one.leaf)["event"] == "relay")
+    from gateway import log
+    of_relay = asked.gateways["h49"].log().GetReceipt(
+        log.GetReceiptRequest(entry_id=about_recipient.entry_id)).receipt
+    bent = type(good.receipt)()
+    bent.CopyFrom(good.receipt)
+    bent.leaf = bent.leaf.replace(b"urgency normal", b"urgency urgent")
+    short = type(good.receipt)()
+    short.CopyFrom(good.receipt)
+    short.inclusion_path.append(b"31 bytes are no digest of a row")
+    assert entry.epoch == 1
+    cases = [
+        (None, "FIELD_MISSING", "document"),
+        (changed(good, receipt=None), "FIELD_MISSING", "document.receipt"),
+        (changed(good, envelope=b""), "FIELD_MISSING", "envelope"),
+        (changed(good, receipt=short), "FIELD_MALFORMED", "document.receipt"),
+        (changed(good, receipt=bent), "RELAY_RECEIPT_INVALID", "document.receipt"),
+        (changed(good, receipt=of_relay), "RELAY_RECEIPT_INVALID", "document.receipt"),
+        (changed(good, envelope=other.envelope), "RELAY_RECEIPT_INVALID", "document.receipt"),
+        (changed(good, promised=["G22"]), "RELAY_RECIPIENTS_DIFFER", "document.promised"),
+        (changed(good, promised=["H49.11", "G22"]), "RELAY_RECIPIENTS_DIFFER", "document.promised"),
+        (changed(good, promised=["G 22", "H49.11"]), "FIELD_MALFORMED", "document.promised[0]"),
+        (changed(good, recipients=[]), "RELAY_RECIPIENTS_DIFFER", "document.recipients"),
+        (changed(good, recipients=to("H01")), "RELAY_RECIPIENTS_DIFFER", "document.recipients"),
+        (changed(good, recipients=to("G22", "G22")), "RELAY_RECIPIENTS_DIFFER",
+         "document.recipients"),
+        (changed(good, recipients=[relay.RelayedRecipient(code="G22", addressed="G22")]),
+         "FIELD_MALFORMED", "document.recipients[0].addressed"),
+    ]
+    for document, reason, field in cases:
+        with refused(asked, INVALID, reason, field):
+            call(asked, document)
+        with refused(asked, INVALID, reason, field):
+            nation(asked).AnnounceRelay(relays.AnnounceRelayRequest(document=document))
+    # What another neighbour brings must be its own.
+    with refused(asked, INVALID, "RELAY_RECEIPT_INVALID", "document.receipt"):
+        call(asked, good, system="gateway-h01")
+    with refused(asked, grpc.StatusCode.FAILED_PRECONDITION, "UPLOAD_INCOMPLETE", "parts[0]"):
+        call(asked, good, parts=())
+    with refused(asked, grpc.StatusCode.DATA_LOSS, "DIGEST_MISMATCH", "parts[0]"):
+        call(asked, good, parts=[b"y" * 50])
+    with refused(asked, INVALID, "PARTS_DO_NOT_MATCH", "parts"):
+        call(asked, good, parts=[b"x" * 50] * 2)
+    missing = nation(asked).AnnounceRelay(relays.AnnounceRelayRequest(document=good)).missing
+    assert [(one.name, one.size, one.offset) for one in missing] == [("a.txt", 50, 0)]
+    # The good one is taken once, however often it comes, and by whatever words.
+    first = call(asked, good)
+    assert [one.recipient for one in first] == ["G22"]
+    assert outside.fields(first[0].receipt.leaf)["event"] == "ContentConsignment"
+    before = size(asked)
+    assert call(asked, good) == first and call(asked, good, parts=()) == first
+    assert size(asked) == before + 1
+    assert not nation(asked).AnnounceRelay(relays.AnnounceRelayRequest(document=good)).missing
+
+
+def reasons(results):
+    entries = {one.recipient: outside.fields(one.receipt.leaf) for one in results}
+    return {code: entry.get("reason", entry["event"]) for code, entry in entries.items()}
+
+
+def test_what_is_wrong_with_a_document_or_recipient_is_rejected_with_proof(asked):
+    codes = ["G22", "G97", "G98", "G99", "H49.99"]
+    mixed = brought(asked, codes)
+    results = call(asked, mixed)
+    assert reasons(results) == {
+        "G22": "ContentConsignment", "G97": "RECIPIENT_UNKNOWN", "G98": "MAILBOX_MISSING",
+        "G99": "AGENCY_CLOSED", "H49.99": "RELAY_LOOP"}
+    for one in results[1:]:
+        entry = outside.fields(one.receipt.leaf)
+        assert (entry["event"], entry["service"]) == ("SubmissionRejection", "gateway h49.example")
+    again = call(asked, mixed)
+    assert again[0] == results[0]
+    assert set(reasons(again[1:]).values()) == {"RELAYED_WITHOUT"}
+    foreign = brought(asked, ["G22"], sender="H49.13")
+    assert reasons(call(asked, foreign)) == {"G22": "RELAY_SENDER_NOT_YOURS"}
+    assert not nation(asked).AnnounceRelay(relays.AnnounceRelayRequest(document=foreign)).missing
+    # h49 itself learns the same, and records it once.
+    asked.restored()
+    consignment = outside.fields(mixed.receipt.leaf)["consignment"]
+
+    def now():
+        found = deliveries(asked, "H49.151", consignment)
+        return {code: transport(one) for code, one in found.items()}
+
+    wait_for(lambda: now() == {"G22": "CONSIGNED", "G97": "RELAY_REJECTED",
+                               "G98": "RELAY_REJECTED", "G99": "RELAY_REJECTED",
+                               "H49.99": "RELAY_REJECTED"}, 60, lambda: f"{now()}")
+    told = entries_of(asked.gateways["h49"], consignment)
+    assert {one["reason"] for one in told if one["event"] == "RelayRejection"} == {"RELAYED_WITHOUT"}
+    for place in ("h49", "nation"):
+        assert asked.gateways[place].stop() == 0
+        outside.audit(asked.gateways[place].home)
+
+
+def test_evidence_of_the_sender_spans_the_relay(country, tmp_path):
+    sent, _ = send(country, "H49.151", ["G22", "H01"])
+    for agency in ("G22", "H01"):
+        wait_for(lambda: sent in waiting(country, agency), 30, f"it does not reach {agency}")
+        acknowledge(country, agency, sent)
+    wait_for(lambda: {transport(one) for one in deliveries(country, "H49.151", sent).values()}
+             == {"HANDED_OVER"}, 30, "it is not answered")
+    from gateway import evidence
+    chunks = country.gateways["h49"].evidences("commune").GetEvidence(
+        evidence.GetEvidenceRequest(consignment_id=sent, include_parts=True), timeout=20)
+    file = tmp_path / "evidence.zip"
+    file.write_bytes(b"".join(one.chunk for one in chunks))
+    keys = {place: gateway.home / "log.vkey" for place, gateway in country.gateways.items()}
+    own = outside.run("evidence", "verify", file, "--key", keys["h49"])
+    assert "what nation.example told is not verified: no key of its log was given" in own.stdout
+    assert "as the gateway nation.example told" in own.stdout
+    every = [argument for key in keys.values() for argument in ("--key", key)]
+    whole = outside.run("evidence", "verify", file, *every)
+    assert "is not verified" not in whole.stdout
+    assert "receipts of other gateways hold and say the same" in whole.stdout
+    wrong = outside.run("evidence", "verify", file, "--key", keys["h49"], "--key",
+                        forged(keys["nation"], tmp_path), code=3)
+    assert "neighbours/" in wrong.stderr
+    home = country.gateways["h49"].home
+    shown = outside.run(
+        "trace", "--server", f"https://{country.gateways['h49'].address}", "--ca",
+        home / "tls/ca.pem", "--cert", home / "systems/commune.pem", sent)
+    assert " via nation.example" in shown.stdout
+
+
+def forged(key, folder):
+    """A key of the same name that signed nothing."""
+    name = key.read_text().split("+", 1)[0]
+    path = folder / "forged.vkey"
+    path.write_text(three.vkey(name, bytes(range(32))) + "\n")
+    return path

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use uuid::Uuid;
 use vanthu::clock::Time;
-use vanthu::delivery::{Change, Delivery, Keeping, Prior, Token, project};
+use vanthu::delivery::{Change, Consignment, Delivery, Keeping, Prior, Token, project};
 use vanthu::digest::Sha256;
 use vanthu::directory::{Code, SystemId};
 use vanthu::document::{ConsignmentId, Urgency};
