@@ -210,6 +210,8 @@ class Load:
             time.sleep(0.05)
 
     def submit(self, agency, rng):
+        if self.country.at(agency).address is None:
+            return  # It is dead.
         others = [code for code in three.AGENCIES
                   if three.AGENCIES[code][1] != three.AGENCIES[agency][1]]
         document = outside.make_document(
