@@ -161,7 +161,7 @@ async fn bring_all(link: &Arc<Link>) -> Error {
     let mut flights = JoinSet::new();
     let mut pause = Pause::default();
     loop {
-        bell.borrow_and_update();
+        bell.hear();
         if pause.left().is_zero() {
             let ready = match link.ready(&mailbox, &traffic) {
                 Ok(ready) => ready,
@@ -193,7 +193,7 @@ async fn bring_all(link: &Arc<Link>) -> Error {
                     Err(Trouble::Ours(error)) => return error,
                 }
             }
-            rung = bell.changed() => if rung.is_err() { tokio::time::sleep(LOOK).await },
+            () = bell.rung() => {}
             // It answers again: no need to wait to the end.
             _ = heard.changed() => pause = Pause::default(),
             () = tokio::time::sleep(look) => {}

@@ -64,7 +64,7 @@ impl Authority {
         let made = Address::new(address, &cas).map_err(|error| match error {
             NotAnAddress::Form => Error::Answer(format!("has no http or https address: {address}")),
             NotAnAddress::Trust => Error::Trust,
-            NotAnAddress::Anchor => Error::Anchor,
+            NotAnAddress::Anchor | NotAnAddress::Certificate => Error::Anchor,
         });
         Ok(Self { address: made?, wait_max })
     }

@@ -102,7 +102,7 @@ impl Consignment {
     /// Whether the acceptance itself promised this delivery; others are redirected ones.
     pub fn promised(&self, delivery: &Delivery) -> bool {
         let EntryId { epoch, index } = delivery.consigned;
-        let behind = index.checked_sub(self.accepted.index).unwrap_or_default();
+        let behind = index.saturating_sub(self.accepted.index);
         epoch == self.accepted.epoch && (1..=u64::from(self.recipients.count)).contains(&behind)
     }
 }

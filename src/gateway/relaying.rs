@@ -66,6 +66,9 @@ impl Proven {
     }
 }
 
+/// Recipients to whom there is a way, and the others with why there is none.
+type Ways = (Vec<(Code, Destination)>, Vec<(Code, Refusal)>);
+
 impl Gateway {
     /// Checks a document before its content travels, and says what is missing: nothing, if it was taken
     /// before, or will be rejected whatever its content is.
@@ -127,7 +130,7 @@ impl Gateway {
         surroundings: &Surroundings,
         proven: &Proven,
         recipients: &[(Code, Option<Code>)],
-    ) -> (Vec<(Code, Destination)>, Vec<(Code, Refusal)>) {
+    ) -> Ways {
         let directory = &surroundings.directory;
         let (today, from) = (self.now().date_in_vietnam(), proven.neighbour.name());
         let agency = directory.agency(&proven.facts.sender);

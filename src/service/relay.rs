@@ -154,13 +154,13 @@ impl Reporter {
         let mut closing = self.door.closing.clone();
         self.send(None).await?;
         loop {
-            bell.borrow_and_update();
+            bell.hear();
             self.still_admitted()?;
             if self.send_reports().await? > 0 {
                 continue;
             }
             tokio::select! {
-                rung = bell.changed() => rung.map_err(|_| End::Gone)?,
+                () = bell.rung() => {}
                 () = tokio::time::sleep(HEARTBEAT) => self.send(None).await?,
                 () = self.sender.closed() => return Err(End::Gone),
                 _ = async { closing.wait_for(|closing| *closing).await.map(drop) } => return Err(Fault::Closing.into()),

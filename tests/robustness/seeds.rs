@@ -156,6 +156,7 @@ impl Seeds {
             erds: Vec::new(),
             page: None,
             parts: Vec::new(),
+            words: Vec::new(),
             notes: Vec::new(),
         };
         Self {
