@@ -160,6 +160,31 @@ pub const EVIDENCE_FILES_MAX: usize = 60_000;
 /// A path in it; a part's name has up to 200 characters of 4 bytes.
 pub const EVIDENCE_PATH_SIZE_MAX: usize = 1_024;
 
+// ── directory ──────────────────────────────────────────────────────────────────────────────────
+
+/// Records of agencies, closed ones included: the national axis lists 111,339 agencies, and ten
+/// times as many take half a GiB.
+pub const DIRECTORY_AGENCIES_MAX: usize = 1_000_000;
+/// Levels of agencies below each other: four before 1 July 2025, divisions and teams below them.
+pub const DIRECTORY_DEPTH_MAX: usize = 16;
+/// Successors after each other: one for each reform, of which a generation sees a handful.
+pub const SUCCESSION_CHAIN_MAX: usize = 16;
+/// Characters of a name in the directory (NĐ 30/2020 Annex VI: OrganName 200).
+pub const DIRECTORY_TEXT_LENGTH_MAX: usize = 200;
+/// Bytes of a directory file or snapshot: a million records of 250 bytes.
+pub const DIRECTORY_SIZE_MAX: u64 = 256 * 1024 * 1024;
+/// Changes in one message of a directory watch: 500 records of 2 KiB fit a message.
+pub const DIRECTORY_CHANGES_AT_ONCE: usize = 500;
+/// Differences between two versions that are kept for the next watcher.
+pub const DIRECTORY_DIFFERENCES_KEPT: usize = 8;
+/// How often what waits for a closed agency is looked for, besides after each change: what was routed
+/// before midnight and committed after it is redirected so much later.
+pub const REDIRECTIONS_LOOK: Duration = Duration::from_secs(60);
+/// Snapshots that are handed out at once: each is in memory, 15 MB for 120,000 agencies.
+pub const DIRECTORY_SNAPSHOTS_MAX: usize = 8;
+/// Watches of the directory at once: each system has one, and some reconnect.
+pub const DIRECTORY_WATCHES_MAX: usize = 4_096;
+
 // ── delivery ───────────────────────────────────────────────────────────────────────────────────
 
 /// How long a recipient may hold an item before it is offered again.

@@ -98,6 +98,9 @@ catalogue! {
     RelaySenderNotYours Forbidden "RELAY_SENDER_NOT_YOURS",
         "the sender is not behind your gateway", "nơi gửi không thuộc cổng của hệ thống",
         "compare the directories of both gateways";
+    RouteForbidden Forbidden "ROUTE_FORBIDDEN",
+        "a rule of the directory forbids to send this there", "quy tắc định tuyến không cho phép gửi văn bản này tới nơi nhận",
+        "ask the operator about the named rule";
     NotAParty Forbidden "NOT_A_PARTY",
         "this system hosts neither the sender nor a recipient of the document", "hệ thống không phải bên gửi hoặc bên nhận văn bản",
         "ask one of the parties or an auditor";
@@ -212,10 +215,20 @@ catalogue! {
     EntryUnknown Missing "ENTRY_UNKNOWN",
         "the log has no such entry", "nhật ký không có mục này",
         "name an entry below the size of the checkpoint";
+    DirectoryVersionUnknown Missing "DIRECTORY_VERSION_UNKNOWN",
+        "the log names no such version of the directory", "nhật ký không có phiên bản danh mục này",
+        "ask for a version from 1 to the latest; there is none until the operator approves a directory";
     NothingFound Missing "NOTHING_FOUND",
         "nothing in the log matches the search", "không tìm thấy kết quả phù hợp",
         "check the spelling, or ask for another identifier";
 
+    ListUnknown Missing "LIST_UNKNOWN",
+        "no list of recipients has this name", "không có danh sách nơi nhận với tên này",
+        "check the name of the list";
+
+    AgencyNotOpen State "AGENCY_NOT_OPEN",
+        "a recipient's code is not valid yet", "mã cơ quan nhận chưa có hiệu lực",
+        "send it from the named day on";
     AgencyClosed State "AGENCY_CLOSED",
         "a recipient's code is closed", "mã cơ quan nhận đã đóng",
         "send to the successor named in the metadata";
@@ -309,6 +322,9 @@ catalogue! {
     QuotaExceeded TooMuch "QUOTA_EXCEEDED",
         "the document does not fit into what this system may add today", "vượt hạn mức dung lượng trong ngày của hệ thống",
         "submit or wait for the uploads that are staged, wait for the next day in Vietnam, or ask the operator for more";
+    DirectoryWatchersTooMany TooMuch "DIRECTORY_WATCHERS_TOO_MANY",
+        "too many systems watch the directory", "có quá nhiều hệ thống đang theo dõi danh mục",
+        "wait a moment and try again, or fetch the snapshot";
     WatchersTooMany TooMuch "WATCHERS_TOO_MANY",
         "this system has too many open watches", "hệ thống mở quá nhiều luồng theo dõi",
         "close a watch before opening another";

@@ -1,4 +1,4 @@
-//! `vanthu directory` and `vanthu config`.
+//! `vanthu config`.
 
 use std::path::PathBuf;
 
@@ -7,22 +7,7 @@ use serde_json::json;
 
 use super::Output;
 use super::exit::{Exit, Failure};
-use crate::client;
 use crate::config::{Config, Material};
-use crate::proto::v1;
-use crate::proto::v1::directory_service_client::DirectoryServiceClient;
-
-/// What `vanthu directory` does.
-#[derive(Debug, Subcommand)]
-pub(super) enum DirectoryCommand {
-    /// Shows one agency, or all
-    Show {
-        #[command(flatten)]
-        client: client::Options,
-        /// Code of the agency, in either notation
-        code: Option<String>,
-    },
-}
 
 /// What `vanthu config` does.
 #[derive(Debug, Subcommand)]
@@ -39,51 +24,6 @@ pub(super) enum ConfigCommand {
         #[arg(long)]
         config: PathBuf,
     },
-}
-
-pub(super) async fn directory(command: DirectoryCommand, output: Output) -> Result<Exit, Failure> {
-    let DirectoryCommand::Show { client, code } = command;
-    let mut client = DirectoryServiceClient::new(client.connect().await?);
-    if let Some(code) = code {
-        let found = client.get_agency(v1::GetAgencyRequest { code }).await?.into_inner();
-        print(&found.agency.unwrap_or_default(), output);
-        return Ok(Exit::Ok);
-    }
-    let mut page_token = String::new();
-    loop {
-        let request = v1::ListAgenciesRequest { below: String::new(), page_size: 0, page_token };
-        let page = client.list_agencies(request).await?.into_inner();
-        for agency in &page.agencies {
-            print(agency, output);
-        }
-        page_token = page.next_page_token;
-        if page_token.is_empty() {
-            return Ok(Exit::Ok);
-        }
-    }
-}
-
-fn print(agency: &v1::Agency, output: Output) {
-    let date = |date: &v1::Date| format!("{:04}-{:02}-{:02}", date.year, date.month, date.day);
-    let until = agency.valid_until.as_ref().map(date);
-    if output == Output::Json {
-        let value = json!({
-            "code": agency.code,
-            "code_qcvn": agency.code_qcvn,
-            "name": agency.name,
-            "level": agency.level,
-            "parent": agency.parent,
-            "kind": agency.kind,
-            "valid_from": agency.valid_from.as_ref().map(date),
-            "valid_until": until,
-            "successors": agency.successors,
-            "reachable": agency.reachable,
-        });
-        println!("{value}");
-        return;
-    }
-    let closed = until.map(|day| format!(" (closed {day}: {})", agency.successors.join(", ")));
-    println!("{:<12} {}{}", agency.code, agency.name, closed.unwrap_or_default());
 }
 
 pub(super) fn config(command: ConfigCommand, output: Output) -> Result<Exit, Failure> {

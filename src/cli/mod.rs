@@ -7,6 +7,7 @@ mod audit;
 mod bench;
 mod certs;
 mod demo;
+mod directory;
 mod doctor;
 mod evidence;
 mod exit;
@@ -129,9 +130,9 @@ enum Command {
     /// Reads and audits the log
     #[command(subcommand)]
     Log(log::Command),
-    /// Shows the directory
+    /// Shows, explains, imports and exports the directory
     #[command(subcommand)]
-    Directory(inspect::DirectoryCommand),
+    Directory(Box<directory::Command>),
     /// Backs up, restores, checks or rebuilds the store
     #[command(subcommand)]
     Store(store::Command),
@@ -196,7 +197,7 @@ async fn run_async(command: Command, output: Output) -> Result<Exit, Failure> {
         Command::Trace(options) => trace::run(*options, output).await,
         Command::Evidence(command) => evidence::run(command, output).await,
         Command::Log(command) => log::run(command, output).await,
-        Command::Directory(command) => inspect::directory(command, output).await,
+        Command::Directory(command) => directory::run(*command, output).await,
         Command::Doctor(options) => doctor::run(options, output).await,
         Command::Bench(options) => bench::run(options, output).await,
         Command::Certs(_)

@@ -42,6 +42,9 @@ pub(super) struct SendOptions {
     /// Every agency below these codes
     #[arg(long, num_args = 1.., value_delimiter = ',')]
     below: Vec<String>,
+    /// Every member of these lists of the directory
+    #[arg(long, num_args = 1.., value_delimiter = ',')]
+    list: Vec<String>,
     /// Abstract
     #[arg(long)]
     subject: String,
@@ -134,6 +137,7 @@ fn envelope(options: &SendOptions) -> Result<v1::Envelope, Failure> {
         sender: options.from.clone(),
         recipients: options.to.clone(),
         recipients_below: options.below.clone(),
+        recipients_lists: options.list.clone(),
         dossier_code: options.dossier.clone(),
         parts: parts?,
         ..v1::Envelope::default()

@@ -36,7 +36,7 @@ pub(super) async fn run(options: Options) -> Result<Exit, Failure> {
         tokio::select! {
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
-            _ = hang_up.recv() => match running.reload() {
+            _ = hang_up.recv() => match running.reload().await {
                 Ok(()) => tracing::info!("reloaded"),
                 Err(error) => tracing::error!(%error, "not reloaded; everything stays as it was"),
             },

@@ -8,7 +8,7 @@ use x509_parser::prelude::FromDer as _;
 use zeroize::Zeroizing;
 
 use super::trust::{crl, read, read_certificates, trust};
-use super::{Config, Error, directory};
+use super::{Config, DirectoryFile, Error, directory};
 use crate::gateway::Surroundings;
 use crate::log::LogKey;
 use crate::service::Revocations;
@@ -29,6 +29,8 @@ pub struct TlsMaterial {
 pub struct Material {
     /// Directory and trust.
     pub surroundings: Surroundings,
+    /// Who approved the directory as it is, if its file says so.
+    pub approved_by: Option<String>,
     /// TLS.
     pub tls: TlsMaterial,
 }
@@ -39,11 +41,11 @@ impl Material {
     /// # Errors
     /// The first file that cannot be used, and why.
     pub fn read(config: &Config) -> Result<Self, Error> {
-        let directory = directory::read(&config.directory)?;
+        let DirectoryFile { directory, approved_by } = directory::read(&config.directory)?;
         let (trust, crls) = trust(&config.trust)?;
         let neighbours = config.neighbour_keys()?;
         let surroundings = Surroundings { directory, trust, crls, neighbours };
-        Ok(Self { surroundings, tls: tls(&config.tls)? })
+        Ok(Self { surroundings, approved_by, tls: tls(&config.tls)? })
     }
 }
 

@@ -121,6 +121,8 @@ pub enum Term {
     Sender(Code),
     /// What was consigned to an agency, in the same order.
     Recipient(Code),
+    /// The changes of the directory.
+    Directory,
 }
 
 impl Term {
@@ -166,8 +168,8 @@ impl Term {
             | Event::Outage
             | Event::Repair
             | Event::ClockCheck
-            | Event::DirectoryChange
             | Event::AuditorsRead => {}
+            Event::DirectoryChange => terms.push(Self::Directory),
         }
         if matches!(entry.event, Event::SubmissionAcceptance | Event::SubmissionRejection) {
             terms.extend(entry.document.clone().map(Self::Document));
@@ -203,6 +205,7 @@ impl Term {
                 let sent = matches!(entry.event, SubmissionAcceptance | SubmissionRejection);
                 sent && entry.from.as_ref() == Some(code)
             }
+            Self::Directory => entry.event == Event::DirectoryChange,
             Self::Recipient(code) => {
                 entry.event == Event::ContentConsignment && entry.to.as_ref() == Some(code)
             }

@@ -1,12 +1,13 @@
 //! Agency codes in their two notations (QĐ 20/2020/QĐ-TTg and QCVN 102:2016).
 
 use std::fmt;
+use std::sync::Arc;
 
 /// An agency code as registered: `H49.11` (QĐ 20/2020, level 1 on the left, at most 35 characters)
 /// or `000.00.11.H49` (QCVN 102, level 1 on the right). Membership in the directory decides whether
-/// it means anything; ids outside both grammars are in use.
+/// it means anything; ids outside both grammars are in use. A copy shares the text.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Code(Box<str>);
+pub struct Code(Arc<str>);
 
 /// Longest code (QĐ 20/2020: 35 characters).
 pub const CODE_LENGTH_MAX: usize = 35;
@@ -39,7 +40,7 @@ impl fmt::Debug for Code {
 
 /// The name of a system: one peer with one client certificate that serves one or many agencies.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct SystemId(Box<str>);
+pub struct SystemId(Arc<str>);
 
 impl SystemId {
     /// The id in `text`; `None` unless it is 1–64 characters of `0-9 a-z -`.

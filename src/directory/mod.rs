@@ -1,128 +1,53 @@
-//! Who exists: agencies with their codes, names, places in the country and periods of validity, and
-//! the systems that host their mailboxes.
+//! Who exists: agencies with their codes, names, places in the country and periods of validity, who
+//! succeeds them, and the systems that host their mailboxes.
 //!
 //! A [`Directory`] is an immutable snapshot read from one dated source. Depth is data: the
 //! four-level country before 1 July 2025 and the three-level one after it are both just agencies
-//! with parents and dates.
+//! with parents and dates. Nothing here guesses: a closed code leads on only by a recorded rule.
 
+mod agency;
+mod building;
+mod builtin;
+mod canonical;
 mod code;
+pub mod csv;
+mod difference;
+mod layers;
+mod record;
+mod rule;
+mod succession;
+mod system;
+mod text;
 
+pub use agency::{Agency, Kind, Scope, Succession, Successor, of_word};
+pub use builtin::built_in;
+pub use canonical::NotCanonical;
 pub use code::{CODE_LENGTH_MAX, Code, SystemId};
+pub use difference::{Changed, difference};
+pub use rule::{Effect, List, Prefix, Rule, Selector};
+pub use succession::{Chain, Ending};
+pub use system::{Role, System};
+pub use text::is_name;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use crate::clock::Date;
-use crate::digest::Sha256;
 
-/// What an agency is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// A state administrative agency.
-    State,
-    /// A Party organisation.
-    Party,
-    /// A public-service unit (đơn vị sự nghiệp công lập).
-    PublicService,
-    /// A mass organisation or association.
-    Organisation,
-    /// The National Public Service Portal.
-    Portal,
-}
-
-impl Kind {
-    /// Every kind with its word in files and answers.
-    pub const WORDS: &'static [(&'static str, Kind)] = &[
-        ("state", Kind::State),
-        ("party", Kind::Party),
-        ("public-service", Kind::PublicService),
-        ("organisation", Kind::Organisation),
-        ("portal", Kind::Portal),
-    ];
-
-    /// Its word.
-    pub fn word(self) -> &'static str {
-        Self::WORDS.iter().find(|(_, kind)| *kind == self).map_or("", |(word, _)| word)
-    }
-}
-
-/// One agency.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Agency {
-    /// Code in the notation of QĐ 20/2020.
-    pub code: Code,
-    /// Code in the notation of QCVN 102, where it has one; deeper codes do not convert by rule.
-    pub code_qcvn: Option<Code>,
-    /// Official name.
-    pub name: String,
-    /// 1 for the top of a tree, counted as the registry states it.
-    pub level: u8,
-    /// The agency above.
-    pub parent: Option<Code>,
-    /// What it is.
-    pub kind: Kind,
-    /// First day on which the code is valid.
-    pub valid_from: Date,
-    /// Last day on which it is valid; `None` while it is open.
-    pub valid_until: Option<Date>,
-    /// Who took over, once it is closed.
-    pub successors: Vec<Code>,
-    /// The system that hosts its mailbox and speaks for it.
-    pub host: Option<SystemId>,
-    /// SHA-256 of the certificates registered as its seals, besides those that carry its code.
-    pub seals: Vec<Sha256>,
-}
-
-impl Agency {
-    /// Whether the code is valid on `date`.
-    pub fn is_open(&self, date: Date) -> bool {
-        self.valid_from <= date && self.valid_until.is_none_or(|last| date <= last)
-    }
-
-    /// The codes of the successors in one line, as refusals name them.
-    pub fn successors_line(&self) -> String {
-        self.successors.iter().map(Code::as_str).collect::<Vec<_>>().join(",")
-    }
-}
-
-/// What a system may do; everything not named is denied.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Role {
-    /// Sends and receives for the agencies that it hosts.
-    Agency,
-    /// As [`Role::Agency`], for the National Public Service Portal.
-    Portal,
-    /// Reads the log, traces and evidence of everything; changes nothing.
-    Auditor,
-    /// Reads the directory and the state of the gateway; changes nothing over the network.
-    Operator,
-    /// A neighbour gateway: brings and takes documents of the agencies behind it.
-    Gateway,
-}
-
-impl Role {
-    /// Every role with its word in files.
-    pub const WORDS: &'static [(&'static str, Role)] = &[
-        ("agency", Role::Agency),
-        ("portal", Role::Portal),
-        ("auditor", Role::Auditor),
-        ("operator", Role::Operator),
-        ("gateway", Role::Gateway),
-    ];
-}
-
-/// One system: whoever holds this client certificate.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct System {
-    /// Its name.
-    pub id: SystemId,
-    /// How its certificate is recognised: a SAN URI, or `issuer-serial:` and the SHA-256 of issuer
-    /// name and serial number, for certificates without one.
-    pub identities: Vec<String>,
-    /// What it may do.
-    pub role: Role,
-    /// Name of the gateway that it is: the origin of its log, at most [`CODE_LENGTH_MAX`] characters.
-    /// Only with [`Role::Gateway`], and then always.
-    pub gateway: Option<String>,
+/// What a directory is made of.
+#[derive(Debug, Clone)]
+pub struct Rows {
+    /// The day whose state they describe.
+    pub as_of: Date,
+    /// Agencies in all their periods and revisions.
+    pub agencies: Vec<Agency>,
+    /// Systems.
+    pub systems: Vec<System>,
+    /// Named lists.
+    pub lists: Vec<List>,
+    /// Prefixes behind neighbours.
+    pub prefixes: Vec<Prefix>,
+    /// Who may send what, in the order of evaluation.
+    pub rules: Vec<Rule>,
 }
 
 /// The directory contradicts itself.
@@ -134,15 +59,36 @@ pub enum Error {
     /// Two systems share an id or an identity.
     #[error("system or identity {0} stands twice")]
     SystemTwice(String),
+    /// Two lists, prefixes or rules share a name.
+    #[error("list, prefix or rule {0:?} stands twice")]
+    NameTwice(String),
+    /// A list, prefix or rule is not as it must be.
+    #[error("list, prefix or rule {0:?}: {1}")]
+    Name(String, String),
     /// A parent, successor or host is not in the directory.
     #[error("agency {0} names {1}, which is not in the directory")]
     Dangling(Code, String),
     /// The parents of an agency form a circle.
     #[error("agency {0} lies below itself")]
     Circle(Code),
+    /// The successors of an agency form a circle.
+    #[error("agency {0} succeeds itself")]
+    SuccessionCircle(Code),
+    /// Agencies below each other, or successors after each other, are too many.
+    #[error("{0} form a chain of {1}, more than {2}")]
+    TooDeep(&'static str, usize, usize),
+    /// Too many agencies.
+    #[error("{0} records of agencies are more than {1}")]
+    TooMany(usize, usize),
     /// An agency ends before it begins.
     #[error("agency {0} ends before it begins")]
     Backwards(Code),
+    /// Two periods of an agency overlap.
+    #[error("agency {0} has two records for one day")]
+    Overlap(Code),
+    /// A record is wrong by itself.
+    #[error("agency {0} {1}")]
+    Record(Code, &'static str),
     /// A system is a gateway without a name, or has the name of one without being one; or the name is
     /// that of another, or the code of an agency.
     #[error(
@@ -151,15 +97,24 @@ pub enum Error {
     GatewayName(SystemId),
 }
 
-/// An immutable snapshot.
+/// An immutable snapshot. A hundred thousand agencies are sorted rows whose codes share their texts;
+/// everything else is indexes into them.
 #[derive(Debug)]
 pub struct Directory {
     as_of: Date,
-    agencies: BTreeMap<Code, Agency>,
-    by_qcvn: HashMap<Code, Code>,
-    children: HashMap<Code, Vec<Code>>,
+    /// By code, then by period.
+    rows: Vec<Agency>,
+    /// The row of each code that counts on `as_of`, in the order of the codes.
+    current: Vec<u32>,
+    /// Rows with a code of QCVN 102, by that code.
+    by_qcvn: Vec<u32>,
+    /// Rows with a parent, by its code, then as `rows`.
+    by_parent: Vec<u32>,
     systems: HashMap<SystemId, System>,
     by_identity: HashMap<String, SystemId>,
+    lists: Vec<List>,
+    prefixes: Vec<Prefix>,
+    rules: Vec<Rule>,
 }
 
 impl Directory {
@@ -168,93 +123,8 @@ impl Directory {
     /// # Errors
     /// The first contradiction found.
     pub fn new(as_of: Date, agencies: Vec<Agency>, systems: Vec<System>) -> Result<Self, Error> {
-        let mut directory = Self {
-            as_of,
-            agencies: BTreeMap::new(),
-            by_qcvn: HashMap::new(),
-            children: HashMap::new(),
-            systems: HashMap::new(),
-            by_identity: HashMap::new(),
-        };
-        for system in systems {
-            directory.add_system(system)?;
-        }
-        for agency in agencies {
-            directory.add_agency(agency)?;
-        }
-        for agency in directory.agencies.values() {
-            directory.check(agency)?;
-        }
-        Ok(directory)
-    }
-
-    fn add_system(&mut self, system: System) -> Result<(), Error> {
-        let name = system.gateway.as_deref();
-        let fits = |name: &str| {
-            let allowed = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'z' | b'.' | b'-');
-            (1..=CODE_LENGTH_MAX).contains(&name.len()) && name.bytes().all(allowed)
-        };
-        let new =
-            !self.systems.values().any(|other| name.is_some() && other.gateway.as_deref() == name);
-        if !new || name.is_some() != (system.role == Role::Gateway) || !name.is_none_or(fits) {
-            return Err(Error::GatewayName(system.id));
-        }
-        for identity in &system.identities {
-            if self.by_identity.insert(identity.clone(), system.id.clone()).is_some() {
-                return Err(Error::SystemTwice(identity.clone()));
-            }
-        }
-        match self.systems.insert(system.id.clone(), system) {
-            Some(twice) => Err(Error::SystemTwice(twice.id.to_string())),
-            None => Ok(()),
-        }
-    }
-
-    fn add_agency(&mut self, agency: Agency) -> Result<(), Error> {
-        if agency.valid_until.is_some_and(|last| last < agency.valid_from) {
-            return Err(Error::Backwards(agency.code));
-        }
-        if let Some(other) = &agency.code_qcvn
-            && self.by_qcvn.insert(other.clone(), agency.code.clone()).is_some()
-        {
-            return Err(Error::CodeTwice(other.clone()));
-        }
-        if let Some(parent) = &agency.parent {
-            self.children.entry(parent.clone()).or_default().push(agency.code.clone());
-        }
-        match self.agencies.insert(agency.code.clone(), agency) {
-            Some(twice) => Err(Error::CodeTwice(twice.code)),
-            None => Ok(()),
-        }
-    }
-
-    fn check(&self, agency: &Agency) -> Result<(), Error> {
-        let dangling = |name: &dyn std::fmt::Display| {
-            Err(Error::Dangling(agency.code.clone(), name.to_string()))
-        };
-        for code in agency.parent.iter().chain(&agency.successors) {
-            if !self.agencies.contains_key(code) {
-                return dangling(code);
-            }
-        }
-        if let Some(host) = &agency.host
-            && !self.systems.contains_key(host)
-        {
-            return dangling(host);
-        }
-        let named = |system: &&System| system.gateway.as_deref() == Some(agency.code.as_str());
-        if let Some(gateway) = self.systems.values().find(named) {
-            return Err(Error::GatewayName(gateway.id.clone()));
-        }
-        let mut above = agency.parent.as_ref();
-        for _ in 0..self.agencies.len() {
-            match above {
-                None => return Ok(()),
-                Some(code) if *code == agency.code => break,
-                Some(code) => above = self.agencies.get(code).and_then(|next| next.parent.as_ref()),
-            }
-        }
-        Err(Error::Circle(agency.code.clone()))
+        let (lists, prefixes, rules) = (Vec::new(), Vec::new(), Vec::new());
+        Self::of(Rows { as_of, agencies, systems, lists, prefixes, rules })
     }
 
     /// The day whose state this snapshot describes.
@@ -262,29 +132,119 @@ impl Directory {
         self.as_of
     }
 
-    /// The agency with this code, in either notation, open or closed.
+    /// The agency with this code, in either notation, open or closed, as it is on the day of the
+    /// snapshot.
     pub fn agency(&self, code: &Code) -> Option<&Agency> {
-        self.agencies.get(self.by_qcvn.get(code).unwrap_or(code))
+        Some(self.row(self.current[self.place(self.registered(code)?)?]))
     }
 
-    /// All agencies in the order of their codes.
-    pub fn agencies(&self) -> impl Iterator<Item = &Agency> {
-        self.agencies.values()
+    /// The same as it was or will be on `date`: in the last period that has begun by then, or in its
+    /// first.
+    pub fn at(&self, code: &Code, date: Date) -> Option<&Agency> {
+        self.in_force(self.registered(code)?, date).map(|row| &self.rows[row])
+    }
+
+    /// The registered code for one in either notation.
+    fn registered<'a>(&'a self, code: &'a Code) -> Option<&'a Code> {
+        let qcvn = |row: u32| self.row(row).code_qcvn.as_ref();
+        match self.by_qcvn.binary_search_by(|row| qcvn(*row).cmp(&Some(code))) {
+            Ok(found) => Some(&self.row(self.by_qcvn[found]).code),
+            Err(_) => Some(code),
+        }
+    }
+
+    fn place(&self, code: &Code) -> Option<usize> {
+        self.current.binary_search_by(|row| self.row(*row).code.cmp(code)).ok()
+    }
+
+    fn row(&self, row: u32) -> &Agency {
+        &self.rows[row as usize]
+    }
+
+    /// The row of a registered code that counts on `date`.
+    fn in_force(&self, code: &Code, date: Date) -> Option<usize> {
+        let mut row = self.current[self.place(code)?] as usize;
+        let same = |other: usize| self.rows.get(other).is_some_and(|one| one.code == *code);
+        while self.rows[row].valid_from > date && row > 0 && same(row - 1) {
+            row -= 1;
+        }
+        while same(row + 1) && self.rows[row + 1].valid_from <= date {
+            row += 1;
+        }
+        Some(row)
+    }
+
+    /// All agencies in the order of their codes, as they are on the day of the snapshot.
+    pub fn agencies(&self) -> impl ExactSizeIterator<Item = &Agency> {
+        self.current.iter().map(|row| self.row(*row))
+    }
+
+    /// All periods of all agencies, by code and time.
+    pub fn records(&self) -> &[Agency] {
+        &self.rows
     }
 
     /// The agencies open on `date` that lie below `code` at any depth, in the order of their codes.
     pub fn below(&self, code: &Code, date: Date) -> Vec<&Agency> {
-        let mut found = BTreeMap::new();
+        let mut found = Vec::new();
         let mut open = vec![code];
         while let Some(next) = open.pop() {
-            for child in self.children.get(next).into_iter().flatten() {
-                open.push(child);
-                if let Some(agency) = self.agencies.get(child).filter(|one| one.is_open(date)) {
-                    found.insert(child, agency);
+            for row in self.children(next) {
+                let agency = self.row(row);
+                if self.in_force(&agency.code, date) != Some(row as usize) {
+                    continue;
                 }
+                open.push(&agency.code);
+                found.extend(agency.is_open(date).then_some(row));
             }
         }
-        found.into_values().collect()
+        found.sort_unstable();
+        found.into_iter().map(|row| self.row(row)).collect()
+    }
+
+    fn children(&self, parent: &Code) -> impl Iterator<Item = u32> {
+        let parent_of = |row: u32| self.row(row).parent.as_ref();
+        let start = self.by_parent.partition_point(|row| parent_of(*row) < Some(parent));
+        let rows = self.by_parent[start..].iter().copied();
+        rows.take_while(move |row| parent_of(*row) == Some(parent))
+    }
+
+    /// Whether `code` lies below `top` on `date`, at any depth.
+    pub fn is_below(&self, code: &Code, top: &Code, date: Date) -> bool {
+        let mut above = self.at(code, date).and_then(|agency| agency.parent.as_ref());
+        while let Some(parent) = above {
+            if parent == top {
+                return true;
+            }
+            above = self.at(parent, date).and_then(|agency| agency.parent.as_ref());
+        }
+        false
+    }
+
+    /// The list with this name.
+    pub fn list(&self, name: &str) -> Option<&List> {
+        let found = self.lists.binary_search_by(|list| list.name.as_str().cmp(name)).ok()?;
+        Some(&self.lists[found])
+    }
+
+    /// The longest prefix, on whole groups, behind which a code without a host is.
+    pub fn prefix_of(&self, code: &Code) -> Option<&Prefix> {
+        let mut groups = code.as_str();
+        loop {
+            let found = self.prefixes.binary_search_by(|one| one.prefix.as_str().cmp(groups)).ok();
+            if let Some(found) = found {
+                return Some(&self.prefixes[found]);
+            }
+            if groups.is_empty() {
+                return None;
+            }
+            groups = groups.rsplit_once('.').map_or("", |(above, _)| above);
+        }
+    }
+
+    /// Who may send what, in the order of evaluation.
+    pub fn rules(&self) -> &[Rule] {
+        &self.rules
     }
 
     /// The system whose certificate carries this identity.
@@ -313,17 +273,8 @@ mod tests {
 
     fn agency(text: &str, parent: Option<&str>) -> Agency {
         Agency {
-            code: code(text),
-            code_qcvn: None,
-            name: text.to_owned(),
-            level: 1,
             parent: parent.map(code),
-            kind: Kind::State,
-            valid_from: jiff::civil::date(2021, 1, 1),
-            valid_until: None,
-            successors: Vec::new(),
-            host: None,
-            seals: Vec::new(),
+            ..Agency::new(code(text), text, Kind::State, jiff::civil::date(2021, 1, 1))
         }
     }
 

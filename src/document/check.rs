@@ -95,7 +95,8 @@ impl Checker {
     }
 
     pub(super) fn addressees(&self, draft: &Draft) -> Result<Vec<Addressee>, Refusal> {
-        let count = draft.recipients.len() + draft.recipients_below.len();
+        let groups = draft.recipients_below.len() + draft.recipients_lists.len();
+        let count = draft.recipients.len() + groups;
         if count == 0 {
             return Err(Refusal::of_field(Reason::RecipientsMissing, "recipients"));
         }
@@ -109,6 +110,13 @@ impl Checker {
         }
         for (index, text) in draft.recipients_below.iter().enumerate() {
             addressees.push(Addressee::Below(code(format!("recipients_below[{index}]"), text)?));
+        }
+        for (index, name) in draft.recipients_lists.iter().enumerate() {
+            if !crate::directory::is_name(name) {
+                let field = format!("recipients_lists[{index}]");
+                return Err(Refusal::of_field(Reason::FieldMalformed, field));
+            }
+            addressees.push(Addressee::List(name.clone()));
         }
         Ok(addressees)
     }

@@ -97,6 +97,8 @@ pub enum Addressee {
     Agency(Code),
     /// Every agency below this one that is open on the day, the agency itself not included.
     Below(Code),
+    /// Every member of the list with this name in the directory.
+    List(String),
 }
 
 /// What a part is for.
@@ -171,6 +173,7 @@ pub struct Draft {
     pub sender: String,
     pub recipients: Vec<String>,
     pub recipients_below: Vec<String>,
+    pub recipients_lists: Vec<String>,
     pub replies_to: Vec<(String, String)>,
     pub replaces: Vec<(String, String)>,
     pub dossier_code: String,

@@ -361,19 +361,8 @@ mod tests {
         let trust = country.trust("gov").unwrap();
         let trust = Trust::new(trust.anchors, trust.intermediates, trust.crls).unwrap();
         let report = signature::judge(&stamped, &trust, now);
-        let agency = Agency {
-            code: Code::parse("H49").unwrap(),
-            code_qcvn: None,
-            name: "H49".into(),
-            level: 1,
-            parent: None,
-            kind: Kind::Portal,
-            valid_from: now.date_in_vietnam(),
-            valid_until: None,
-            successors: Vec::new(),
-            host: None,
-            seals: Vec::new(),
-        };
+        let code = Code::parse("H49").unwrap();
+        let agency = Agency::new(code, "H49", Kind::Portal, now.date_in_vietnam());
         let roles = report.signatures.iter().map(|one| SignerRole::of(one, &agency));
         assert!(roles.eq([SignerRole::Person, SignerRole::Unknown]));
         assert!(report.signatures.iter().all(|one| one.passed().is_some()), "{report:?}");

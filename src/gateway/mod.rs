@@ -19,6 +19,8 @@ mod quota;
 mod reading;
 mod reads;
 mod recording;
+mod redirecting;
+mod registering;
 mod relaying;
 mod searching;
 mod sequencer;
@@ -45,6 +47,7 @@ pub use peer::Peer;
 pub use quota::{Allowances, Quotas, Reserved};
 pub use reading::{EpochRows, Page, Reading, page};
 pub use reads::{Asked, Query};
+pub use registering::{NotTaken, Version};
 pub use relaying::{Brought, Taken};
 pub use searching::{Findings, Found, Wanted};
 pub use sequencer::{Setup, StartError};
@@ -142,6 +145,7 @@ pub struct Gateway {
     contents: Arc<dyn Contents>,
     clock: Arc<dyn Clock>,
     surroundings: RwLock<Arc<Surroundings>>,
+    register: registering::Register,
     reading: Reading,
     sequencer: Sequencer,
     dispatcher: Arc<Dispatcher>,
@@ -177,6 +181,7 @@ impl Gateway {
             contents,
             clock,
             surroundings: RwLock::new(Arc::new(surroundings)),
+            register: registering::Register::default(),
             reading,
             sequencer,
             dispatcher,
@@ -226,11 +231,6 @@ impl Gateway {
     /// The present directory and trust; stable for as long as it is held.
     pub fn surroundings(&self) -> Arc<Surroundings> {
         self.surroundings.read().expect("no panic while replacing").clone()
-    }
-
-    /// Replaces directory and trust; calls under way finish with what they began with.
-    pub fn replace_surroundings(&self, next: Surroundings) {
-        *self.surroundings.write().expect("no panic while replacing") = Arc::new(next);
     }
 
     /// The log, to read.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::clock::Date;
 use crate::digest::Sha256;
-use crate::directory::{Agency, Code, Directory, Role, SystemId};
+use crate::directory::{Agency, Code, Directory, Ending, Role, SystemId};
 use crate::log::Actor;
 use crate::refusal::{Reason, Refusal};
 
@@ -58,15 +58,14 @@ impl Peer {
         code: &Code,
     ) -> Result<&'a Agency, Refusal> {
         self.require(&[Role::Agency, Role::Portal])?;
-        if directory.agency(code).is_none() {
-            return Err(Refusal::of_field(Reason::SenderUnknown, "sender").with("code", code));
+        let refusal = |reason| Refusal::of_field(reason, "sender").with("code", code);
+        let chain = directory.chain(code, today).ok_or_else(|| refusal(Reason::SenderUnknown))?;
+        self.speak_for(directory, code, "sender")?;
+        if chain.ending != Ending::Open {
+            let refusal = refusal(Reason::SenderClosed);
+            return Err(refusal.with("successors", chain.successors_line()));
         }
-        let agency = self.speak_for(directory, code, "sender")?;
-        if !agency.is_open(today) {
-            let refusal = Refusal::of_field(Reason::SenderClosed, "sender").with("code", code);
-            return Err(refusal.with("successors", agency.successors_line()));
-        }
-        Ok(agency)
+        Ok(chain.named)
     }
 
     /// Whether its role is one of these.

@@ -57,6 +57,22 @@ pub(super) enum Fact {
     Repair(Service, Time),
     /// A service's clock is so many milliseconds ahead of ours.
     Clock(Service, i64),
+    /// The directory is another now.
+    DirectoryChanged {
+        /// Digest of its canonical form.
+        content: Sha256,
+        /// Digest of the salted text of who approved it.
+        note: Sha256,
+    },
+    /// What waited for a closed agency waits for its successor.
+    Redirected {
+        /// What.
+        consignment: ConsignmentId,
+        /// The closed agency.
+        closed: Code,
+        /// The other.
+        successor: Code,
+    },
 }
 
 /// Facts to be recorded together.
@@ -135,7 +151,36 @@ fn entry_of(stage: &Stage<'_>, context: &Context<'_>, fact: Fact) -> Result<Opti
             offset: Some(offset),
             ..ours(Event::ClockCheck)
         })),
+        Fact::DirectoryChanged { content, note } => Ok(Some(Entry {
+            content: Some(content),
+            note: Some(note),
+            ..ours(Event::DirectoryChange)
+        })),
+        Fact::Redirected { consignment, closed, successor } => {
+            redirection(stage, consignment, closed, successor, ours(Event::Redirection))
+        }
     }
+}
+
+/// Only what still waits in a mailbox here is redirected.
+fn redirection(
+    stage: &Stage<'_>,
+    consignment: ConsignmentId,
+    closed: Code,
+    successor: Code,
+    entry: Entry,
+) -> Result<Option<Entry>, Error> {
+    let delivery = stage.delivery(consignment, &closed)?;
+    let waiting = delivery.filter(|delivery| delivery.waits() && delivery.via.is_none());
+    Ok(waiting.map(|delivery| Entry {
+        consignment: Some(consignment),
+        from: Some(delivery.sender),
+        to: Some(successor),
+        envelope: Some(delivery.envelope),
+        urgency: Some(delivery.urgency),
+        addressed: Some(closed),
+        ..entry
+    }))
 }
 
 /// An entry about a delivery that stands there at most once.

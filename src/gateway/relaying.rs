@@ -23,7 +23,7 @@ use crate::evidence::Receipt;
 use crate::limits::RECIPIENTS_MAX;
 use crate::log::{EntryId, Event, Service, ServiceKind};
 use crate::refusal::{Reason, Refusal};
-use crate::routing::{Destination, relay};
+use crate::routing::{Destination, Question, relay};
 
 /// A document as a neighbour brings it: nothing about it is known to be true.
 #[derive(Debug)]
@@ -79,7 +79,7 @@ impl Gateway {
         let surroundings = self.surroundings();
         let proven = prove(peer, &surroundings, brought)?;
         let known = self.store.request(&proven.request)?.is_some();
-        let (open, _) = self.ways_on(&surroundings, &proven, &brought.recipients);
+        let (open, _) = self.ways_on(&surroundings, &proven, brought);
         if known || open.is_empty() {
             Ok(Vec::new())
         } else {
@@ -100,7 +100,7 @@ impl Gateway {
             return self.taken_before(peer, &proven, &brought.recipients, first).await;
         }
         self.room()?;
-        let (open, refused) = self.ways_on(&surroundings, &proven, &brought.recipients);
+        let (open, refused) = self.ways_on(&surroundings, &proven, &brought);
         let mut taken = Vec::new();
         if !open.is_empty() {
             let recipients: Vec<Code> = open.iter().map(|(code, _)| code.clone()).collect();
@@ -125,25 +125,17 @@ impl Gateway {
     }
 
     /// The ways to the recipients, and why there is none to others.
-    fn ways_on(
-        &self,
-        surroundings: &Surroundings,
-        proven: &Proven,
-        recipients: &[(Code, Option<Code>)],
-    ) -> Ways {
-        let directory = &surroundings.directory;
-        let (today, from) = (self.now().date_in_vietnam(), proven.neighbour.name());
-        let agency = directory.agency(&proven.facts.sender);
-        let host = agency.and_then(|agency| directory.system(agency.host.as_ref()?));
-        let stranger = host.and_then(|system| system.gateway.as_deref()) != Some(from);
+    fn ways_on(&self, surroundings: &Surroundings, proven: &Proven, brought: &Brought) -> Ways {
+        let question = Question {
+            today: self.now().date_in_vietnam(),
+            type_name: &brought.envelope.type_name,
+            urgency: Some(brought.envelope.urgency),
+        };
+        let (sender, from) = (&proven.facts.sender, proven.neighbour.name());
         let (mut open, mut refused) = (Vec::new(), Vec::new());
-        for (place, (code, addressed)) in recipients.iter().enumerate() {
+        for (place, (code, addressed)) in brought.recipients.iter().enumerate() {
             let field = format!("document.recipients[{place}]");
-            let way = match stranger {
-                true => Err(Refusal::of_field(Reason::RelaySenderNotYours, "document.envelope")),
-                false => relay(directory, today, code, from, &field),
-            };
-            match way {
+            match relay(&surroundings.directory, question, sender, code, from, &field) {
                 Ok(hop) => {
                     open.push((code.clone(), Destination { addressed: addressed.clone(), hop }));
                 }

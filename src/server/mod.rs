@@ -152,6 +152,8 @@ pub async fn start_at(
     })?;
     let gateway = Gateway::start(setup, material.surroundings)?;
     let gateway = Arc::new(gateway.with_quotas(quotas(&config)?));
+    let registered = gateway.register_directory(material.approved_by.as_deref()).await;
+    registered.map_err(|error| config::Error::new(&config.directory, error))?;
     let admission = Arc::new(Admission::new(gateway.clone(), material.tls.revocations));
     let (closing, closed) = watch::channel(false);
     let metrics = Arc::new(Metrics::default());
@@ -323,6 +325,7 @@ fn unattended(
     tasks.spawn(async move { recorder.record_what_is_told().await });
     tasks.spawn(keep_deadlines(gateway.clone(), deadlines));
     tasks.spawn(note_quotas(gateway.clone()));
+    tasks.spawn(keep_redirecting(gateway.clone()));
     if let Some(stamping) = stamping {
         tasks.spawn(have_stamped(gateway.clone(), stamping));
     }
@@ -346,6 +349,12 @@ async fn note_quotas(gateway: Arc<Gateway>) {
         if let Ok(Err(error)) = tokio::task::spawn_blocking(move || noting.quotas().note()).await {
             tracing::warn!(%error, "what systems have used today is not written down");
         }
+    }
+}
+
+async fn keep_redirecting(gateway: Arc<Gateway>) {
+    if let Err(error) = gateway.keep_redirecting().await {
+        tracing::error!(%error, "what waits for closed agencies is redirected no longer");
     }
 }
 
@@ -409,14 +418,18 @@ impl Running {
     ///
     /// # Errors
     /// What is wrong.
-    pub fn reload(&self) -> Result<(), Error> {
-        let material = Material::read(&self.config)?;
+    pub async fn reload(&self) -> Result<(), Error> {
+        let config = self.config.clone();
+        let material = tokio::task::spawn_blocking(move || Material::read(&config)).await;
+        let material = material.map_err(|error| Error::Ended(error.to_string()))??;
         let next = Arc::new(tls::server(&material.tls)?);
         let for_readers = Arc::new(tls::readers(&material.tls)?);
+        let approved_by = material.approved_by.as_deref();
+        let changed = self.gateway.change_surroundings(material.surroundings, approved_by).await;
+        changed.map_err(|error| config::Error::new(&self.config.directory, error))?;
         *self.tls.write().expect("no panic while replacing") = next;
         *self.readers_tls.write().expect("no panic while replacing") = for_readers;
         self.admission.replace_revocations(material.tls.revocations);
-        self.gateway.replace_surroundings(material.surroundings);
         Ok(())
     }
 

@@ -66,6 +66,7 @@ fn draft(wire: v1::Envelope) -> Draft {
         sender: wire.sender,
         recipients: wire.recipients,
         recipients_below: wire.recipients_below,
+        recipients_lists: wire.recipients_lists,
         replies_to: links(wire.replies_to),
         replaces: links(wire.replaces),
         dossier_code: wire.dossier_code,
@@ -96,7 +97,7 @@ fn date_parts(wire: v1::Date) -> (i32, u32, u32) {
     (wire.year, part(wire.month), part(wire.day))
 }
 
-fn urgency(wire: v1::Urgency) -> Option<Urgency> {
+pub(super) fn urgency(wire: v1::Urgency) -> Option<Urgency> {
     match wire {
         v1::Urgency::Unspecified => None,
         v1::Urgency::Normal => Some(Urgency::Normal),
@@ -106,7 +107,8 @@ fn urgency(wire: v1::Urgency) -> Option<Urgency> {
     }
 }
 
-pub(super) fn urgency_to_wire(urgency: Urgency) -> v1::Urgency {
+/// An urgency as it travels.
+pub fn urgency_to_wire(urgency: Urgency) -> v1::Urgency {
     match urgency {
         Urgency::Normal => v1::Urgency::Normal,
         Urgency::Urgent => v1::Urgency::Urgent,
@@ -204,7 +206,8 @@ pub(super) fn time(wire: &prost_types::Timestamp) -> Option<Time> {
     (time.millis() == millis).then_some(time)
 }
 
-pub(super) fn date(date: Date) -> v1::Date {
+/// A date as it travels.
+pub fn date(date: Date) -> v1::Date {
     v1::Date { year: date.year().into(), month: date.month().into(), day: date.day().into() }
 }
 
@@ -334,7 +337,8 @@ pub(super) fn delivery(delivery: &Delivery) -> v1::Delivery {
     }
 }
 
-pub(super) fn agency(agency: &Agency) -> v1::Agency {
+/// An agency as it travels.
+pub fn agency(agency: &Agency) -> v1::Agency {
     let text = |code: Option<&Code>| code.map(Code::to_string).unwrap_or_default();
     v1::Agency {
         code: agency.code.to_string(),
@@ -345,7 +349,11 @@ pub(super) fn agency(agency: &Agency) -> v1::Agency {
         kind: agency.kind.word().to_owned(),
         valid_from: Some(date(agency.valid_from)),
         valid_until: agency.valid_until.map(date),
-        successors: agency.successors.iter().map(Code::to_string).collect(),
+        successors: agency.successors.iter().map(|one| one.code.to_string()).collect(),
         reachable: agency.host.is_some(),
+        succession: agency.succession.word().to_owned(),
+        successor_scopes: agency.successors.iter().map(ToString::to_string).collect(),
+        uncertain: agency.uncertain,
+        source: agency.source.as_deref().unwrap_or_default().to_owned(),
     }
 }

@@ -6,6 +6,7 @@ mod convert;
 mod deadline;
 mod directory;
 mod evidence;
+mod following;
 mod log;
 mod mailbox;
 mod paging;
@@ -25,8 +26,12 @@ use std::sync::Arc;
 
 pub use admission::{Admission, AdmissionLayer, ClientCertificate, Revocations};
 pub use control::Control;
-pub use convert::{envelope as read_envelope, envelope_bytes, part_listing};
+pub use convert::{
+    agency as wire_agency, date as wire_date, envelope as read_envelope, envelope_bytes,
+    part_listing, urgency_to_wire as wire_urgency,
+};
 pub use deadline::DeadlineLayer;
+pub use directory::explanation as wire_explanation;
 pub use evidence::part_infos;
 pub use retention::{Retained, RetentionRule, run as retain};
 pub use status::{DOMAIN, to_status};
@@ -45,6 +50,7 @@ pub struct Door {
     watches: Arc<watch::Places>,
     polls: Arc<Pace>,
     verifying: Arc<tokio::sync::Semaphore>,
+    following: Arc<following::Places>,
     seal: Option<Arc<dyn Seal>>,
 }
 
@@ -57,8 +63,8 @@ impl Door {
     ) -> Self {
         let verifying = Arc::new(tokio::sync::Semaphore::new(crate::limits::VERIFICATIONS_MAX));
         let polls = Arc::new(Pace::new(POLL_INTERVAL, POLLS_AT_ONCE));
-        let watches = Arc::default();
-        Self { gateway, admission, closing, watches, polls, verifying, seal: None }
+        let (watches, following) = (Arc::default(), Arc::default());
+        Self { gateway, admission, closing, watches, polls, verifying, following, seal: None }
     }
 
     /// Seals the evidence that these doors give.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use uuid::Uuid;
 use vanthu::clock::Time;
 use vanthu::delivery::{
-    Change, Delivery, Failure, Keeping, OrderKind, Ordered, Prior, Replied, project,
+    Change, Consignment, Delivery, Failure, Keeping, OrderKind, Ordered, Prior, Replied, project,
 };
 use vanthu::digest::Sha256;
 use vanthu::directory::{Code, SystemId};
@@ -102,13 +102,17 @@ pub enum Outcome {
 }
 
 #[derive(Clone, Default)]
-struct Ledger(HashMap<(ConsignmentId, Code), Delivery>);
+struct Ledger(HashMap<(ConsignmentId, Code), Delivery>, HashMap<ConsignmentId, Consignment>);
 
 impl Prior for Ledger {
     type Error = Infallible;
 
     fn delivery(&self, id: ConsignmentId, at: &Code) -> Result<Option<Delivery>, Infallible> {
         Ok(self.0.get(&(id, at.clone())).cloned())
+    }
+
+    fn consignment(&self, id: ConsignmentId) -> Result<Option<Consignment>, Infallible> {
+        Ok(self.1.get(&id).cloned())
     }
 
     fn keeping(&self, _: ConsignmentId) -> Result<Keeping, Infallible> {
@@ -388,6 +392,9 @@ impl World {
         let Ok(changes) = project(id, &entry, &self.ledger);
         for change in changes {
             match change {
+                Change::Consignment(consignment) => {
+                    self.ledger.1.insert(consignment.id, consignment);
+                }
                 Change::Delivery(delivery) => {
                     let key = (delivery.consignment, delivery.recipient.clone());
                     self.ledger.0.insert(key, delivery);

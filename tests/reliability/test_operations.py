@@ -203,7 +203,7 @@ def test_sighup_takes_a_new_directory_without_dropping_a_connection(gateway):
     ask = directory.GetAgencyRequest(code="H49.153")
     refused(lambda: gateway.agencies().GetAgency(ask), grpc.StatusCode.NOT_FOUND)
     watch = gateway.mailboxes().Watch(mailbox.WatchRequest(agency="H49.11"), timeout=30)
-    text = path.read_text()
+    text = 'approved_by = "Trần B"\n' + path.read_text()
     row = ('\n[[agency]]\ncode = "H49.153"\nname = "Ủy ban nhân dân phường Mới"\nlevel = 2\n'
            'parent = "H49"\nkind = "state"\nvalid_from = "2025-07-01"\nhost = "commune"\n')
     path.write_text(text + row)

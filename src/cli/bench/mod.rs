@@ -6,6 +6,7 @@
 
 mod append;
 mod arrival;
+mod directory;
 mod empty;
 mod fan_out;
 mod grow;
@@ -41,6 +42,7 @@ pub(super) use process::peak_memory;
 ///   vanthu bench --fan-out 3321
 ///   vanthu bench --urgent 100000
 ///   vanthu bench --watches 10000
+///   vanthu bench --directory 120000
 ///   vanthu bench --verify papers/ --trust certs/dev/trust
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Options {
@@ -69,6 +71,10 @@ pub(in crate::cli) struct Options {
     /// Instead, open so many watches and measure what they cost
     #[arg(long, value_name = "WATCHES")]
     watches: Option<usize>,
+    /// Instead, measure a directory of so many agencies: load, memory, look-ups, routes, and reloads
+    /// while documents come
+    #[arg(long, value_name = "AGENCIES")]
+    directory: Option<usize>,
     /// With --append, the cache of the store in MiB instead of the default
     #[arg(long, requires = "append")]
     cache_mib: Option<u64>,
@@ -114,6 +120,8 @@ pub(in crate::cli) async fn run(options: Options, output: Output) -> Result<Exit
         urgent::run(&folder, backlog, output).await
     } else if let Some(count) = options.watches {
         watches::run(&folder, count, output).await
+    } else if let Some(agencies) = options.directory {
+        directory::run(&folder, agencies, output).await
     } else if !options.grow.is_empty() {
         grow::run(&folder, &options.grow, output).await
     } else {

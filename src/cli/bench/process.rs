@@ -60,6 +60,13 @@ impl Gateway {
         cpu_time(&format!("/proc/{}/stat", self.child.id()))
     }
 
+    /// Has it read its configuration's files again.
+    pub(super) fn hang_up(&self) -> Result<(), Failure> {
+        let id = self.child.id().to_string();
+        let status = Command::new("kill").args(["-HUP", &id]).status().map_err(Failure::other)?;
+        if status.success() { Ok(()) } else { Err(Failure::other("kill -HUP failed")) }
+    }
+
     /// How many batches the log was written in: one checkpoint each.
     pub(super) async fn batches(&self, pki: &DevPki) -> Result<usize, Failure> {
         let channel = super::load::connect(pki, "auditor", self.address).await?;
@@ -108,6 +115,11 @@ fn cpu_time(stat: &str) -> Duration {
 /// `VmHWM` of a status file of procfs, in bytes; 0 where there is none.
 pub(in crate::cli) fn peak_memory(status: &str) -> u64 {
     status_bytes(status, "VmHWM:")
+}
+
+/// What this process has resident.
+pub(super) fn resident_memory() -> u64 {
+    status_bytes("/proc/self/status", "VmRSS:")
 }
 
 /// A line of a status file of procfs, in bytes.

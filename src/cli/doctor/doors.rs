@@ -120,7 +120,7 @@ async fn role(channel: Channel, code: &str) -> Result<((), Found), Broken> {
 }
 
 async fn directory(channel: Channel, code: &str) -> Result<((), Found), Broken> {
-    let request = within(v1::GetAgencyRequest { code: code.to_owned() });
+    let request = within(v1::GetAgencyRequest { code: code.to_owned(), date: None });
     let answer = DirectoryServiceClient::new(channel).get_agency(request).await;
     let agency = answer.map_err(refused)?.into_inner().agency.unwrap_or_default();
     let day = |date: v1::Date| {

@@ -256,6 +256,7 @@ fn addressees(surroundings: &Surroundings, envelope: &Envelope) -> String {
         Addressee::Below(code) => {
             format!("các cơ quan trực thuộc {}", name_and_code(surroundings, code))
         }
+        Addressee::List(name) => format!("các cơ quan trong danh sách {name}"),
     };
     let all: Vec<_> = envelope.addressees.iter().map(name).collect();
     names(&all, REGISTER_NAMES_LENGTH_MAX)

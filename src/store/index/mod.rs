@@ -300,6 +300,7 @@ fn hash_of(term: &Term) -> u64 {
         Term::Envelope(digest) => Sha256::of_parts(&[b"envelope", &digest.0]),
         Term::Request(key) => Sha256::of_parts(&[b"request", &key.0]),
         Term::Sender(code) => Sha256::of_parts(&[b"sender", code.as_str().as_bytes()]),
+        Term::Directory => Sha256::of_parts(&[b"directory"]),
         Term::Recipient(code) => Sha256::of_parts(&[b"recipient", code.as_str().as_bytes()]),
     };
     let [h0, h1, h2, h3, h4, h5, h6, h7, ..] = digest.0;

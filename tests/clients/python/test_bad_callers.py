@@ -115,6 +115,7 @@ def test_a_system_that_leaves_the_directory_is_turned_away_at_the_next_reload(pk
     Letter().send(commune)
     directory = country.folder / "directory.toml"
     text = directory.read_text()
+    text = 'approved_by = "Trần B"\n' + text
     directory.write_text(text.replace("urn:vanthu:system:commune", "urn:vanthu:system:gone"))
     gateway.reload()
     with gateway.writes(0), refused(Code.UNAUTHENTICATED, "CERTIFICATE_UNKNOWN"):

@@ -1,0 +1,68 @@
+//! What waits for an agency that was closed goes to its one successor, by the rule that the directory
+//! recorded. It waits where it is while there is none, or while the successor is elsewhere.
+
+use std::sync::Arc;
+
+use super::recording::{Fact, Recording};
+use super::{Error, Fault, Gateway, Surroundings};
+use crate::clock::Date;
+use crate::directory::{Code, Ending};
+use crate::limits::{RECORDED_AT_ONCE, REDIRECTIONS_LOOK};
+
+impl Gateway {
+    /// Redirects for as long as the gateway runs: after each change of the directory, each day, and
+    /// now and then for what was on its way meanwhile.
+    ///
+    /// # Errors
+    /// The writer's, once it has stopped, and the store's.
+    pub async fn keep_redirecting(self: Arc<Self>) -> Result<(), Error> {
+        let mut bell = self.directory_bell();
+        loop {
+            bell.borrow_and_update();
+            let (surroundings, today) = (self.surroundings(), self.now().date_in_vietnam());
+            let list = {
+                let surroundings = surroundings.clone();
+                tokio::task::spawn_blocking(move || succeeded(&surroundings, today))
+            };
+            for (closed, successor) in list.await.map_err(|_| Fault::Stopped)? {
+                self.redirect(closed, successor).await?;
+            }
+            let rung = tokio::time::timeout(REDIRECTIONS_LOOK, bell.changed()).await;
+            if matches!(rung, Ok(Err(_))) {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Empties one mailbox, some items at a time.
+    async fn redirect(self: &Arc<Self>, closed: Code, successor: Code) -> Result<(), Error> {
+        let mut after = None;
+        loop {
+            let (gateway, agency) = (self.clone(), closed.clone());
+            let page = move || gateway.store.waiting(&agency, after, RECORDED_AT_ONCE);
+            let items = tokio::task::spawn_blocking(page).await.map_err(|_| Fault::Stopped)??;
+            let Some(last) = items.last() else { return Ok(()) };
+            after = Some((last.urgency, last.position));
+            let fact = |consignment| Fact::Redirected {
+                consignment,
+                closed: closed.clone(),
+                successor: successor.clone(),
+            };
+            let facts = items.iter().map(|item| fact(item.consignment)).collect();
+            self.record(Recording { facts, ..Recording::default() }).await?;
+        }
+    }
+}
+
+/// The agencies closed on `today` in favour of one whose mailbox is here, with it.
+fn succeeded(surroundings: &Surroundings, today: Date) -> Vec<(Code, Code)> {
+    let directory = &surroundings.directory;
+    let closed = directory.agencies().filter(|agency| !agency.is_open(today));
+    let pairs = closed.filter_map(|agency| {
+        let chain = directory.chain(&agency.code, today)?;
+        let Ending::Forward(successor) = chain.ending else { return None };
+        let system = directory.system(successor.host.as_ref()?)?;
+        system.gateway.is_none().then(|| (agency.code.clone(), successor.code.clone()))
+    });
+    pairs.collect()
+}
