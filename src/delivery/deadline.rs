@@ -37,7 +37,8 @@ impl Failure {
     pub fn begins_with(self, entry: &Entry) -> bool {
         match self {
             Self::Notification | Self::Handover => {
-                entry.event == Event::ContentConsignment && entry.service.is_none()
+                let begins = matches!(entry.event, Event::ContentConsignment | Event::Redirection);
+                begins && entry.service.is_none()
             }
             Self::Relay => entry.event == Event::Relay,
         }

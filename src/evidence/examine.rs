@@ -316,6 +316,13 @@ fn follow(manifest: &Manifest, key: &LogPublicKey, entries: &[ProvenEntry]) -> R
         if manifest.recipient.as_ref().is_some_and(|only| only != to) {
             return broken(entry, Fault::OtherRecipient);
         }
+        if entry.event == Event::Redirection {
+            if let Some(what) = redirection_denied(entry, manifest, &told) {
+                return broken(entry, Fault::Contradiction(what));
+            }
+            told.entry(to).or_default().push(entry);
+            continue;
+        }
         if !of_a_delivery(entry.event) {
             return broken(entry, Fault::Foreign);
         }
@@ -325,6 +332,13 @@ fn follow(manifest: &Manifest, key: &LogPublicKey, entries: &[ProvenEntry]) -> R
         }
         before.push(entry);
     }
+    let redirected =
+        |told: &[&ProvenEntry]| told.first().is_some_and(|first| first.event == Event::Redirection);
+    let only = manifest.recipient.as_ref().and_then(|only| told.get(only));
+    if only.is_some_and(|told| redirected(told)) {
+        return Ok(());
+    }
+    told.retain(|_, told| !redirected(told));
     let consigned = told.iter().filter_map(|(to, told)| Some((*to, told.first()?.id()))).collect();
     recipients(manifest, accepted, &consigned)
 }
@@ -348,6 +362,27 @@ fn of_a_delivery(event: Event) -> bool {
             | Event::RelayRejection
             | Event::RelayFailure
     )
+}
+
+/// What the entries before a redirection have against it (`log/FORMAT.md` §7, rule 14), as far as the
+/// file holds them.
+fn redirection_denied(
+    entry: &ProvenEntry,
+    manifest: &Manifest,
+    told: &BTreeMap<&Code, Vec<&ProvenEntry>>,
+) -> Option<&'static str> {
+    let Some(closed) = entry.addressed.as_ref().filter(|closed| Some(*closed) != entry.to.as_ref())
+    else {
+        return Some("it does not say from whom");
+    };
+    let is_answer = |one: &&ProvenEntry| {
+        matches!(one.event, Event::ContentHandover | Event::ConsignmentRejection)
+    };
+    match told.get(closed) {
+        Some(before) if before.iter().any(is_answer) => Some("the recipient had answered"),
+        None if manifest.recipient.is_none() => Some("its recipient was sent nothing"),
+        _ => None,
+    }
 }
 
 /// What the entries of a recipient before this one have against it (`log/FORMAT.md` §7, rules 5, 6
@@ -419,6 +454,7 @@ fn misfit(entry: &ProvenEntry, key: &LogPublicKey) -> Option<&'static str> {
     let gateways = matches!(
         entry.event,
         Event::ContentConsignment
+            | Event::Redirection
             | Event::ConsignmentNotification
             | Event::ConsignmentNotificationFailure
             | Event::ContentHandoverFailure

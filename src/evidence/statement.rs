@@ -147,40 +147,21 @@ fn delivery(entry: &ProvenEntry, notes: &Notes) -> Statement {
     let note = notes.get(&id).map(|text| format!(": {text}")).unwrap_or_default();
     let since = shown(entry.since.as_ref());
     let since_local = entry.since.map(|since| since.in_vietnam()).unwrap_or_default();
-    let neighbour = entry.service.as_ref().map(|service| service.name()).unwrap_or_default();
-    let reason = shown(entry.reason.as_ref());
+    let addressed = entry.addressed.as_ref();
+    let instead = addressed.map(|code| format!(", addressed to {code},")).unwrap_or_default();
+    let instead_vietnamese =
+        addressed.map(|code| format!(" (gửi theo mã {code})")).unwrap_or_default();
     let (english, vietnamese) = match entry.event {
-        Event::Relay => (
-            format!("for {to} it waits for the gateway {neighbour} since {time} (entry {id})"),
-            format!("chờ chuyển đến {to} qua cổng {neighbour} từ {local} (mục {id})"),
-        ),
-        Event::RelayAcceptance => (
-            format!(
-                "the gateway {neighbour} took it in charge for {to}, known at {time} (entry {id})"
-            ),
-            format!(
-                "cổng {neighbour} đã tiếp nhận để chuyển đến {to}, biết lúc {local} (mục {id})"
-            ),
-        ),
-        Event::RelayRejection => (
-            format!(
-                "the gateway {neighbour} did not take it for {to}: {reason}, known at {time} (entry {id})"
-            ),
-            format!(
-                "cổng {neighbour} không nhận chuyển đến {to}: {reason}, biết lúc {local} (mục {id})"
-            ),
-        ),
-        Event::RelayFailure => (
-            format!(
-                "until {since} the gateway {neighbour} neither took nor refused it for {to} (entry {id})"
-            ),
-            format!(
-                "đến {since_local} cổng {neighbour} chưa nhận cũng chưa từ chối chuyển đến {to} (mục {id})"
-            ),
-        ),
+        Event::Relay | Event::RelayAcceptance | Event::RelayRejection | Event::RelayFailure => {
+            return relay(entry);
+        }
         Event::ContentConsignment => (
-            format!("it was put into the mailbox of {to} at {time} (entry {id})"),
-            format!("đã đến hộp thư của {to} lúc {local} (mục {id})"),
+            format!("it was put into the mailbox of {to}{instead} at {time} (entry {id})"),
+            format!("đã đến hộp thư của {to}{instead_vietnamese} lúc {local} (mục {id})"),
+        ),
+        Event::Redirection => (
+            format!("it was taken to the mailbox of {to}{instead} at {time} (entry {id})"),
+            format!("đã chuyển sang hộp thư của {to}{instead_vietnamese} lúc {local} (mục {id})"),
         ),
         Event::ContentHandover => (
             format!("{to} took and acknowledged it at {time} (entry {id}), {by}"),
@@ -217,13 +198,53 @@ fn delivery(entry: &ProvenEntry, notes: &Notes) -> Statement {
             )
         }
     };
-    if told_by(entry).is_none()
-        || matches!(entry.event, Event::RelayAcceptance | Event::RelayRejection)
-    {
+    if told_by(entry).is_none() {
         return Statement::new(entry, &english, &vietnamese);
     }
+    let neighbour = entry.service.as_ref().map(|service| service.name()).unwrap_or_default();
     let english = format!("{english}, as the gateway {neighbour} told");
     Statement::new(entry, &english, &format!("{vietnamese}, theo cổng {neighbour}"))
+}
+
+/// Its way through another gateway.
+fn relay(entry: &ProvenEntry) -> Statement {
+    let (id, time, local) = (entry.id(), entry.time, entry.time.in_vietnam());
+    let to = shown(entry.to.as_ref());
+    let neighbour = entry.service.as_ref().map(|service| service.name()).unwrap_or_default();
+    let reason = shown(entry.reason.as_ref());
+    let since = shown(entry.since.as_ref());
+    let since_local = entry.since.map(|since| since.in_vietnam()).unwrap_or_default();
+    let (english, vietnamese) = match entry.event {
+        Event::Relay => (
+            format!("for {to} it waits for the gateway {neighbour} since {time} (entry {id})"),
+            format!("chờ chuyển đến {to} qua cổng {neighbour} từ {local} (mục {id})"),
+        ),
+        Event::RelayAcceptance => (
+            format!(
+                "the gateway {neighbour} took it in charge for {to}, known at {time} (entry {id})"
+            ),
+            format!(
+                "cổng {neighbour} đã tiếp nhận để chuyển đến {to}, biết lúc {local} (mục {id})"
+            ),
+        ),
+        Event::RelayRejection => (
+            format!(
+                "the gateway {neighbour} did not take it for {to}: {reason}, known at {time} (entry {id})"
+            ),
+            format!(
+                "cổng {neighbour} không nhận chuyển đến {to}: {reason}, biết lúc {local} (mục {id})"
+            ),
+        ),
+        _ => (
+            format!(
+                "until {since} the gateway {neighbour} neither took nor refused it for {to} (entry {id})"
+            ),
+            format!(
+                "đến {since_local} cổng {neighbour} chưa nhận cũng chưa từ chối chuyển đến {to} (mục {id})"
+            ),
+        ),
+    };
+    Statement::new(entry, &english, &vietnamese)
 }
 
 /// What the sender asked afterwards, and what was answered.

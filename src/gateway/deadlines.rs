@@ -11,7 +11,7 @@ use super::ports::{StoreError, Which};
 use super::recording::{Fact, Recording};
 use super::{Error, Fault, Gateway};
 use crate::clock::Time;
-use crate::delivery::{Change, Deadlines, Failure};
+use crate::delivery::{Change, Deadlines, Failure, Transport};
 use crate::document::Urgency;
 use crate::limits::{DEADLINES_LOOK, RECORDED_AT_ONCE, SCAN_PAGE};
 use crate::log::{Entry, EntryId};
@@ -164,7 +164,10 @@ impl Gateway {
             return Ok(None);
         };
         let delivery = self.store.deliveries(consignment, Which::At(to))?.pop();
-        let failed = delivery.is_some_and(|delivery| delivery.has_failed(failure, end));
+        // What was redirected is looked at where it went.
+        let failed = delivery.is_some_and(|delivery| {
+            delivery.transport != Transport::Redirected && delivery.has_failed(failure, end)
+        });
         Ok(failed.then(|| Fact::Failed(failure, consignment, to.clone(), end)))
     }
 }

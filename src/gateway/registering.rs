@@ -171,14 +171,16 @@ impl Gateway {
     }
 
     fn version_entry(&self, version: Version) -> Result<(EntryId, Sha256), Error> {
+        let index = version.checked_sub(1).and_then(|index| usize::try_from(index).ok());
+        let (id, latest) = {
+            let entries = self.register.entries.lock().expect("no panic while reading");
+            (index.and_then(|index| entries.get(index).copied()), entries.len())
+        };
         let unknown = || {
             let refusal = Refusal::of_field(Reason::DirectoryVersionUnknown, "version");
-            refusal.with("version", version).with("latest", self.directory_version())
+            refusal.with("version", version).with("latest", latest)
         };
-        let index = version.checked_sub(1).and_then(|index| usize::try_from(index).ok());
-        let entries = self.register.entries.lock().expect("no panic while reading");
-        let id = index.and_then(|index| entries.get(index).copied()).ok_or_else(unknown)?;
-        drop(entries);
+        let id = id.ok_or_else(unknown)?;
         let content = self.reading.entry(id)?.content;
         let missing = || StoreError::Damaged(format!("entry {id} names no directory"));
         Ok((id, content.ok_or_else(missing)?))

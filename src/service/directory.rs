@@ -1,10 +1,12 @@
 //! Who can be reached, and why this way.
 
 use std::pin::Pin;
+use std::sync::Arc;
 
 use tokio_stream::Stream;
 use tonic::{Request, Response, Status};
 
+use super::admission::ClientCertificate;
 use super::status::to_status;
 use super::{Door, convert, following, paging};
 use crate::clock::Date;
@@ -103,7 +105,8 @@ impl DirectoryService for Door {
         request: Request<v1::DirectoryServiceWatchRequest>,
     ) -> Result<Response<Self::WatchStream>, Status> {
         self.peer(&request)?;
-        let certificate = request.extensions().get().cloned();
+        let certificate =
+            request.extensions().get::<Option<Arc<ClientCertificate>>>().cloned().flatten();
         let since = request.get_ref().since;
         let latest = self.gateway.directory_version();
         if since == 0 || since > latest {

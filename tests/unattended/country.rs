@@ -84,8 +84,8 @@ impl Country {
     }
 
     /// Has the gateway read directory and trust anew.
-    pub fn reload(&self) {
-        self.running.as_ref().expect("it runs").reload().expect("sound material");
+    pub async fn reload(&self) {
+        self.running.as_ref().expect("it runs").reload().await.expect("sound material");
     }
 
     pub async fn stop(&mut self) {

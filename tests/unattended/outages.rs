@@ -73,12 +73,12 @@ impl Setting {
     }
 
     /// What was out is there again.
-    fn light(&self) {
+    async fn light(&self) {
         self.authority.is_now(Mood::Sound);
         self.door.open();
         let crls = self.country.file("trust/gov/crls");
         fs::rename(self.country.file("crls"), crls).expect("put back");
-        self.country.reload();
+        self.country.reload().await;
     }
 
     /// A decision that the commune's officer and seal have signed.
@@ -173,7 +173,7 @@ async fn documents_flow_while_all_services_are_out_and_what_can_be_made_good_is(
     setting.country.wait_for(Event::TimeStamp, 0).await;
     setting.country.wait_for(Event::Repair, 0).await;
 
-    setting.light();
+    setting.light().await;
     let repairs = setting.country.wait_for(Event::Repair, 2).await;
     assert_eq!(services(&repairs), out);
     let since = |entries: &[Entry]| {
