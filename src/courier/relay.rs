@@ -27,9 +27,9 @@ use crate::document::ConsignmentId;
 use crate::evidence::Receipt;
 use crate::gateway::{Error, Gateway, TellError, Teller, ToRelay, Told};
 use crate::limits::{
-    CALL_DEADLINE, CHUNK_DEADLINE, CHUNK_SIZE, PAGE_SIZE_MAX, RECEIPT_SIZE_MAX, RECORDED_AT_ONCE,
-    RELAY_ASIDE_MAX, RELAY_INLINE_MAX, RELAY_LOOKAHEAD, RELAY_OUTAGE_ATTEMPTS, RELAY_PAUSE_MAX,
-    RELAY_PAUSE_MIN, RELAY_SCAN_MAX, RELAYS_AT_ONCE, REPORTS_SILENCE_MAX,
+    CALL_DEADLINE, CHUNK_DEADLINE, CHUNK_SIZE, RECEIPT_SIZE_MAX, RECORDED_AT_ONCE, RELAY_ASIDE_MAX,
+    RELAY_INLINE_MAX, RELAY_LOOKAHEAD, RELAY_OUTAGE_ATTEMPTS, RELAY_PAUSE_MAX, RELAY_PAUSE_MIN,
+    RELAY_SCAN_MAX, RELAYS_AT_ONCE, REPORTS_SILENCE_MAX,
 };
 use crate::log::{LogPublicKey, Service};
 use crate::proto::v1;
@@ -162,6 +162,10 @@ async fn bring_all(link: &Arc<Link>) -> Error {
     let mut pause = Pause::default();
     loop {
         bell.hear();
+        if flights.is_empty() {
+            // Also after one that ended without a word.
+            traffic.flying.clear();
+        }
         if pause.left().is_zero() {
             let ready = match link.ready(&mailbox, &traffic) {
                 Ok(ready) => ready,
@@ -251,7 +255,7 @@ impl Link {
         let (mut ready, mut after) = (Vec::new(), None);
         let (mut looked_at, mut passed) = (0, 0);
         while free > 0 && looked_at < RELAY_LOOKAHEAD && passed < RELAY_SCAN_MAX {
-            let page = self.gateway.store().waiting(mailbox, after, PAGE_SIZE_MAX)?;
+            let page = self.gateway.store().waiting(mailbox, after, RELAY_LOOKAHEAD)?;
             let Some(last) = page.last() else { break };
             after = Some((last.urgency, last.position));
             passed += page.len();
@@ -265,14 +269,11 @@ impl Link {
                 if free == 0 || looked_at > RELAY_LOOKAHEAD {
                     break;
                 }
-                let Some(relayed) = self.gateway.to_relay(id, &self.neighbour.service)? else {
-                    continue;
-                };
-                let recipients: Vec<Code> =
-                    relayed.recipients.into_iter().map(|(code, _)| code).collect();
+                let behind = self.gateway.behind(id, &self.neighbour.service)?;
+                let recipients: Vec<Code> = behind.into_iter().map(|(code, _)| code).collect();
                 let is_free = !recipients.iter().any(|code| busy.contains(code));
                 busy.extend(recipients.iter().cloned());
-                if is_free {
+                if is_free && !recipients.is_empty() {
                     free -= 1;
                     ready.push((id, recipients));
                 }

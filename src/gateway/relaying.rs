@@ -8,6 +8,8 @@
 //! What the neighbour did wrong is refused and leaves nothing in the log. What is wrong with the document
 //! or a recipient becomes a `SubmissionRejection`, whose receipt is the neighbour's proof.
 
+use std::sync::Arc;
+
 use super::command::{self, Acceptance, Command, Facts, Rejection, recipient_set};
 use super::judging::Judgement;
 use super::peer::Peer;
@@ -49,6 +51,9 @@ pub struct Taken {
     pub receipt: Receipt,
 }
 
+/// Recipients that can be reached from here.
+type Ways = Vec<(Code, Destination)>;
+
 /// What the neighbour has proved.
 struct Proven {
     neighbour: Service,
@@ -65,9 +70,6 @@ impl Proven {
         Some(command::Brought { by: self.neighbour.clone(), evidence })
     }
 }
-
-/// Recipients to whom there is a way, and the others with why there is none.
-type Ways = (Vec<(Code, Destination)>, Vec<(Code, Refusal)>);
 
 impl Gateway {
     /// Checks a document before its content travels, and says what is missing: nothing, if it was taken
@@ -104,7 +106,8 @@ impl Gateway {
         let mut taken = Vec::new();
         if !open.is_empty() {
             let recipients: Vec<Code> = open.iter().map(|(code, _)| code.clone()).collect();
-            match self.take(peer, &proven, brought.envelope, brought.bodies, open).await? {
+            let Brought { envelope, bodies, .. } = brought;
+            match self.take(peer, &surroundings, &proven, (envelope, bodies), open).await? {
                 Ok(first) => {
                     let consignment = self.accepted(first)?;
                     for recipient in recipients {
@@ -125,7 +128,12 @@ impl Gateway {
     }
 
     /// The ways to the recipients, and why there is none to others.
-    fn ways_on(&self, surroundings: &Surroundings, proven: &Proven, brought: &Brought) -> Ways {
+    fn ways_on(
+        &self,
+        surroundings: &Surroundings,
+        proven: &Proven,
+        brought: &Brought,
+    ) -> (Ways, Vec<(Code, Refusal)>) {
         let question = Question {
             today: self.now().date_in_vietnam(),
             type_name: &brought.envelope.type_name,
@@ -149,14 +157,14 @@ impl Gateway {
     async fn take(
         &self,
         peer: &Peer,
+        surroundings: &Arc<Surroundings>,
         proven: &Proven,
-        envelope: Envelope,
-        bodies: Bodies,
-        recipients: Vec<(Code, Destination)>,
+        (envelope, bodies): (Envelope, Bodies),
+        recipients: Ways,
     ) -> Result<Result<EntryId, Stopped>, Error> {
-        let (surroundings, now) = (self.surroundings(), self.now());
         let gathered = self.gather(peer, envelope, bodies)?;
-        let verified = match judged(gathered, &surroundings, &proven.facts.sender, now).await {
+        let (sender, now) = (&proven.facts.sender, self.now());
+        let verified = match judged(gathered, surroundings, sender, now).await {
             Ok(verified) => verified,
             Err(stopped) => return Ok(Err(stopped)),
         };

@@ -19,6 +19,9 @@ use crate::limits::{RECIPIENTS_MAX, RECORDED_AT_ONCE};
 use crate::log::{Actor, Entry, Event, LogPublicKey, Service};
 use crate::source::Source;
 
+/// Deliveries of a consignment: those that were promised, and as many that were redirected.
+const DELIVERIES_MAX: usize = 2 * RECIPIENTS_MAX;
+
 /// A neighbour on a connection.
 #[derive(Debug, Clone)]
 pub struct Teller {
@@ -76,6 +79,27 @@ fn unproven(why: impl ToString) -> TellError {
 }
 
 impl Gateway {
+    /// The recipients of a consignment behind a neighbour, in ascending order, each with the code that
+    /// the sender wrote if it is another; none if the neighbour has answered for all of them.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn behind(
+        &self,
+        id: ConsignmentId,
+        neighbour: &Service,
+    ) -> Result<Vec<(Code, Option<Code>)>, Error> {
+        let mut behind = self.store.deliveries(id, Which::After(None, DELIVERIES_MAX))?;
+        behind.retain(|delivery| {
+            let there = delivery.via.as_ref() == Some(neighbour);
+            there && delivery.transport != Transport::Withdrawn
+        });
+        if !behind.iter().any(Delivery::waits) {
+            return Ok(Vec::new());
+        }
+        Ok(behind.into_iter().map(|delivery| (delivery.recipient, delivery.addressed)).collect())
+    }
+
     /// What is to be handed over to the neighbour of a consignment; `None` if nothing waits for it.
     ///
     /// # Errors
@@ -85,21 +109,17 @@ impl Gateway {
         id: ConsignmentId,
         neighbour: &Service,
     ) -> Result<Option<ToRelay>, Error> {
-        let Some(consignment) = self.store.consignment(id)? else { return Ok(None) };
-        let all = self.store.deliveries(id, Which::After(None, 2 * RECIPIENTS_MAX))?;
-        let behind = |delivery: &&Delivery| {
-            delivery.via.as_ref() == Some(neighbour) && delivery.transport != Transport::Withdrawn
-        };
-        let waits = all.iter().filter(behind).any(Delivery::waits);
-        let promised = all.iter().filter(|delivery| consignment.promised(delivery));
-        let of = |delivery: &Delivery| (delivery.recipient.clone(), delivery.addressed.clone());
+        let recipients = self.behind(id, neighbour)?;
+        let consignment = self.store.consignment(id)?.filter(|_| !recipients.is_empty());
+        let Some(consignment) = consignment else { return Ok(None) };
+        let mut promised = self.store.deliveries(id, Which::After(None, DELIVERIES_MAX))?;
+        promised.retain(|delivery| consignment.promised(delivery));
         Ok(Some(ToRelay {
             receipt: self.reading.receipt(consignment.accepted)?,
-            promised: promised.map(|delivery| delivery.recipient.clone()).collect(),
-            recipients: all.iter().filter(behind).map(of).collect(),
+            promised: promised.into_iter().map(|delivery| delivery.recipient).collect(),
+            recipients,
             consignment,
-        })
-        .filter(|_| waits))
+        }))
     }
 
     /// A body of a consignment.

@@ -156,3 +156,44 @@ async fn office_hours_are_counted_where_they_are_asked_for() {
     country.stop().await;
     country.audit();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_neighbour_that_does_not_answer_in_time_fails_once() {
+    use rustls::pki_types::{PrivatePkcs8KeyDer, pem::PemObject as _};
+    let mut country = Country::prepared();
+    // Nobody listens there.
+    let key = PrivatePkcs8KeyDer::from_pem_file(country.file("witness.key")).expect("a key");
+    let key = vanthu::log::LogKey::from_pkcs8("nation.example", key.secret_pkcs8_der());
+    let vkey = key.expect("a key").public();
+    country.configure(&format!(
+        "[[neighbour]]\nname = \"nation.example\"\naddress = \"https://127.0.0.1:9\"\nvkey = \"{vkey}\"\n"
+    ));
+    let directory = std::fs::read_to_string(country.file("directory.toml")).expect("a directory");
+    let behind = "[[system]]\nid = \"nation\"\nidentities = [\"urn:vanthu:system:gateway-nation\"]\n\
+                  role = \"gateway\"\ngateway = \"nation.example\"\n\
+                  [[agency]]\ncode = \"H01\"\nname = \"Hà Nội\"\nlevel = 1\nkind = \"state\"\n\
+                  valid_from = \"2020-07-22\"\nhost = \"nation\"\n";
+    std::fs::write(country.file("directory.toml"), format!("{directory}\n{behind}"))
+        .expect("written");
+    country.start().await;
+    let (sent, at) = country.send(1, &["H01", "H49"], Urgency::Normal).await;
+    move_to(&country, at.after(12 * HOUR));
+    tokio::time::sleep(QUIET).await;
+    country.wait_for(Event::RelayFailure, 0).await;
+    country.clock.advance(MOMENT);
+    let failed = country.wait_for(Event::RelayFailure, 1).await;
+    assert_eq!(recipients(&failed), ["H01"]);
+    let service = failed[0].service.as_ref().map(ToString::to_string);
+    assert_eq!(service.as_deref(), Some("gateway nation.example"));
+    assert_eq!(failed[0].since, Some(at.after(12 * HOUR)));
+    // It still waits, and what is known of others' recipients is not failed for it.
+    move_to(&country, at.after(48 * HOUR));
+    let state = country.delivery(&sent, "H01").await;
+    assert_eq!(state.transport(), Transport::Relaying);
+    assert!(state.relay_failure_entry.is_some());
+    let failed = country.wait_for(Event::ContentHandoverFailure, 1).await;
+    assert_eq!(recipients(&failed), ["H49"]);
+    country.wait_for(Event::RelayFailure, 1).await;
+    country.stop().await;
+    country.audit();
+}
