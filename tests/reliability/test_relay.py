@@ -93,6 +93,12 @@ def test_a_document_goes_from_province_to_nation_to_province_and_its_answers_com
                 for code, one in deliveries(country, "H49.151", sent).items()}
 
     wait_for(lambda: now() == expected, 30, lambda: f"{now()}")
+
+    def reported():
+        told = entries_of(country.gateways["h49"], sent)
+        return [one["status"] for one in told if one["event"] == "status"]
+
+    wait_for(lambda: reported() == ["05", "06"], 30, lambda: f"{reported()}")
     told = entries_of(country.gateways["h49"], sent)
     events = collections.Counter((one["event"], one.get("to")) for one in told)
     for once in [("relay", "G22"), ("RelayAcceptance", "G22"), ("ContentConsignment", "G22"),
@@ -106,8 +112,6 @@ def test_a_document_goes_from_province_to_nation_to_province_and_its_answers_com
     accepted = next(one for one in middle if one["event"] == "SubmissionAcceptance")
     assert accepted["service"] == "gateway h49.example"
     assert accepted["consignment"] == sent and accepted["actor"].startswith("at-h49 ")
-    reports = [one for one in told if one["event"] == "status"]
-    assert [one["status"] for one in reports] == ["05", "06"]
     notices = told_notes(country, "H49.151")
     assert notices["ConsignmentRejection"] == "Không thuộc thẩm quyền"
     country.stop_and_audit()
