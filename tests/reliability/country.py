@@ -193,8 +193,10 @@ class Country:
         self.gateways[place].kill()
 
     def start_all(self):
-        for place in self.gateways:
+        for place, gateway in self.gateways.items():
             self.start(place)
+            # The head guard begins with the first answer; a kill before it asks for an operator.
+            assert list(gateway.entries())
         return self
 
     def at(self, agency):
