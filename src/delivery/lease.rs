@@ -107,7 +107,7 @@ pub struct Leases {
 }
 
 impl Leases {
-    /// Hands waiting items to a watcher: by the turns of the lanes ([`Window`]), in a lane in order.
+    /// Hands waiting items to a watcher: by the turns of the lanes, in a lane in order.
     /// `token` makes a new token for each.
     ///
     /// A watcher whose cursor has passed an item said that it has seen it: it gets it again only when

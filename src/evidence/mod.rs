@@ -7,6 +7,7 @@
 
 mod archive;
 mod bundle;
+mod course;
 mod erds;
 mod examine;
 #[cfg(test)]

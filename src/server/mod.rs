@@ -152,8 +152,7 @@ pub async fn start_at(
     })?;
     let gateway = Gateway::start(setup, material.surroundings)?;
     let gateway = Arc::new(gateway.with_quotas(quotas(&config)?));
-    let registered = gateway.register_directory(material.approved_by.as_deref()).await;
-    registered.map_err(|error| config::Error::new(&config.directory, error))?;
+    register(&gateway, &config, material.approved_by.as_deref()).await?;
     let admission = Arc::new(Admission::new(gateway.clone(), material.tls.revocations));
     let (closing, closed) = watch::channel(false);
     let metrics = Arc::new(Metrics::default());
@@ -166,10 +165,8 @@ pub async fn start_at(
     tasks.spawn(socket.serve(gateway.clone(), rules.clone(), closed.clone()));
     tasks.spawn(retain(gateway.clone(), rules, config.retention.every_hours));
     unattended(&mut tasks, &gateway, deadlines, stamping);
-    for neighbour in neighbours {
-        tasks.spawn(courier::relay::run(gateway.clone(), neighbour));
-    }
-
+    let couriers = neighbours.into_iter();
+    couriers.for_each(|one| _ = tasks.spawn(courier::relay::run(gateway.clone(), one)));
     let door = Door::new(gateway.clone(), admission.clone(), closed.clone()).with_seal(seal);
     let (health, health_service) = tonic_health::server::health_reporter();
     tasks.spawn(report_health(health, gateway.clone(), closed.clone()));
@@ -202,6 +199,16 @@ pub async fn start_at(
         tasks,
         server,
     })
+}
+
+/// The directory stands in the log before anything is routed by it.
+async fn register(
+    gateway: &Gateway,
+    config: &Config,
+    approved_by: Option<&str>,
+) -> Result<(), Error> {
+    let registered = gateway.register_directory(approved_by).await;
+    Ok(registered.map_err(|error| config::Error::new(&config.directory, error))?)
 }
 
 /// Serves one service and nothing else behind the same TLS and windows, for comparison.
