@@ -50,10 +50,9 @@ pub(super) fn examine(
     let Bodies { envelope, report, parts, notes } =
         bodies(&mut files, &entries, parts_of, &mut checks)?;
     let stamps = stamped::take(&mut files, &key, &checkpoints)?;
-    checks.extend(stamps.iter().map(|stamp| {
-        let (epoch, size) = (stamp.epoch, stamp.size);
-        format!("a time-stamp covers the first {size} entries of epoch {epoch}")
-    }));
+    for CoveringStamp { epoch, size, .. } in &stamps {
+        checks.push(format!("a time-stamp covers the first {size} entries of epoch {epoch}"));
+    }
     let sealed = sealed(&mut files, &key.gateway, &entries, &parts, &receipts)?;
     if !sealed.is_empty() {
         checks.push(format!("{} events are sealed as XML that says the same", sealed.len()));
