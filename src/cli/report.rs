@@ -316,7 +316,7 @@ fn counts(wire: &v1::AgencyStatistics) -> Counts {
 
 fn tally(wire: Option<&v1::DeliveryTally>) -> Tally {
     let Some(wire) = wire else { return Tally::default() };
-    let mut by_status = [0; Status::CODES.len()];
+    let mut by_status = [0; Status::REPORTED];
     for (count, sent) in by_status.iter_mut().zip(&wire.by_status) {
         *count = *sent;
     }

@@ -187,6 +187,9 @@ impl Status {
         ("16", Status::Declined),
     ];
 
+    /// How many a recipient reports of a document's course, 01 to 06: the first of [`Self::CODES`].
+    pub const REPORTED: usize = 6;
+
     /// Its two digits.
     pub fn code(self) -> &'static str {
         Self::CODES.iter().find(|(_, status)| *status == self).map_or("", |(code, _)| code)

@@ -75,7 +75,7 @@ pub struct Tally {
     /// Not answered, and there is time left.
     pub pending: u64,
     /// By business status, 01 first.
-    pub by_status: [u64; Status::CODES.len()],
+    pub by_status: [u64; Status::REPORTED],
 }
 
 impl Tally {

@@ -345,7 +345,7 @@ def test_what_waits_for_an_agency_that_is_closed_goes_to_its_successor(changing)
     assert list(deliveries(province, answered.consignment_id)) == ["H49.152"]
     assert deliveries(province, both.consignment_id)["H49.151"].addressed == ""
     assert document(commune, "H49.151", waiting_one.consignment_id).envelope
-    with refused(Code.FAILED_PRECONDITION, "ALREADY_ANSWERED"):
+    with refused(Code.FAILED_PRECONDITION, "DOCUMENT_REDIRECTED"):
         acknowledge(commune, "H49.152", waiting_one.consignment_id)
     for sent in (waiting_one, both):
         acknowledge(commune, "H49.151", sent.consignment_id)
