@@ -116,7 +116,7 @@ def test_a_full_disk_loses_nothing_and_is_repaired_by_room(home, small_disk, siz
             fill(gateway, size, accepted, unanswered)
             stopped = gateway.process.poll()
             print(f"\n{len(accepted)} accepted, then {unanswered[-1][1].code()}, "
-                  f"ready {None if stopped is not None else gateway.page('/readyz')}, "
+                  f"ready {None if stopped is not None else readiness(gateway)}, "
                   f"exit {stopped}")
             if stopped is None:
                 stopped = reads(gateway, accepted[:3])
@@ -140,6 +140,14 @@ def test_a_full_disk_loses_nothing_and_is_repaired_by_room(home, small_disk, siz
         assert len(keys) == len(set(keys)) == len(accepted) + len(unanswered) + 20
         assert gateway.stop() == 0
         outside.audit(home)
+
+
+def readiness(gateway):
+    """What it says of itself; it may be about to end because a write failed."""
+    try:
+        return gateway.page("/readyz")
+    except OSError:
+        return f"ended with {gateway.process.wait(timeout=20)}"
 
 
 def reads(gateway, accepted):
