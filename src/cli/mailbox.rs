@@ -36,6 +36,17 @@ impl Desk {
     }
 }
 
+/// What an agency does with a consignment, and where the receipt is kept.
+#[derive(Debug, clap::Args)]
+pub(super) struct About {
+    #[command(flatten)]
+    pub(super) keeping: Keeping,
+    #[command(flatten)]
+    pub(super) desk: Desk,
+    /// The consignment
+    pub(super) consignment: String,
+}
+
 /// Lists what waits; with --follow, stays and shows what comes, notices included.
 #[derive(Debug, clap::Args)]
 pub(super) struct InboxOptions {
@@ -65,11 +76,7 @@ pub(super) struct GetOptions {
 #[derive(Debug, clap::Args)]
 pub(super) struct AckOptions {
     #[command(flatten)]
-    keeping: Keeping,
-    #[command(flatten)]
-    desk: Desk,
-    /// The consignment
-    consignment: String,
+    about: About,
     /// Token of the lease, if it was watched
     #[arg(long, default_value = "")]
     lease: String,
@@ -79,11 +86,7 @@ pub(super) struct AckOptions {
 #[derive(Debug, clap::Args)]
 pub(super) struct RefuseOptions {
     #[command(flatten)]
-    keeping: Keeping,
-    #[command(flatten)]
-    desk: Desk,
-    /// The consignment
-    consignment: String,
+    about: About,
     /// Why
     #[arg(long)]
     reason: String,
@@ -96,11 +99,7 @@ pub(super) struct RefuseOptions {
 #[derive(Debug, clap::Args)]
 pub(super) struct StatusOptions {
     #[command(flatten)]
-    keeping: Keeping,
-    #[command(flatten)]
-    desk: Desk,
-    /// The consignment
-    consignment: String,
+    about: About,
     /// The status
     #[arg(value_parser = ["01", "04", "05", "06"])]
     status: String,
@@ -254,34 +253,34 @@ fn safe_name(name: &str) -> Result<&str, Failure> {
 }
 
 pub(super) async fn acknowledge(options: AckOptions, output: Output) -> Result<Exit, Failure> {
-    let mut client = options.desk.open().await?;
+    let mut client = options.about.desk.open().await?;
     let request = v1::AcknowledgeRequest {
-        agency: options.desk.agency.clone(),
-        consignment_id: options.consignment,
+        agency: options.about.desk.agency.clone(),
+        consignment_id: options.about.consignment,
         lease_token: options.lease,
     };
     let response = client.acknowledge(request).await?.into_inner();
-    options.keeping.keep(response.receipt.as_ref())?;
+    options.about.keeping.keep(response.receipt.as_ref())?;
     print_answer("acknowledged", response.receipt.as_ref(), response.repeated, output);
     Ok(Exit::Ok)
 }
 
 pub(super) async fn refuse(options: RefuseOptions, output: Output) -> Result<Exit, Failure> {
-    let mut client = options.desk.open().await?;
+    let mut client = options.about.desk.open().await?;
     let request = v1::RefuseRequest {
-        agency: options.desk.agency.clone(),
-        consignment_id: options.consignment,
+        agency: options.about.desk.agency.clone(),
+        consignment_id: options.about.consignment,
         lease_token: options.lease,
         reason: options.reason,
     };
     let response = client.refuse(request).await?.into_inner();
-    options.keeping.keep(response.receipt.as_ref())?;
+    options.about.keeping.keep(response.receipt.as_ref())?;
     print_answer("refused", response.receipt.as_ref(), response.repeated, output);
     Ok(Exit::Ok)
 }
 
 pub(super) async fn status(options: StatusOptions, output: Output) -> Result<Exit, Failure> {
-    let mut client = options.desk.open().await?;
+    let mut client = options.about.desk.open().await?;
     let status = match options.status.as_str() {
         "01" => v1::BusinessStatus::Arrived,
         "04" => v1::BusinessStatus::Assigned,
@@ -289,13 +288,13 @@ pub(super) async fn status(options: StatusOptions, output: Output) -> Result<Exi
         _ => v1::BusinessStatus::Finished,
     };
     let request = v1::ReportStatusRequest {
-        agency: options.desk.agency.clone(),
-        consignment_id: options.consignment,
+        agency: options.about.desk.agency.clone(),
+        consignment_id: options.about.consignment,
         status: status.into(),
         note: options.note,
     };
     let response = client.report_status(request).await?.into_inner();
-    options.keeping.keep(response.receipt.as_ref())?;
+    options.about.keeping.keep(response.receipt.as_ref())?;
     print_answer("reported", response.receipt.as_ref(), false, output);
     Ok(Exit::Ok)
 }

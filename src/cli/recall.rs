@@ -1,9 +1,8 @@
 //! `vanthu recall` and `answer`: documents that their sender asks to have back, or exchanges.
 
 use super::Output;
-use super::evidence::Keeping;
 use super::exit::{Exit, Failure};
-use super::mailbox::{Desk, print_answer};
+use super::mailbox::{About, print_answer};
 use super::search::delivery_line;
 use crate::client;
 use crate::proto::v1;
@@ -13,11 +12,7 @@ use crate::proto::v1::submission_service_client::SubmissionServiceClient;
 #[derive(Debug, clap::Args)]
 pub(super) struct RecallOptions {
     #[command(flatten)]
-    keeping: Keeping,
-    #[command(flatten)]
-    desk: Desk,
-    /// The consignment
-    consignment: String,
+    about: About,
     /// Why
     #[arg(long)]
     reason: String,
@@ -36,11 +31,7 @@ pub(super) struct RecallOptions {
 #[derive(Debug, clap::Args)]
 pub(super) struct AnswerOptions {
     #[command(flatten)]
-    keeping: Keeping,
-    #[command(flatten)]
-    desk: Desk,
-    /// The consignment
-    consignment: String,
+    about: About,
     /// The answer
     #[arg(value_parser = ["agree", "decline"])]
     answer: String,
@@ -55,19 +46,19 @@ pub(super) async fn recall(options: RecallOptions, output: Output) -> Result<Exi
         (None, Some(by)) => (v1::OrderKind::Replace, by),
         (None, None) => (v1::OrderKind::Recall, String::new()),
     };
-    let channel = options.desk.client.connect().await?;
+    let channel = options.about.desk.client.connect().await?;
     let mut client =
         SubmissionServiceClient::new(channel).max_decoding_message_size(client::message_size_max());
     let request = v1::OrderRequest {
-        sender: options.desk.agency,
-        consignment_id: options.consignment,
+        sender: options.about.desk.agency,
+        consignment_id: options.about.consignment,
         recipients: options.to,
         kind: kind.into(),
         by,
         reason: options.reason,
     };
     let response = client.order(request).await?.into_inner();
-    options.keeping.keep(response.receipt.as_ref())?;
+    options.about.keeping.keep(response.receipt.as_ref())?;
     print_answer("asked", response.receipt.as_ref(), response.repeated, output);
     for delivery in &response.deliveries {
         println!("{}", delivery_line(delivery, output));
@@ -76,20 +67,20 @@ pub(super) async fn recall(options: RecallOptions, output: Output) -> Result<Exi
 }
 
 pub(super) async fn answer(options: AnswerOptions, output: Output) -> Result<Exit, Failure> {
-    let mut client = options.desk.open().await?;
+    let mut client = options.about.desk.open().await?;
     let agrees = options.answer == "agree";
     let answer = match agrees {
         true => v1::BusinessStatus::Agreed,
         false => v1::BusinessStatus::Declined,
     };
     let request = v1::AnswerOrderRequest {
-        agency: options.desk.agency.clone(),
-        consignment_id: options.consignment,
+        agency: options.about.desk.agency.clone(),
+        consignment_id: options.about.consignment,
         answer: answer.into(),
         note: options.note,
     };
     let response = client.answer_order(request).await?.into_inner();
-    options.keeping.keep(response.receipt.as_ref())?;
+    options.about.keeping.keep(response.receipt.as_ref())?;
     let what = if agrees { "agreed" } else { "declined" };
     print_answer(what, response.receipt.as_ref(), response.repeated, output);
     Ok(Exit::Ok)

@@ -10,23 +10,15 @@ use crate::log::{Event, LogPublicKey, Status};
 
 /// Whether the event is one of those that tell of a consignment at a recipient.
 pub(super) fn of_a_delivery(event: Event) -> bool {
-    matches!(
-        event,
-        Event::ContentConsignment
-            | Event::ContentHandover
-            | Event::ConsignmentRejection
-            | Event::StatusReport
-            | Event::ConsignmentNotification
-            | Event::ConsignmentNotificationFailure
-            | Event::ContentAccessTracking
-            | Event::ContentHandoverFailure
-            | Event::Order
-            | Event::OrderAnswer
-            | Event::Relay
-            | Event::RelayAcceptance
-            | Event::RelayRejection
-            | Event::RelayFailure
-    )
+    event.is_told_on()
+        || matches!(
+            event,
+            Event::Order
+                | Event::Relay
+                | Event::RelayAcceptance
+                | Event::RelayRejection
+                | Event::RelayFailure
+        )
 }
 
 /// What the entries before a redirection have against it (`log/FORMAT.md` §7, rule 14), as far as the

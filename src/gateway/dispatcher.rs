@@ -1,10 +1,11 @@
 //! Bells: who watches a mailbox is told when something new lies in it.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use tokio::sync::watch;
 
+use super::lock;
 use crate::clock::Time;
 use crate::directory::Code;
 
@@ -24,10 +25,6 @@ pub struct Bell {
     agency: Code,
     rung: watch::Receiver<u64>,
     bells: Bells,
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Dispatcher {

@@ -8,14 +8,14 @@
 //! all that may have been given it before become durable or fail; then it is looked up who has it.
 
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::answering::salted;
 use super::command::{Command, KeepingKind, KeepingOrder};
 use super::ports::{Piece, StoreError};
 use super::sequencer::Answered;
-use super::{Error, Fault, Gateway};
+use super::{Error, Fault, Gateway, lock};
 use crate::delivery::Term;
 use crate::digest::Sha256;
 use crate::document::ConsignmentId;
@@ -37,13 +37,13 @@ pub(super) struct Ways(Mutex<Arc<()>>);
 
 impl Ways {
     pub(super) fn enter(&self) -> OnItsWay {
-        OnItsWay(Arc::clone(&self.0.lock().unwrap_or_else(PoisonError::into_inner)))
+        OnItsWay(Arc::clone(&lock(&self.0)))
     }
 
     /// Waits until all that entered before have left; says whether they did in time.
     fn drain(&self) -> bool {
         let before = {
-            let mut current = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut current = lock(&self.0);
             std::mem::take(&mut *current)
         };
         let mut waited = Duration::ZERO;
@@ -187,7 +187,7 @@ impl Gateway {
     /// # Errors
     /// The store's; what is not done is done by the next call, also after a restart.
     pub fn erase_bodies(&self) -> Result<Erased, Fault> {
-        let _one = self.erasing.lock().unwrap_or_else(PoisonError::into_inner);
+        let _one = lock(&self.erasing);
         let mut all = Erased::default();
         loop {
             let entries = self.store.erasing(ERASURES_AT_ONCE)?;

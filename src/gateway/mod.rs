@@ -31,7 +31,7 @@ mod telling;
 mod validation_report;
 mod witnessing;
 
-use std::sync::{Arc, Mutex, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -65,6 +65,11 @@ use crate::refusal::Refusal;
 use crate::signature::Trust;
 use ports::{Contents, Eraser, Space, Store, StoreError};
 use sequencer::Sequencer;
+
+/// What a panic left behind is still whole: nothing here is half changed under a lock.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// Our trouble, not the caller's: nothing happened, and the same request may be sent again.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -2,9 +2,10 @@
 //! cell rate algorithm, ITU-T I.371). One time is remembered for each system of the directory.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::Duration;
 
+use super::lock;
 use crate::clock::Time;
 use crate::directory::SystemId;
 
@@ -34,7 +35,7 @@ impl Pace {
         now: Time,
         patience: Duration,
     ) -> Result<Duration, Duration> {
-        let mut used_up_to = self.used_up_to.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut used_up_to = lock(&self.used_up_to);
         let stock = self.interval * self.at_once;
         let before = used_up_to.get(system).copied().unwrap_or(now).max(now);
         let wait = before.since(now).saturating_sub(stock);

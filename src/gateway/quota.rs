@@ -5,8 +5,9 @@
 //! crash forgives a second's worth. It bounds who floods; it is no evidence of anything.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
+use super::lock;
 use super::ports::{Notebook, StoreError};
 use crate::clock::{Date, Time};
 use crate::directory::SystemId;
@@ -59,10 +60,6 @@ pub struct Reserved {
     used: Arc<Mutex<HashMap<SystemId, Used>>>,
     system: SystemId,
     coming: u64,
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Quotas {

@@ -210,7 +210,7 @@ impl Gateway {
         let (Some(consignment), Some(to)) = (entry.consignment, &entry.to) else { return Ok(None) };
         let found = self.store.deliveries(consignment, Which::At(to))?.pop();
         let ours = found.filter(|one| one.via.as_ref() == Some(&teller.service));
-        let Some(delivery) = ours.filter(|_| is_told(entry.event)) else { return Ok(None) };
+        let Some(delivery) = ours.filter(|_| entry.event.is_told_on()) else { return Ok(None) };
         if entry.from.as_ref() != Some(&delivery.sender)
             || entry.envelope != Some(delivery.envelope)
         {
@@ -225,22 +225,6 @@ impl Gateway {
             if pieces.is_empty() { Vec::new() } else { self.keep_pieces(pieces).await? };
         Ok(self.record(Recording { facts, swept, contents }).await?)
     }
-}
-
-/// Events of a neighbour's log that are told on (log/FORMAT.md §2, ⇄).
-fn is_told(event: Event) -> bool {
-    matches!(
-        event,
-        Event::ContentConsignment
-            | Event::ContentHandover
-            | Event::ConsignmentRejection
-            | Event::StatusReport
-            | Event::ConsignmentNotification
-            | Event::ConsignmentNotificationFailure
-            | Event::ContentAccessTracking
-            | Event::ContentHandoverFailure
-            | Event::OrderAnswer
-    )
 }
 
 /// What the neighbour's entry means for the recipient; `None` if it is no answer to ours.

@@ -3,10 +3,10 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
-use super::Fault;
 use super::ports::{Notebook, StoreError};
+use super::{Fault, lock};
 use crate::clock::Clock;
 use crate::digest::Sha256;
 use crate::evidence::Receipt;
@@ -104,7 +104,7 @@ impl Witness {
     pub fn add_checkpoint(&self, body: &[u8]) -> Result<String, NotCosigned> {
         let request = Request::read(body).ok_or(Why::Malformed)?;
         let log = self.log_of_note(&request.note)?;
-        let mut all = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = lock(&self.seen);
         let seen = all.entry(log.gateway.clone()).or_default();
         let next = seen.judge(log, &request).map_err(|refused| self.shout(log, refused))?;
         self.cosign(log, seen, next, &request.note)
@@ -118,7 +118,7 @@ impl Witness {
     pub fn add_opening(&self, file: &[u8]) -> Result<String, NotCosigned> {
         let receipt = Receipt::read(file).map_err(|_| Why::Malformed)?;
         let log = self.log_of_note(&receipt.checkpoint)?;
-        let mut all = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = lock(&self.seen);
         let seen = all.entry(log.gateway.clone()).or_default();
         let next = seen.judge_opening(log, &receipt).map_err(|refused| self.shout(log, refused))?;
         // First what the epoch rests on: a note without it would be taken for a first contact.
@@ -131,7 +131,7 @@ impl Witness {
 
     /// The newest cosigned checkpoint of the log with this origin hash, in hexadecimal.
     pub fn checkpoint(&self, origin: &Sha256) -> Option<Vec<u8>> {
-        let all = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let all = lock(&self.seen);
         let mut notes = all.values().flat_map(Seen::notes);
         let found = notes.find(|(checkpoint, _)| hash_of(&checkpoint.origin) == *origin);
         found.map(|(_, note)| note.to_vec())

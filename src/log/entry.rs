@@ -98,6 +98,25 @@ events! {
     DirectoryChange "directory";
 }
 
+impl Event {
+    /// Whether a gateway tells it to the one that relayed the document (`FORMAT.md` §2, ⇄): what happens
+    /// to it at a recipient.
+    pub fn is_told_on(self) -> bool {
+        matches!(
+            self,
+            Self::ContentConsignment
+                | Self::ContentHandover
+                | Self::ConsignmentRejection
+                | Self::StatusReport
+                | Self::ConsignmentNotification
+                | Self::ConsignmentNotificationFailure
+                | Self::ContentAccessTracking
+                | Self::ContentHandoverFailure
+                | Self::OrderAnswer
+        )
+    }
+}
+
 /// One entry. Fields that an event does not have are `None`; see `FORMAT.md` for which has which.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {

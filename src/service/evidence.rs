@@ -19,6 +19,7 @@ use crate::document::ConsignmentId;
 use crate::evidence::{
     Evidence, EvidencePart, EvidenceStamp, PartInfo, Receipt, Verified, told_by, verify,
 };
+use crate::gateway::ports::Which;
 use crate::gateway::{Asked, Error, Fault, Peer, named_in};
 use crate::limits::{
     CHUNK_DEADLINE, CHUNK_SIZE, EVIDENCE_PARTS_SIZE_MAX, PAGE_SIZE_MAX, RELAY_HOPS_MAX,
@@ -79,7 +80,7 @@ impl Door {
             "" => None,
             code => Some(convert::agency_code(code)?),
         };
-        self.may_have(peer, &consignment, recipient.as_ref())?;
+        self.may_have(peer, &consignment, recipient.as_ref(), request.include_parts)?;
         let mut evidence = self.gather_evidence(&consignment, recipient, request.include_parts)?;
         let (_, verified) = self.packed(&evidence)?;
         if let Some(seal) = &self.seal {
@@ -125,12 +126,14 @@ impl Door {
         Ok(stamps)
     }
 
-    /// The sender and auditors may have all of it; a recipient its own part.
+    /// The sender and auditors may have all of it; a recipient its own part, without the bodies of what
+    /// was taken back from it.
     fn may_have(
         &self,
         peer: &Peer,
         consignment: &Consignment,
         recipient: Option<&Code>,
+        with_parts: bool,
     ) -> Result<(), Error> {
         let surroundings = self.gateway.surroundings();
         let directory = &surroundings.directory;
@@ -140,10 +143,10 @@ impl Door {
         if !self.is_party(peer, &surroundings, consignment.id)? {
             return Err(Refusal::of_field(Reason::ConsignmentUnknown, "consignment_id").into());
         }
-        match recipient.filter(|code| peer.may_read(directory, &[code])) {
-            Some(_) => Ok(()),
-            None => Err(Refusal::of_field(Reason::NotAParty, "recipient").into()),
-        }
+        let own = recipient.filter(|code| peer.may_read(directory, &[code]));
+        let own = own.ok_or_else(|| Refusal::of_field(Reason::NotAParty, "recipient"))?;
+        let delivery = self.gateway.store().deliveries(consignment.id, Which::At(own))?.pop();
+        Ok(delivery.filter(|_| with_parts).map_or(Ok(()), |delivery| delivery.may_read())?)
     }
 
     fn gather_evidence(

@@ -147,6 +147,20 @@ def test_all_recipients_are_asked_or_none(gateway):
     }
 
 
+def test_evidence_gives_nobody_what_was_taken_back(gateway):
+    sent = send(gateway)
+    order(gateway, sent)
+
+    def evidence(system, **fields):
+        request = ev.GetEvidenceRequest(consignment_id=sent, **fields)
+        return b"".join(one.chunk for one in gateway.system(system).evidence.GetEvidence(request))
+
+    with refused(STATE, "DOCUMENT_WITHDRAWN"):
+        evidence("province", recipient="H49", include_parts=True)
+    assert b"parts/001-" not in evidence("province", recipient="H49")
+    assert b"parts/001-" in evidence("commune", include_parts=True)
+
+
 def test_evidence_tells_of_it(gateway, tmp_path):
     sent = send(gateway)
     acknowledge(gateway.system("province"), "H49", sent)
