@@ -22,6 +22,7 @@ from verifier import (
     Key,
     Witness,
     check_consistency,
+    check_story,
     leaf_hash,
     node_hash,
     read_entry,
@@ -49,6 +50,48 @@ def test_the_log_of_the_format_holds():
     assert [(end.epoch, end.size) for end in ends] == [
         (number, len(epoch.leaves)) for number, epoch in enumerate(example_log(), 1)
     ]
+
+
+RELAYED = "019abd10-1f6b-7000-8000-000000000003"
+
+
+def story(recipient=None, changed=lambda entries: None):
+    """What the third epoch of the example tells of one consignment, as evidence would."""
+    leaves = enumerate(map(read_entry, example_log()[2].leaves))
+    entries = {(3, index): entry for index, entry in leaves if entry.get("consignment") == RELAYED}
+    if recipient:
+        entries = {place: one for place, one in entries.items() if one.get("to", recipient) == recipient}
+    changed(entries)
+    return RELAYED, recipient, entries
+
+
+@pytest.mark.parametrize("recipient", [None, "H01.151", "H49.13", "H49.14"])
+def test_the_relayed_redirected_and_recalled_document_of_the_format_holds(recipient):
+    check_story(*story(recipient))
+
+
+def changing(index, **fields):
+    return lambda entries: entries[3, index].update(fields)
+
+
+@pytest.mark.parametrize(
+    ("recipient", "changed", "code"),
+    [
+        (None, changing(6, service="gateway nation.example"), "NEIGHBOUR"),
+        (None, changing(6, to="H49.13"), "NEIGHBOUR"),
+        (None, changing(10, addressed="H01.151"), "REDIRECTION"),
+        (None, changing(10, addressed="H49.14"), "CONSIGNMENT_UNKNOWN"),
+        ("H49.14", changing(10, addressed="H49.14"), "REDIRECTION"),
+        (None, lambda entries: entries.pop((3, 10)), "CONSIGNMENT_UNKNOWN"),
+        (None, lambda entries: entries.pop((3, 7)), "ORDER"),
+        (None, lambda entries: entries.pop((3, 8)) and entries.update({(3, 9): entries[3, 7]}), "ORDER"),
+        (None, changing(8, reason="UPDATE"), "ORDER"),
+        (None, lambda entries: entries.pop((3, 2)), "CONSIGNMENT_UNKNOWN"),
+        ("H49.13", lambda entries: entries.pop((3, 3)), "RECIPIENT_MISSING"),
+    ],
+)
+def test_a_story_that_was_changed_does_not_hold(recipient, changed, code):
+    broken(code, check_story, *story(recipient, changed))
 
 
 def test_the_hashes_of_the_format_are_ours():

@@ -6,7 +6,7 @@ needs no gateway, and shares nothing with the program that it checks. Whatever d
 `Invalid`, whose `code` says which rule is broken.
 
     verifier.py receipt FILE VKEY
-    verifier.py evidence FILE VKEY
+    verifier.py evidence FILE VKEY [VKEY of another gateway…]
     verifier.py log FOLDER VKEY      # as `save_log` writes it
 
 Section numbers (§) are those of log/FORMAT.md; those of evidence/FORMAT.md are marked E.
@@ -810,6 +810,7 @@ PATHS = {
     "named": re.compile(r"(?:certificates|crls)/([0-9a-f]{64})\.der"),
     "part": re.compile(r"parts/([0-9]{3,})-(.+)", re.DOTALL),
     "note": re.compile(rf"notes/{ID}\.txt"),
+    "word": re.compile(r"neighbours/([0-9a-f]{64})\.tlog-proof"),
 }
 SINGLE = ("README.txt", "manifest.txt", "log.vkey", "envelope.bin")
 
@@ -827,6 +828,7 @@ class Sorted(NamedTuple):
     notes: dict
     stamps: dict
     erds: dict
+    words: dict
 
 
 def _read_manifest(files):
@@ -870,7 +872,7 @@ def _sort(files):
         found[kind][path if kind == "single" else match.groups()] = content
     for name in SINGLE:
         require(name in found["single"], "FILE_MISSING", name)
-    for (digest,), content in found["named"].items():
+    for (digest,), content in (*found["named"].items(), *found["word"].items()):
         require(sha256(content).hex() == digest, "DIGEST", f"file named {digest}")
     require(len(found["report"]) == 1, "FILE_MISSING", "one report")
     ids = {kind: {tuple(map(int, id_)): it for id_, it in found[kind].items()} for kind in ("entry", "proof", "note", "erds")}
@@ -887,11 +889,13 @@ def _sort(files):
         ids["note"],
         found["stamp"],
         ids["erds"],
+        {digest: receipt for (digest,), receipt in found["word"].items()},
     )
 
 
-def verify_evidence(file, key, witnesses=()):
-    """E§4; the proven entries by id. Signatures of time-stamping authorities (step 11) and of the seal
+def verify_evidence(file, key, witnesses=(), neighbours=()):
+    """E§4; the proven entries by id. `neighbours` are keys of other gateways; what one tells whose key is
+    not among them is only what our gateway has committed to. Signatures of time-stamping authorities (step 11) and of the seal
     on XML (step 12) are not judged here: what they are about is."""
     files = read_archive(file)
     it = _sort(files)
@@ -912,7 +916,8 @@ def verify_evidence(file, key, witnesses=()):
         require(proof.index == index and proof.note == it.checkpoints[epoch], "PROOF_SWAPPED", f"{epoch}/{index}")
         check_inclusion(leaf, index, heads[epoch].size, proof.path, heads[epoch].root)
         proven[epoch, index] = read_entry(leaf, key)
-    accepted = _check_story(it, proven)
+    accepted = check_story(it.consignment, it.recipient, proven)
+    _check_words(it.words, proven, {f"gateway {one.name}": one for one in neighbours})
     require(sha256(files["envelope.bin"]).hex() == accepted["envelope"], "ENVELOPE", "another envelope")
     digest, report = it.report
     matching = sha256(report).hex() == digest == accepted["verdict"].split(" ")[2]
@@ -947,14 +952,45 @@ def _check_stamps(stamps, heads, key):
         require(sha256(text) in token, "STAMP", "over another text")
 
 
-def _check_story(it, proven):
+def _check_words(words, proven, keys):
+    """E§6: each receipt of another gateway proves what an entry of ours says, or another's before it."""
+    used = set()
+    for told in proven.values():
+        while told.get("content") in words and told.get("service", "").startswith("gateway "):
+            digest, key = told["content"], keys.get(told["service"])
+            receipt = words[digest]
+            theirs = verify_receipt(receipt, key)[1] if key else read_entry(read_receipt(receipt).leaf or b"")
+            require(_proves(theirs, told), "NEIGHBOUR_WORD", f"{told['event']}: {theirs['event']}")
+            used.add(digest)
+            told = theirs
+    require(used == set(words), "FILE_UNKNOWN", sorted(set(words) - used))
+
+
+def _proves(theirs, told):
+    def same(*names):
+        return all(theirs.get(name) == told.get(name) for name in names)
+
+    event, place = told["event"], ("consignment", "to")
+    if not same("from", "envelope"):
+        return False
+    if event in ("SubmissionAcceptance", "SubmissionRejection"):
+        return theirs["event"] == "SubmissionAcceptance" and same("request")
+    if event == "RelayAcceptance":
+        return theirs["event"] in PROMISED and same(*place)
+    if event == "RelayRejection":
+        return theirs["event"] == "SubmissionRejection" and same("reason")
+    return same("event", *place, "status", "note", "since", "reason")
+
+
+def check_story(consignment, recipient, proven):
     """E§4 step 6."""
     (first, accepted), *rest = proven.items()
     require(accepted["event"] == "SubmissionAcceptance", "ACCEPTANCE", "not the first entry")
     count, digest = accepted["recipients"].split(" ")
-    deliveries, codes = {}, []
+    deliveries, neighbours, orders, codes = {}, {}, {}, []
+    redirected = set()
     for entry in proven.values():
-        require(entry.get("consignment") == it.consignment, "CONSIGNMENT_OTHER", entry.get("consignment"))
+        require(entry.get("consignment") == consignment, "CONSIGNMENT_OTHER", entry.get("consignment"))
     for (epoch, index), entry in rest:
         event = entry["event"]
         belongs = "envelope" in entry and event != "SubmissionAcceptance"
@@ -963,25 +999,43 @@ def _check_story(it, proven):
             require(entry[name] == accepted[name], "FACTS_DIFFER", name)
         if "to" not in entry:
             continue
-        require(it.recipient in (None, entry["to"]), "RECIPIENT_OTHER", entry["to"])
+        to = entry["to"]
+        require(recipient in (None, to), "RECIPIENT_OTHER", to)
         if event in PROMISED and not is_told(entry):
-            require(entry["to"] not in deliveries, "RECIPIENT_TWICE", entry["to"])
+            require(to not in deliveries, "RECIPIENT_TWICE", to)
             near = epoch == first[0] and 0 < index - first[1] <= int(count)
             require(near, "CONSIGNMENT_STRAY", f"{epoch}/{index}")
-            deliveries[entry["to"]] = {}
-            codes.append(entry["to"])
+            deliveries[to], neighbours[to] = {}, entry.get("service")
+            codes.append(to)
             continue
-        told = deliveries.get(entry["to"])
-        require(told is not None, "CONSIGNMENT_UNKNOWN", f"nothing was consigned to {entry['to']}")
+        if event == "redirection":
+            closed = deliveries.get(entry["addressed"])
+            require(closed is not None or recipient, "CONSIGNMENT_UNKNOWN", f"nothing was consigned to {entry['addressed']}")
+            waited = not ENDS & set(closed or ()) and to != entry["addressed"]
+            require(waited and not neighbours.get(entry["addressed"]), "REDIRECTION", entry["addressed"])
+            (closed if closed is not None else {})["redirection"] = entry["time"]
+            if to not in deliveries:
+                deliveries[to] = {}
+                redirected.add(to)
+            continue
+        told = deliveries.get(to)
+        require(told is not None, "CONSIGNMENT_UNKNOWN", f"nothing was consigned to {to}")
+        if event == "order":
+            require(to not in orders, "ORDER", "another one waits")
+            orders[to] = entry["reason"]
+        elif event == "order-answer":
+            require(orders.pop(to, None) == entry["reason"], "ORDER", "answers what was not asked")
+        if event != "order" and name_of(entry) != "withdrawal":
+            require(entry.get("service") == neighbours.get(to), "NEIGHBOUR", f"{entry.get('service')} tells of {to}")
         check_once(entry, told)
         if event in FAILURES:
             check_failure(entry, accepted, told)
         told.setdefault(name_of(entry), entry["time"])
-    if it.recipient is None:
+    if recipient is None:
         whole = len(codes) == int(count) and recipients_digest(codes) == digest
         require(whole, "RECIPIENT_MISSING", f"{len(codes)} of {count}")
     else:
-        require(codes == [it.recipient], "RECIPIENT_MISSING", it.recipient)
+        require(codes == [recipient] or recipient in redirected, "RECIPIENT_MISSING", recipient)
     return accepted
 
 
@@ -1071,17 +1125,18 @@ def load_log(folder):
 
 
 def main(arguments):
-    if len(arguments) != 3 or arguments[0] not in ("receipt", "evidence", "log"):
+    kinds = ("receipt", "evidence", "log")
+    if len(arguments) < 3 or arguments[0] not in kinds or len(arguments) > 3 and arguments[0] != "evidence":
         print(__doc__, file=sys.stderr)
         return 2
-    kind, path, vkey = arguments
-    key = Key(Path(vkey).read_text() if Path(vkey).is_file() else vkey)
+    kind, path, *vkeys = arguments
+    key, *neighbours = [Key(Path(one).read_text() if Path(one).is_file() else one) for one in vkeys]
     try:
         if kind == "receipt":
             id_, entry = verify_receipt(Path(path).read_bytes(), key)
             print(f"holds: entry {id_[0]}/{id_[1]}: {entry['event']} at {entry['time']}")
         elif kind == "evidence":
-            proven = verify_evidence(Path(path).read_bytes(), key)
+            proven = verify_evidence(Path(path).read_bytes(), key, neighbours=neighbours)
             print(f"holds: {len(proven)} entries")
         else:
             ends = verify_log(load_log(path), key)

@@ -9,6 +9,8 @@ import collections
 import contextlib
 import os
 import random
+import subprocess
+import sys
 import threading
 import time
 
@@ -577,11 +579,21 @@ def test_evidence_of_the_sender_spans_the_relay(country, tmp_path):
     wrong = outside.run("evidence", "verify", file, "--key", keys["h49"], "--key",
                         forged(keys["nation"], tmp_path), code=7)
     assert "neighbours/" in wrong.stderr
+    assert second_verifier(file, *keys.values()) == (0, "holds: 11 entries\n")
+    code, why = second_verifier(file, keys["h49"], tmp_path / "forged.vkey")
+    assert code == 7 and why.startswith("does not hold: CHECKPOINT_"), why
     home = country.gateways["h49"].home
     shown = outside.run(
         "trace", "--server", f"https://{country.gateways['h49'].address}", "--ca",
         home / "tls/ca.pem", "--cert", home / "systems/commune.pem", sent)
     assert " via nation.example" in shown.stdout
+
+
+def second_verifier(file, *keys):
+    """What the verifier in another language says of it."""
+    program = outside.ROOT / "tests/independent/verifier.py"
+    ran = subprocess.run([sys.executable, program, "evidence", file, *keys], capture_output=True, text=True)
+    return ran.returncode, ran.stdout + ran.stderr
 
 
 def forged(key, folder):
