@@ -256,9 +256,6 @@ catalogue! {
     OrderPointless State "ORDER_POINTLESS",
         "the recipient does not have this document any more", "nơi nhận không còn giữ văn bản này",
         "read the state of the delivery";
-    OrderBehindNeighbour State "ORDER_BEHIND_NEIGHBOUR",
-        "the recipient is behind another gateway, which takes no orders yet", "nơi nhận thuộc trục khác, chưa tiếp nhận yêu cầu này",
-        "send a document that recalls or replaces it";
     OrderUnknown State "ORDER_UNKNOWN",
         "no order about this document waits for an answer", "không có yêu cầu nào về văn bản này đang chờ trả lời",
         "read the state of the delivery";

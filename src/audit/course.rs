@@ -57,15 +57,17 @@ pub(super) struct Course {
     seen: u8,
 }
 
-/// Events that a recipient has at most once; those of a line exclude each other.
-const ONCE: [&[Kind]; 7] = [
-    &[Kind::Notification],
-    &[Kind::NotificationFailure],
-    &[Kind::Access],
-    &[Kind::HandoverFailure],
-    &[Kind::RelayFailure],
-    &[Kind::RelayAcceptance, Kind::RelayRejection],
-    &[Kind::Consignment],
+/// Events that a recipient has at most once; each excludes those beside it.
+const ONCE: [(Kind, &[Kind]); 8] = [
+    (Kind::Notification, &[]),
+    (Kind::NotificationFailure, &[]),
+    (Kind::Access, &[]),
+    (Kind::HandoverFailure, &[]),
+    (Kind::RelayFailure, &[]),
+    (Kind::RelayAcceptance, &[]),
+    // What a neighbour took may be rejected by one behind it.
+    (Kind::RelayRejection, &[Kind::RelayAcceptance, Kind::Consignment]),
+    (Kind::Consignment, &[Kind::RelayRejection]),
 ];
 
 impl Course {
@@ -82,10 +84,10 @@ impl Course {
         }
     }
 
-    /// Ends it in favour of a successor; says why it cannot be.
-    pub(super) fn redirect(&mut self) -> Option<&'static str> {
-        if self.via != NOBODY {
-            return Some("is behind a neighbour");
+    /// Ends it in favour of a successor, as somebody tells; says why it cannot be.
+    pub(super) fn redirect(&mut self, told_by: Number) -> Option<&'static str> {
+        if self.via != told_by {
+            return Some("is behind another gateway than the one that tells it");
         }
         let before = self.answer;
         self.answer = Answer::Redirected;
@@ -137,11 +139,14 @@ impl Course {
         since: Option<Option<u32>>,
         findings: &mut Findings,
     ) {
-        if let Some(place) = ONCE.iter().position(|kinds| kinds.contains(&leaf.kind)) {
-            if self.seen & (1 << place) != 0 {
+        let bit = |kind| ONCE.iter().position(|(once, _)| *once == kind).map(|place| 1 << place);
+        if let Some(own) = bit(leaf.kind) {
+            let ended = ONCE.iter().filter(|(_, excluded)| excluded.contains(&leaf.kind));
+            let against = ended.filter_map(|(kind, _)| bit(*kind)).fold(own, |all, one| all | one);
+            if self.seen & against != 0 {
                 findings.add(Some(id), Rule::EventTwice, format!("{to} had one already"));
             }
-            self.seen |= 1 << place;
+            self.seen |= own;
         }
         match leaf.kind {
             Kind::Handover => self.answer(id, to, Answer::HandedOver, now, findings),
@@ -149,7 +154,7 @@ impl Course {
             Kind::Notification | Kind::Access => self.noticed = self.noticed.min(now),
             Kind::RelayAcceptance | Kind::RelayRejection => self.relayed = self.relayed.min(now),
             Kind::NotificationFailure | Kind::HandoverFailure | Kind::RelayFailure => {
-                let own = leaf.kind == Kind::RelayFailure || !leaf.is_a_neighbours_word();
+                let own = !leaf.is_a_neighbours_word();
                 if let Some(message) = self.untrue(leaf, since).filter(|_| own) {
                     findings.add(Some(id), Rule::FailureUntrue, message);
                 }

@@ -207,6 +207,12 @@ impl History {
         }
     }
 
+    /// The number of the neighbour that the entry names; [`NOBODY`] if it names none.
+    fn teller(&self, leaf: &Leaf<'_>) -> Number {
+        let known = |name| self.agencies.get(name).copied();
+        leaf.value(Field::Service).map_or(NOBODY, |name| known(name).unwrap_or(NOBODY - 1))
+    }
+
     /// What waited for a closed agency waits for its successor.
     fn redirection(&mut self, id: EntryId, leaf: &Leaf<'_>, findings: &mut Findings) {
         let Some(consignment) = leaf.consignment() else { return };
@@ -215,6 +221,7 @@ impl History {
             return;
         };
         let addressed = leaf.value(Field::Addressed).unwrap_or_default();
+        let told_by = self.teller(leaf);
         let closed = self.agencies.get(addressed).copied();
         let course = closed.and_then(|code| self.deliveries.get_mut(&(consignment, code)));
         let broken = match course {
@@ -222,7 +229,7 @@ impl History {
             Some(_) if leaf.value(Field::To) == Some(addressed) => {
                 Some(format!("{addressed} is its own successor"))
             }
-            Some(course) => course.redirect().map(|why| format!("{addressed} {why}")),
+            Some(course) => course.redirect(told_by).map(|why| format!("{addressed} {why}")),
         };
         if let Some(message) = broken {
             findings.add(Some(id), Rule::RedirectionWrong, message);
@@ -245,6 +252,7 @@ impl History {
             return; // Its missing fields were named already.
         }
         let to = leaf.value(Field::To).unwrap_or_default();
+        let told_by = self.teller(leaf);
         let consignment = leaf.consignment().and_then(|id| self.consignments.get(&id).copied());
         let delivery = consignment
             .zip(self.agencies.get(to).copied())
@@ -263,11 +271,6 @@ impl History {
             parties.map_or((0, NOBODY), |parties| (parties.accepted, parties.brought_by));
         let after = |moment: u64| u32::try_from(millis(moment).saturating_sub(accepted)).ok();
         let now = after(leaf.moment).unwrap_or(UNKNOWN);
-        let word = leaf.value(Field::Service).and_then(|name| self.agencies.get(name).copied());
-        let told_by = match leaf.value(Field::Service) {
-            Some(_) => word.unwrap_or(NOBODY - 1),
-            None => NOBODY,
-        };
         state.hear(id, leaf, told_by, brought_by, findings);
         let early = leaf.since().is_some_and(|since| millis(since) < accepted);
         let since = leaf.since().map(|since| match early {

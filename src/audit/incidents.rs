@@ -298,14 +298,15 @@ fn what_a_neighbour_cannot_say_is_named() {
         &["neighbour-wrong 3/7"],
     );
     check(
-        "a neighbour refuses what it took",
+        "a neighbour has in a mailbox what it did not take",
         |b| {
             copy(b, "3/4", "3/5");
             b.edit("3/5", "event RelayAcceptance", "event RelayRejection");
             b.edit("3/5", "content", "reason BUSY\ncontent");
         },
-        &["event-twice 3/5"],
+        &["event-twice 3/6"],
     );
+    check("a neighbour takes it twice", |b| copy(b, "3/4", "3/5"), &["event-twice 3/5"]);
     check(
         "a neighbour had answered in time",
         |b| {

@@ -220,7 +220,10 @@ impl<'a> Leaf<'a> {
 
     /// Whether a neighbour brought or told it.
     pub(super) fn is_a_neighbours_word(&self) -> bool {
-        self.kind.shape().told && TOLD.iter().any(|field| self.value(*field).is_some())
+        let shape = self.kind.shape();
+        let only_then = |field: &&Field| !shape.must.contains(field);
+        let there = |field: &Field| self.value(*field).is_some();
+        shape.told && TOLD.iter().filter(only_then).any(there)
     }
 
     /// The first letter of the urgency, which tells it.

@@ -57,7 +57,8 @@ pub(super) struct Shape {
     /// The reasons that it may have; if none is listed, any but the recipient's.
     pub(super) reasons: &'static [&'static str],
     pub(super) actor: Actor,
-    /// Whether a neighbour may bring or tell it: `service` and `content`, both or neither.
+    /// Whether a neighbour may bring or tell it: `service` and `content`, both or neither, unless the event
+    /// has a `service` anyway.
     pub(super) told: bool,
 }
 
@@ -211,6 +212,7 @@ pub(super) const SHAPES: [Shape; 27] = [
     Shape {
         reasons: &["EXPIRED"],
         actor: Actor::Gateway,
+        told: true,
         ..shape(
             Kind::RelayFailure,
             "RelayFailure",
@@ -219,6 +221,7 @@ pub(super) const SHAPES: [Shape; 27] = [
     },
     Shape {
         actor: Actor::Gateway,
+        told: true,
         ..shape(
             Kind::Redirection,
             "redirection",

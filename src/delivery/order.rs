@@ -3,14 +3,16 @@
 //!
 //! Both sides act whenever they like, and the log has one order: whichever entry stands first decides.
 //! What the recipient has not taken is out of its mailbox at once. What it has taken only the recipient
-//! can give back, and says so itself.
+//! can give back, and says so itself. What is behind a neighbour is decided by the log of the gateway that
+//! has the mailbox: the order goes there after the document, and the answer comes back as it was given.
 //!
 //! | the delivery is | an order | an answer to it |
 //! |---|---|---|
 //! | in the mailbox | withdraws it; the gateway agrees | refused: nothing is asked |
 //! | taken | waits for the recipient | 15 ends it, 16 leaves everything as it was |
-//! | taken, an order waits | refused, unless it is the same | 15 or 16, once |
-//! | given back or destroyed (02, 15, withdrawn, redirected) | refused: there is nothing to have back | the first answer, if it is the same |
+//! | behind a neighbour, taken or not | waits for what the neighbour tells | 15 ends it, 16 leaves everything as it was |
+//! | an order waits | refused, unless it is the same | 15 or 16, once |
+//! | given back or destroyed (02, 15, withdrawn, redirected, rejected by a neighbour) | refused: there is nothing to have back; one that waited has lapsed | the first answer, if it is the same |
 
 use super::state::{Delivery, Transport};
 use crate::document::ConsignmentId;
@@ -81,44 +83,64 @@ pub enum Replied {
 }
 
 impl Delivery {
-    /// What an order of the sender does to it. `replaced` tells of the consignment that updates or
-    /// replaces it at the same recipient; it must have been sent there.
+    /// What an order of the sender does to it.
     ///
     /// # Errors
     /// [`Reason::OrderWaits`] while another one has no answer, [`Reason::OrderPointless`] if the recipient
-    /// does not have it, [`Reason::OrderBehindNeighbour`], [`Reason::ReplacementNotSent`].
-    pub fn ordered(
-        &self,
-        kind: OrderKind,
-        by: Option<ConsignmentId>,
-        replacement: Option<&Delivery>,
-    ) -> Result<Ordered, Refusal> {
+    /// does not have it.
+    pub fn ordered(&self, kind: OrderKind, by: Option<ConsignmentId>) -> Result<Ordered, Refusal> {
+        let there = self.is_there();
         if let Some(order) = &self.order {
             let same = (order.kind, order.by) == (kind, by);
             match order.answer {
                 None if same => return Ok(Ordered::Before(order.entry)),
-                None => return Err(Refusal::new(Reason::OrderWaits).with("entry", order.entry)),
+                None if there => {
+                    return Err(Refusal::new(Reason::OrderWaits).with("entry", order.entry));
+                }
                 Some((true, _)) if same => return Ok(Ordered::Before(order.entry)),
                 Some((true, entry)) if order.kind != OrderKind::Update => {
                     return Err(self.pointless(entry));
                 }
-                Some(_) => {}
+                _ => {}
             }
-        }
-        let there =
-            |one: &&Delivery| matches!(one.transport, Transport::Consigned | Transport::HandedOver);
-        if by.is_some() && replacement.filter(there).is_none() {
-            let refusal = Refusal::of_field(Reason::ReplacementNotSent, "by");
-            return Err(refusal.with("recipient", &self.recipient));
         }
         match self.transport {
-            _ if self.via.is_some() => {
-                let refusal = Refusal::of_field(Reason::OrderBehindNeighbour, "recipients");
+            _ if !there => Err(self.pointless(self.latest)),
+            Transport::Consigned if self.via.is_none() => Ok(Ordered::Withdraws),
+            _ => Ok(Ordered::Waits),
+        }
+    }
+
+    /// Whether the recipient has it, may take it, or will get it as far as we know.
+    fn is_there(&self) -> bool {
+        match self.transport {
+            Transport::Consigned
+            | Transport::HandedOver
+            | Transport::Relaying
+            | Transport::Relayed => true,
+            Transport::Rejected
+            | Transport::RelayRejected
+            | Transport::Redirected
+            | Transport::Withdrawn => false,
+        }
+    }
+
+    /// Whether `other`, a delivery of another consignment to the same recipient, can update or replace it:
+    /// the recipient must be able to see it, and both must have come the same way.
+    ///
+    /// # Errors
+    /// [`Reason::ReplacementNotSent`].
+    pub fn replaced_by(&self, other: Option<&Delivery>) -> Result<(), Refusal> {
+        let seen = |other: &&Delivery| {
+            let there = matches!(other.transport, Transport::Consigned | Transport::HandedOver);
+            there && other.via == self.via
+        };
+        match other.filter(seen) {
+            Some(_) => Ok(()),
+            None => {
+                let refusal = Refusal::of_field(Reason::ReplacementNotSent, "by");
                 Err(refusal.with("recipient", &self.recipient))
             }
-            Transport::Consigned => Ok(Ordered::Withdraws),
-            Transport::HandedOver => Ok(Ordered::Waits),
-            _ => Err(self.pointless(self.latest)),
         }
     }
 

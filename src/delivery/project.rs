@@ -6,7 +6,7 @@ use unicode_normalization::char::is_combining_mark;
 
 use super::deadline::Failure;
 use super::keeping::Keeping;
-use super::state::{Consignment, Delivery, neighbour_mailbox};
+use super::state::{Consignment, Delivery, Transport, neighbour_mailbox};
 use crate::clock::Time;
 use crate::digest::Sha256;
 use crate::directory::Code;
@@ -353,12 +353,15 @@ fn consigned<P: Prior + ?Sized>(
     };
     let brought_by = consignment.and_then(|consignment| consignment.brought_by);
     let Some(delivery) = Delivery::begin(id, entry, brought_by) else { return Ok(()) };
-    changes.push(Change::Waiting {
-        agency: delivery.mailbox(),
-        urgency: delivery.urgency,
-        position: id,
-        consignment: delivery.consignment,
-    });
+    // What a neighbour redirected waits there.
+    if delivery.waits() {
+        changes.push(Change::Waiting {
+            agency: delivery.mailbox(),
+            urgency: delivery.urgency,
+            position: id,
+            consignment: delivery.consignment,
+        });
+    }
     changes.push(Change::Delivery(delivery));
     Ok(())
 }
@@ -390,13 +393,23 @@ fn happened(id: EntryId, entry: &Entry, delivery: &Delivery, changes: &mut Vec<C
             position: delivery.consigned,
         });
     }
-    let agency = match entry.event {
-        // The recipient, or the neighbour behind which it is, is told what the sender asks.
-        Event::Order => delivery.mailbox(),
-        // The sender is told, or the neighbour behind which it is.
-        _ => delivery.brought_by.as_ref().map_or(delivery.sender.clone(), neighbour_mailbox),
+    let notice = |agency| Change::Notice { agency, entry: id };
+    let asks = |next: &Delivery| next.order.is_some_and(|order| order.answer.is_none());
+    // The recipient is told what the sender asks, or the neighbour behind which it is: once that has the
+    // document.
+    let now_or_then = match entry.event {
+        Event::Order => delivery.transport != Transport::Relaying,
+        Event::RelayAcceptance => asks(&next),
+        _ => false,
     };
-    changes.push(Change::Notice { agency, entry: id });
+    if now_or_then {
+        changes.push(notice(delivery.mailbox()));
+    }
+    // The sender is told everything else, or the neighbour behind which it is.
+    if entry.event != Event::Order {
+        let brought_by = delivery.brought_by.as_ref();
+        changes.push(notice(brought_by.map_or(delivery.sender.clone(), neighbour_mailbox)));
+    }
     changes.push(Change::Delivery(next));
 }
 

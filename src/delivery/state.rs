@@ -22,7 +22,7 @@ pub enum Transport {
     Relaying,
     /// In the neighbour's charge (RelayAcceptance).
     Relayed,
-    /// Refused by the neighbour (RelayRejection).
+    /// Refused by the neighbour, or by one behind it (RelayRejection).
     RelayRejected,
     /// Waits for the successor of this recipient, which is closed.
     Redirected,
@@ -262,7 +262,9 @@ impl Delivery {
             Event::RelayAcceptance if next.transport == Transport::Relaying => {
                 next.transport = Transport::Relayed;
             }
-            Event::RelayRejection if next.transport == Transport::Relaying => {
+            Event::RelayRejection
+                if matches!(next.transport, Transport::Relaying | Transport::Relayed) =>
+            {
                 next.transport = Transport::RelayRejected;
             }
             Event::ContentConsignment
@@ -278,7 +280,8 @@ impl Delivery {
             Event::OrderAnswer => {
                 let agreed = entry.status == Some(Status::Agreed);
                 next.order = next.order.map(|order| Order { answer: Some((agreed, id)), ..order });
-                if entry.actor.is_gateway() {
+                // Who has not taken it cannot agree: the gateway that has the mailbox did.
+                if agreed && next.transport != Transport::HandedOver {
                     next.transport = Transport::Withdrawn;
                 }
             }

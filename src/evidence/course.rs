@@ -10,15 +10,7 @@ use crate::log::{Event, LogPublicKey, Status};
 
 /// Whether the event is one of those that tell of a consignment at a recipient.
 pub(super) fn of_a_delivery(event: Event) -> bool {
-    event.is_told_on()
-        || matches!(
-            event,
-            Event::Order
-                | Event::Relay
-                | Event::RelayAcceptance
-                | Event::RelayRejection
-                | Event::RelayFailure
-        )
+    event.is_told_on() || matches!(event, Event::Order | Event::Relay | Event::RelayAcceptance)
 }
 
 /// What the entries before a redirection have against it (`log/FORMAT.md` §7, rule 14), as far as the
@@ -37,6 +29,9 @@ pub(super) fn redirection_denied(
     };
     match told.get(closed) {
         Some(before) if before.iter().any(is_answer) => Some("the recipient had answered"),
+        Some(before) if before.first().is_some_and(|first| first.service != entry.service) => {
+            Some("another gateway tells it than the one behind which the recipient is")
+        }
         None if manifest.recipient.is_none() => Some("its recipient was sent nothing"),
         _ => None,
     }
@@ -60,11 +55,17 @@ pub(super) fn denied(entry: &ProvenEntry, before: &[&ProvenEntry]) -> Option<&'s
         return Some("another gateway tells it than the one behind which the recipient is");
     }
     let is_relayed = |event| matches!(event, Event::RelayAcceptance | Event::RelayRejection);
+    let stands = |events: &[Event]| before.iter().any(|one| events.contains(&one.event));
+    let told = entry.service.is_some();
     let repeated = match entry.event {
         Event::StatusReport => false,
         event if is_answer(event) => before.iter().any(|one| is_answer(one.event)),
-        event if is_relayed(event) => before.iter().any(|one| is_relayed(one.event)),
-        event => before.iter().any(|one| one.event == event),
+        Event::RelayAcceptance => stands(&[Event::RelayAcceptance, Event::RelayRejection]),
+        Event::RelayRejection => stands(&[Event::RelayRejection, Event::ContentConsignment]),
+        Event::ContentConsignment if told => {
+            stands(&[Event::ContentConsignment, Event::RelayRejection])
+        }
+        event => stands(&[event]),
     };
     if repeated {
         return Some(if is_answer(entry.event) {

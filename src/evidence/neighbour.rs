@@ -97,13 +97,18 @@ fn proves(theirs: &Entry, told: &Entry) -> bool {
             same_place && matches!(theirs.event, Event::ContentConsignment | Event::Relay)
         }
         Event::RelayRejection => {
-            theirs.event == Event::SubmissionRejection && theirs.reason == told.reason
+            let further = same_place && theirs.event == Event::RelayRejection;
+            let refused = further || theirs.event == Event::SubmissionRejection;
+            refused && theirs.reason == told.reason
+        }
+        Event::Redirection => {
+            same_place && theirs.event == told.event && theirs.addressed == told.addressed
         }
         event => {
             let said = |entry: &Entry| {
-                (entry.status, entry.note, entry.since, entry.reason.clone(), entry.event)
+                (entry.status, entry.note, entry.since, entry.reason.clone(), entry.by)
             };
-            same_place && said(theirs) == said(&Entry { event, ..told.clone() })
+            same_place && theirs.event == event && said(theirs) == said(told)
         }
     }
 }

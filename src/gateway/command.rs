@@ -377,12 +377,13 @@ fn order(
             refusal.with("code", recipient)
         };
         let delivery = stage.delivery(order.consignment, recipient)?.ok_or_else(unknown)?;
-        let replacement = match order.by {
-            Some(by) => stage.delivery(by, recipient)?,
-            None => None,
-        };
-        match delivery.ordered(order.kind, order.by, replacement.as_ref()) {
-            Ok(ordered) => decided.push((delivery, ordered)),
+        match delivery.ordered(order.kind, order.by) {
+            Ok(ordered) => {
+                if let (Some(by), Ordered::Waits | Ordered::Withdraws) = (order.by, ordered) {
+                    delivery.replaced_by(stage.delivery(by, recipient)?.as_ref())?;
+                }
+                decided.push((delivery, ordered));
+            }
             Err(refusal) if order.where_possible && refusal.reason == Reason::OrderPointless => {}
             Err(refusal) => return Err(refusal.into()),
         }
@@ -393,25 +394,46 @@ fn order(
             first.get_or_insert(Decided::Before(entry));
             continue;
         }
-        let entry = |event, actor: &Actor, status| Entry {
+        let asked = Entry {
             consignment: Some(order.consignment),
             from: Some(delivery.sender.clone()),
             to: Some(delivery.recipient.clone()),
             envelope: Some(delivery.envelope),
-            status: Some(status),
+            status: Some(Status::Withdrawal),
             reason: Some(order.kind.word().to_owned()),
-            ..Entry::new(event, context.now, actor.clone())
+            note: order.note,
+            by: order.by,
+            ..Entry::new(Event::Order, context.now, order.actor.clone())
         };
-        let asked = entry(Event::Order, &order.actor, Status::Withdrawal);
-        let id = stage.push(&Entry { note: order.note, by: order.by, ..asked })?;
+        let id = asked_for(stage, context, asked, ordered)?;
         if !matches!(first, Some(Decided::New(_))) {
             first = Some(Decided::New(id));
         }
-        if ordered == Ordered::Withdraws {
-            stage.push(&entry(Event::OrderAnswer, context.gateway, Status::Agreed))?;
-        }
     }
     first.ok_or_else(|| Refusal::of_field(Reason::OrderPointless, "recipients").into())
+}
+
+/// The entry of an order, and that of our answer if the recipient has not taken the document.
+pub(super) fn asked_for(
+    stage: &mut Stage<'_>,
+    context: &Context<'_>,
+    asked: Entry,
+    ordered: Ordered,
+) -> Result<EntryId, Error> {
+    let id = stage.push(&asked)?;
+    if ordered == Ordered::Withdraws {
+        stage.push(&Entry {
+            actor: context.gateway.clone(),
+            event: Event::OrderAnswer,
+            status: Some(Status::Agreed),
+            note: None,
+            by: None,
+            service: None,
+            content: None,
+            ..asked
+        })?;
+    }
+    Ok(id)
 }
 
 fn reply(stage: &mut Stage<'_>, context: &Context<'_>, reply: Reply) -> Result<Decided, Error> {

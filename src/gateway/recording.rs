@@ -8,14 +8,14 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use super::command::{Command, Context, Decided};
+use super::command::{Command, Context, Decided, asked_for};
 use super::peer::Peer;
 use super::ports::{Piece, Place};
 use super::reads::Read;
 use super::stage::Stage;
 use super::{Error, Fault, Gateway};
 use crate::clock::Time;
-use crate::delivery::{Change, Failure, Prior as _, Transport};
+use crate::delivery::{Change, Failure, OrderKind, Ordered, Prior as _, Transport};
 use crate::digest::Sha256;
 use crate::directory::Code;
 use crate::document::ConsignmentId;
@@ -40,7 +40,8 @@ pub(super) enum Fact {
     Asked(Box<Read>),
     /// The recipient's time ended then.
     Failed(Failure, ConsignmentId, Code, Time),
-    /// A neighbour tells this of one of its recipients; time, sender and envelope are still missing.
+    /// A neighbour tells this of one of its recipients, or brings an order; time, sender and envelope are
+    /// still missing.
     Told(Box<Entry>),
     /// A service gave a time-stamp over a checkpoint.
     Stamped {
@@ -93,8 +94,15 @@ impl Recording {
         context: &Context<'_>,
     ) -> Result<Decided, Error> {
         for fact in self.facts {
-            if let Some(entry) = entry_of(stage, context, fact)? {
-                stage.push(&entry)?;
+            match fact {
+                Fact::Told(entry) if entry.event == Event::Order => {
+                    brought_order(stage, context, *entry)?;
+                }
+                fact => {
+                    if let Some(entry) = entry_of(stage, context, fact)? {
+                        stage.push(&entry)?;
+                    }
+                }
             }
         }
         stage.changes.extend(self.swept);
@@ -213,14 +221,17 @@ fn milestone(
 
 /// The entry of a neighbour's word about a recipient behind it.
 fn told(stage: &Stage<'_>, context: &Context<'_>, told: Entry) -> Result<Option<Entry>, Error> {
-    let Some((consignment, to)) = told.consignment.zip(told.to.clone()) else { return Ok(None) };
-    let Some(delivery) = stage.delivery(consignment, &to)? else { return Ok(None) };
+    let redirected = told.event == Event::Redirection;
+    let about = if redirected { &told.addressed } else { &told.to };
+    let Some((consignment, about)) = told.consignment.zip(about.as_ref()) else { return Ok(None) };
+    let Some(delivery) = stage.delivery(consignment, about)? else { return Ok(None) };
     let (transport, seen) = (delivery.transport, &delivery.milestones);
+    let on_its_way = matches!(transport, Transport::Relaying | Transport::Relayed);
     let is_new = match told.event {
-        Event::RelayAcceptance | Event::RelayRejection => transport == Transport::Relaying,
-        Event::ContentConsignment => {
-            matches!(transport, Transport::Relaying | Transport::Relayed)
-        }
+        Event::RelayAcceptance => transport == Transport::Relaying,
+        Event::RelayRejection | Event::ContentConsignment => on_its_way,
+        Event::RelayFailure => seen.relay_failed.is_none(),
+        Event::Redirection => on_its_way || transport == Transport::Consigned,
         Event::ContentHandover | Event::ConsignmentRejection => delivery.answered.is_none(),
         Event::ConsignmentNotification => seen.notified.is_none(),
         Event::ContentAccessTracking => seen.accessed.is_none(),
@@ -233,7 +244,7 @@ fn told(stage: &Stage<'_>, context: &Context<'_>, told: Entry) -> Result<Option<
         },
     };
     let is_new = is_new && delivery.via == told.service;
-    let consigned = told.event == Event::ContentConsignment;
+    let consigned = redirected || told.event == Event::ContentConsignment;
     Ok(is_new.then_some(Entry {
         time: context.now,
         from: Some(delivery.sender),
@@ -241,6 +252,33 @@ fn told(stage: &Stage<'_>, context: &Context<'_>, told: Entry) -> Result<Option<
         urgency: consigned.then_some(delivery.urgency),
         ..told
     }))
+}
+
+/// An order about a document that the neighbour brought. What it comes too late for is not recorded: the
+/// neighbour is told how the recipient answered, and knows that the order has lapsed.
+fn brought_order(stage: &mut Stage<'_>, context: &Context<'_>, order: Entry) -> Result<(), Error> {
+    let named = order.consignment.zip(order.to.as_ref()).zip(order.content.as_ref());
+    let kind = order.reason.as_deref().and_then(OrderKind::from_word);
+    let (Some(((consignment, to), content)), Some(kind)) = (named, kind) else { return Ok(()) };
+    let Some(delivery) = stage.delivery(consignment, to)? else { return Ok(()) };
+    let replaced = match order.by {
+        Some(by) => stage.consignment(by)?.is_some(),
+        None => kind == OrderKind::Recall,
+    };
+    if delivery.brought_by != order.service || !replaced || stage.rests_on(consignment, content)? {
+        return Ok(());
+    }
+    let ordered = match delivery.ordered(kind, order.by) {
+        Ok(Ordered::Before(_)) | Err(_) => return Ok(()),
+        Ok(ordered) => ordered,
+    };
+    let asked = Entry {
+        time: context.now,
+        from: Some(delivery.sender),
+        envelope: Some(delivery.envelope),
+        ..order
+    };
+    asked_for(stage, context, asked, ordered).map(drop)
 }
 
 /// What was told and is not recorded yet.

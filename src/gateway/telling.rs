@@ -183,7 +183,8 @@ impl Gateway {
         for told in words {
             let entry = told.receipt.verify(&teller.key).map_err(unproven)?;
             if let Some(delivery) = self.told_of(teller, &entry)? {
-                if delivery.transport == Transport::Relaying {
+                let early_word = entry.event != Event::Order;
+                if early_word && delivery.transport == Transport::Relaying {
                     early = Some(delivery.consignment);
                     break;
                 }
@@ -193,24 +194,41 @@ impl Gateway {
                 if !fits(&told.evidence, entry.content) || !fits(&told.note, entry.note) {
                     return Err(unproven("other bytes than those of the entry"));
                 }
-                let (to, of) = (&delivery.recipient, Some(delivery.consignment));
+                let of = Some(delivery.consignment);
+                let to = entry.to.as_ref().unwrap_or(&delivery.recipient);
                 said.add(entry.event, to, of, &told.receipt, &entry);
                 said.enclose(told.evidence.clone());
                 said.enclose(told.note.clone());
             }
-            (looked_at, last) = (looked_at + 1, Some(entry.id()));
+            // What it brought is asked back after we have it, whenever it was asked.
+            (looked_at, last) = (looked_at + 1, last.max(Some(entry.id())));
         }
-        let swept = last.map(|last| Change::Told { by: teller.service.clone(), last });
+        let before = self.store.told(&teller.service)?;
+        let swept = last
+            .filter(|last| *last > before)
+            .map(|last| Change::Told { by: teller.service.clone(), last });
         self.record_said(said, swept.into_iter().collect()).await?;
         Ok((looked_at, early))
     }
 
-    /// The delivery of ours that the word is about.
+    /// The delivery of ours that the word is about: one behind the neighbour, or, for an order, one that
+    /// it brought.
     fn told_of(&self, teller: &Teller, entry: &Entry) -> Result<Option<Delivery>, TellError> {
-        let (Some(consignment), Some(to)) = (entry.consignment, &entry.to) else { return Ok(None) };
-        let found = self.store.deliveries(consignment, Which::At(to))?.pop();
-        let ours = found.filter(|one| one.via.as_ref() == Some(&teller.service));
-        let Some(delivery) = ours.filter(|_| entry.event.is_told_on()) else { return Ok(None) };
+        let about = if entry.event == Event::Redirection { &entry.addressed } else { &entry.to };
+        let Some((consignment, about)) = entry.consignment.zip(about.as_ref()) else {
+            return Ok(None);
+        };
+        let Some(delivery) = self.store.deliveries(consignment, Which::At(about))?.pop() else {
+            return Ok(None);
+        };
+        let (teller, ours) = match entry.event {
+            Event::Order => (&teller.service, &delivery.brought_by),
+            event if event.is_told_on() => (&teller.service, &delivery.via),
+            _ => return Ok(None),
+        };
+        if ours.as_ref() != Some(teller) {
+            return Ok(None);
+        }
         if entry.from.as_ref() != Some(&delivery.sender)
             || entry.envelope != Some(delivery.envelope)
         {
@@ -277,6 +295,8 @@ impl Said {
         self.facts.push(Fact::Told(Box::new(Entry {
             consignment,
             to: Some(to.clone()),
+            addressed: told.addressed.clone().filter(|_| event == Event::Redirection),
+            by: told.by,
             status: told.status,
             reason: told.reason.clone().filter(|_| refused || !relayed),
             note: told.note,

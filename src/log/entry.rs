@@ -112,6 +112,9 @@ impl Event {
                 | Self::ConsignmentNotificationFailure
                 | Self::ContentAccessTracking
                 | Self::ContentHandoverFailure
+                | Self::RelayRejection
+                | Self::RelayFailure
+                | Self::Redirection
                 | Self::OrderAnswer
         )
     }

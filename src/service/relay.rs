@@ -15,7 +15,10 @@ use super::status::to_status;
 use super::submission::missing_parts;
 use super::watch::End;
 use super::{Door, convert};
+use crate::delivery::neighbour_mailbox;
 use crate::directory::Code;
+use crate::evidence::Receipt;
+use crate::gateway::ports::{StoreError, Which};
 use crate::gateway::{Bodies, Brought, Fault, Taken};
 use crate::limits::{CHUNK_DEADLINE, RECIPIENTS_MAX, RELAY_RESULTS_AT_ONCE};
 use crate::log::{Entry, EntryId, Event, ServiceKind};
@@ -187,15 +190,19 @@ impl Reporter {
         Ok(entries.len())
     }
 
-    /// What an entry tells; an order goes another way.
+    /// What an entry tells or asks.
     fn report_of(&self, id: EntryId) -> Result<Option<v1::Report>, End> {
-        let receipt = self.door.gateway.reading().receipt(id)?;
-        let entry = Entry::from_leaf(&receipt.leaf).map_err(|error| {
-            crate::gateway::ports::StoreError::Damaged(format!("entry {id}: {error}"))
-        })?;
-        if entry.event == Event::Order {
-            return Ok(None);
-        }
+        let (receipt, entry) = self.entry(id)?;
+        let taken = entry.event == Event::RelayAcceptance;
+        let by_it = entry.service.as_ref().is_some_and(|it| neighbour_mailbox(it) == self.mailbox);
+        let (receipt, entry) = match taken && by_it {
+            false => (receipt, entry),
+            // Now it can be told what was asked before it had the document.
+            true => match self.asked(&entry)? {
+                Some(order) => self.entry(order)?,
+                None => return Ok(None),
+            },
+        };
         let told = entry.service.is_some_and(|service| service.kind() == ServiceKind::Gateway);
         let kept = |digest| self.door.content(&digest, None).map(Bytes::from).ok();
         Ok(Some(v1::Report {
@@ -204,6 +211,23 @@ impl Reporter {
             // An erased note leaves its digest in the entry and nothing here.
             note: entry.note.and_then(kept).unwrap_or_default(),
         }))
+    }
+
+    fn entry(&self, id: EntryId) -> Result<(Receipt, Entry), End> {
+        let receipt = self.door.gateway.reading().receipt(id)?;
+        let entry = Entry::from_leaf(&receipt.leaf)
+            .map_err(|error| StoreError::Damaged(format!("entry {id}: {error}")))?;
+        Ok((receipt, entry))
+    }
+
+    /// The order that waits for its answer where the entry happened.
+    fn asked(&self, entry: &Entry) -> Result<Option<EntryId>, End> {
+        let Some((consignment, to)) = entry.consignment.zip(entry.to.as_ref()) else {
+            return Ok(None);
+        };
+        let delivery = self.door.gateway.store().deliveries(consignment, Which::At(to))?.pop();
+        let order = delivery.and_then(|delivery| delivery.order);
+        Ok(order.filter(|order| order.answer.is_none()).map(|order| order.entry))
     }
 
     async fn send(&self, report: Option<v1::Report>) -> Result<(), End> {

@@ -379,10 +379,16 @@ SIGNED = {
         "NEIGHBOUR",
     ),
     "a neighbour that is a time-stamping authority": (field("relay", b"service tsa other.example"), "SERVICE"),
-    "a neighbour that refused what it had taken": (
+    "a neighbour that has in a mailbox what it did not take": (
         insert(2, 5, lambda log: log[2][4].replace(b"event RelayAcceptance", b"event RelayRejection")
                .replace(b"content", b"reason BUSY\ncontent")),
-        "ANSWERED_TWICE",
+        "EVENT_TWICE",
+    ),
+    "a neighbour that takes a document twice": (again("RelayAcceptance"), "EVENT_TWICE"),
+    "a neighbour that redirects a recipient of ours": (
+        edit(2, 10, (GATEWAY, b"actor at-other " + OTHER),
+             (b"addressed", b"content " + OTHER + b"\nservice gateway other.example\naddressed")),
+        "REDIRECTION",
     ),
     "a relay that failed in time": (
         then(lambda log: log[2].insert(15, log[2].pop(16)), edit(2, 15, (b"T18:45:18", b"T16:45:18"))),

@@ -214,8 +214,8 @@ EVENTS = {
     "relay": shape(f"{ABOUT} urgency service", "addressed", gateway=True),
     "RelayAcceptance": shape(f"{ABOUT} content service"),
     "RelayRejection": shape(f"{ABOUT} reason content service"),
-    "RelayFailure": shape(f"{ABOUT} reason service since", gateway=True, reason={"EXPIRED"}),
-    "redirection": shape(f"{ABOUT} urgency addressed", gateway=True),
+    "RelayFailure": shape(f"{ABOUT} reason service since", gateway=True, told=True, reason={"EXPIRED"}),
+    "redirection": shape(f"{ABOUT} urgency addressed", gateway=True, told=True),
     "order": shape(f"{ABOUT} status reason", "note by", told=True, status={"13"}, reason=ORDERS),
     "order-answer": shape(f"{ABOUT} status reason", "note", told=True, status={"15", "16"}, reason=ORDERS),
     "directory": shape("note content", gateway=True),
@@ -223,13 +223,20 @@ EVENTS = {
 PROMISED = {"ContentConsignment", "relay"}
 RELAYED = {"RelayAcceptance", "RelayRejection"}
 ANSWERS = {"ContentHandover", "ConsignmentRejection"}
+# What must not stand before an event.
 ONCE = {
-    "ConsignmentNotification",
-    "ConsignmentNotificationFailure",
-    "ContentAccessTracking",
-    "ContentHandoverFailure",
-    "RelayFailure",
-    "ContentConsignment",
+    event: {event}
+    for event in (
+        "ConsignmentNotification",
+        "ConsignmentNotificationFailure",
+        "ContentAccessTracking",
+        "ContentHandoverFailure",
+        "RelayFailure",
+    )
+} | {
+    "RelayAcceptance": RELAYED,
+    "RelayRejection": {"RelayRejection", "ContentConsignment"},
+    "ContentConsignment": {"RelayRejection", "ContentConsignment"},
 }
 FAILURES = {"ConsignmentNotificationFailure", "ContentHandoverFailure", "RelayFailure"}
 KEEPING = {"erasure", "hold", "release"}
@@ -285,7 +292,8 @@ def by_gateway(entry):
 
 def is_told(entry):
     """Whether a neighbour brought or told it."""
-    return EVENTS[entry["event"]].told and ("service" in entry or "content" in entry)
+    wanted = EVENTS[entry["event"]]
+    return wanted.told and bool({"service", "content"} & set(entry) - wanted.must)
 
 
 def recipients_digest(codes):
@@ -591,8 +599,9 @@ class Story:
         key = entry["consignment"], entry["addressed"]
         told = self.deliveries.get(key)
         require(told is not None, "CONSIGNMENT_UNKNOWN", f"nothing was consigned to {entry['addressed']}")
-        waited = not (ENDS & set(told) or self.neighbours[key]) and entry["to"] != entry["addressed"]
+        waited = not ENDS & set(told) and entry["to"] != entry["addressed"]
         require(waited, "REDIRECTION", f"{entry['addressed']} had nothing that waited")
+        require(self.neighbours[key] == entry.get("service"), "REDIRECTION", "told by another gateway")
         told["redirection"] = entry["time"]
         self._begin(entry)
 
@@ -659,10 +668,9 @@ def name_of(entry):
 def check_once(entry, told):
     """Rule 6."""
     event = name_of(entry)
-    for alike in (ENDS, RELAYED):
-        if event in alike:
-            require(not alike & set(told), "ANSWERED_TWICE", entry["to"])
-    require(event not in ONCE or event not in told, "EVENT_TWICE", event)
+    if event in ENDS:
+        require(not ENDS & set(told), "ANSWERED_TWICE", entry["to"])
+    require(not ONCE.get(event, set()) & set(told), "EVENT_TWICE", event)
 
 
 def check_failure(entry, accepted, told):
@@ -978,8 +986,11 @@ def _proves(theirs, told):
     if event == "RelayAcceptance":
         return theirs["event"] in PROMISED and same(*place)
     if event == "RelayRejection":
-        return theirs["event"] == "SubmissionRejection" and same("reason")
-    return same("event", *place, "status", "note", "since", "reason")
+        further = theirs["event"] == event and same(*place)
+        return (further or theirs["event"] == "SubmissionRejection") and same("reason")
+    if event == "redirection":
+        return same("event", *place, "addressed")
+    return same("event", *place, "status", "note", "since", "reason", "by")
 
 
 def check_story(consignment, recipient, proven):
@@ -1012,10 +1023,11 @@ def check_story(consignment, recipient, proven):
             closed = deliveries.get(entry["addressed"])
             require(closed is not None or recipient, "CONSIGNMENT_UNKNOWN", f"nothing was consigned to {entry['addressed']}")
             waited = not ENDS & set(closed or ()) and to != entry["addressed"]
-            require(waited and not neighbours.get(entry["addressed"]), "REDIRECTION", entry["addressed"])
+            same_way = closed is None or neighbours[entry["addressed"]] == entry.get("service")
+            require(waited and same_way, "REDIRECTION", entry["addressed"])
             (closed if closed is not None else {})["redirection"] = entry["time"]
             if to not in deliveries:
-                deliveries[to] = {}
+                deliveries[to], neighbours[to] = {}, entry.get("service")
                 redirected.add(to)
             continue
         told = deliveries.get(to)

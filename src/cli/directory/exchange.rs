@@ -1,6 +1,6 @@
 //! Records in and out, and snapshots that the log signs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
@@ -11,7 +11,7 @@ use crate::cli::Output;
 use crate::cli::evidence::{public_key, receipt_file};
 use crate::cli::exit::{Exit, Failure};
 use crate::digest::Sha256;
-use crate::directory::{Agency, Directory, built_in, csv};
+use crate::directory::{Agency, Code, Directory, built_in, csv};
 use crate::evidence::Receipt;
 use crate::limits::DIRECTORY_SIZE_MAX;
 use crate::log::{Entry, Event, LogPublicKey};
@@ -23,24 +23,31 @@ pub(super) fn import(options: &ImportOptions) -> Result<Exit, Failure> {
         Some(path) => read(path)?,
         None => built_in(),
     };
-    let mut latest: BTreeMap<_, u32> = BTreeMap::new();
+    let mut known: HashMap<Code, Vec<Agency>> = HashMap::new();
     for agency in &all {
-        let revision = latest.entry(agency.code.clone()).or_default();
-        *revision = agency.revision.max(*revision);
+        known.entry(agency.code.clone()).or_default().push(agency.clone());
+    }
+    let mut stated: BTreeMap<Code, Vec<Agency>> = BTreeMap::new();
+    for agency in new {
+        stated.entry(agency.code.clone()).or_default().push(agency);
     }
     let (mut added, mut corrected) = (0, 0);
-    for mut agency in new {
-        if all.contains(&agency) {
-            continue;
-        }
-        match latest.get(&agency.code) {
-            Some(before) => {
-                agency.revision = before + 1;
-                corrected += 1;
+    for (code, records) in stated {
+        match known.get(&code) {
+            None => {
+                added += records.len();
+                all.extend(records);
             }
-            None => added += 1,
+            Some(known) if records.iter().all(|record| known.contains(record)) => {}
+            Some(known) => {
+                let ((last, before), (_, after)) = (latest(known), latest(&records));
+                if before != after {
+                    corrected += after.len();
+                    let next = |record| Agency { revision: last + 1, ..record };
+                    all.extend(after.into_iter().map(next));
+                }
+            }
         }
-        all.push(agency);
     }
     let as_of = all.iter().map(|agency| agency.valid_from).max();
     let as_of = as_of.ok_or_else(|| Failure::other("there are no records"))?;
@@ -55,6 +62,15 @@ pub(super) fn import(options: &ImportOptions) -> Result<Exit, Failure> {
     write(options.out.as_deref(), csv::write(&all).as_bytes())?;
     eprintln!("{added} records added, {corrected} corrected, {} in all", all.len());
     Ok(Exit::Ok)
+}
+
+/// The highest revision of a code, and what its records say, in the order of their periods.
+fn latest(records: &[Agency]) -> (u32, Vec<Agency>) {
+    let last = records.iter().map(|record| record.revision).max().unwrap_or_default();
+    let of_last = records.iter().filter(|record| record.revision == last);
+    let mut said: Vec<_> = of_last.map(|record| Agency { revision: 0, ..record.clone() }).collect();
+    said.sort_by_key(|record| record.valid_from);
+    (last, said)
 }
 
 /// Records from a CSV file, or from a JSON array of objects with the same names.
@@ -98,7 +114,7 @@ pub(super) async fn export(options: ExportOptions) -> Result<Exit, Failure> {
     }
     let directory = match options.place.file()? {
         Some(directory) => directory,
-        None => latest(&options.place).await?,
+        None => latest_of(&options.place).await?,
     };
     let bytes = match options.format {
         Format::Canonical => directory.canonical(),
@@ -132,7 +148,7 @@ async fn export_signed(options: &ExportOptions) -> Result<Exit, Failure> {
 }
 
 /// The directory of the last version that the gateway's log names.
-pub(super) async fn latest(place: &Place) -> Result<Directory, Failure> {
+pub(super) async fn latest_of(place: &Place) -> Result<Directory, Failure> {
     let (_, bytes) = fetch(place).await?;
     Directory::from_canonical(&bytes).map_err(Failure::other)
 }

@@ -86,7 +86,7 @@ pub(super) async fn succession(
     let (code, today) = (code(&named)?, day(at.as_deref())?);
     let directory = match place.file()? {
         Some(directory) => directory,
-        None => super::exchange::latest(place).await?,
+        None => super::exchange::latest_of(place).await?,
     };
     let chain = directory.chain(&code, today).ok_or_else(|| unknown(&code))?;
     let ending = match &chain.ending {

@@ -4,9 +4,10 @@ import datetime
 import hashlib
 import json
 import signal
+import subprocess
 
 import pytest
-from gateway import vanthu, vanthu_json, wait_until
+from gateway import binary, vanthu, vanthu_json, wait_until
 from grpc import StatusCode as Code
 from mail import acknowledge, document, waiting
 from papers import Letter, date, today
@@ -380,3 +381,70 @@ def test_a_mailbox_that_moves_to_another_system_loses_nothing(changing):
     assert not waiting(district, "H49.152")
     changing.stop()
     vanthu("log", "audit", "--key", changing.pki.folder / "log.vkey", "--data", changing.folder / "data")
+
+
+HEAD = "code,valid_from,name,level,parent,kind,source\n"
+COMMUNE = 'H49.300,2025-07-01,"Ủy ban nhân dân xã ""Mới"", Quảng Ninh",2,H49,state,QĐ 12/2025\n'
+
+
+def imported(*arguments, code=0):
+    """The output of an import, and what it says of it."""
+    command = [binary(), "directory", "import", *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == code, done.stderr
+    return done.stdout, done.stderr
+
+
+def test_records_are_imported_and_a_known_code_becomes_a_later_revision(changing, tmp_path):
+    new, all_of_them = tmp_path / "new.csv", changing.pki.folder / "agencies.csv"
+    new.write_text("\ufeff" + HEAD + COMMUNE + "G22,2020-07-22,Văn phòng Chính phủ (mới),1,,state,tự đặt\n")
+    _, said = imported(new, "--out", all_of_them)
+    assert said.startswith("1 records added, 1 corrected, ")
+    again, said = imported(new, "--into", all_of_them)
+    assert said.startswith("0 records added, 0 corrected, ") and again == all_of_them.read_text()
+    whole, said = imported(all_of_them, "--into", all_of_them)
+    assert said.startswith("0 records added, 0 corrected, ") and whole == all_of_them.read_text()
+    records = tmp_path / "new.json"
+    records.write_text(json.dumps([
+        {"code": "H49.301", "valid_from": "2025-07-01", "name": "Xã Khác", "level": 2, "parent": "H49",
+         "kind": "state", "uncertain": True},
+    ]))
+    _, said = imported(records, "--into", all_of_them, "--out", all_of_them)
+    assert said.startswith("1 records added, 0 corrected, ")
+
+    def take_in(text):
+        return 'agencies = ["agencies.csv"]\n' + text
+
+    change(changing, take_in)
+    changing.reload()
+    ask = changing.system("commune").directory.GetAgency
+    for code, name in [("H49.300", 'Ủy ban nhân dân xã "Mới", Quảng Ninh'), ("H49.301", "Xã Khác")]:
+        assert ask(dr.GetAgencyRequest(code=code)).agency.name == name
+
+
+@pytest.mark.parametrize(("text", "problem"), [
+    ("code,colour\nH49.1,red\n", 'there is no column "colour", or it stands twice'),
+    ("code,code\nH49.1,H49.1\n", 'there is no column "code", or it stands twice'),
+    (HEAD + "H49.300,2025-07-01,Xã Mới\n", "row 2: another number of fields than columns"),
+    (HEAD + COMMUNE + 'H49.301,2025-07-01,Xã "Mới",2,H49,state,\n', "row 3: a quote within a field"),
+    (HEAD + 'H49.301,2025-07-01,"Xã"Mới,2,H49,state,\n', "row 2: text behind a closing quote"),
+    (HEAD + COMMUNE.replace("H49.300", "H49 300"), "row 2: code"),
+    (HEAD + COMMUNE.replace("2025-07-01", "2025-02-30"), "row 2: valid_from"),
+    (HEAD + COMMUNE.replace(",2,", ",two,"), "row 2: level"),
+    (HEAD + COMMUNE.replace(",state,", ",realm,"), "row 2: kind"),
+])
+def test_records_that_are_none_are_refused_with_their_place(tmp_path, text, problem):
+    file, out = tmp_path / "bad.csv", tmp_path / "out.csv"
+    file.write_text(text)
+    _, said = imported(file, "--out", out, code=3)
+    assert said.strip().endswith(f"bad.csv: {problem}") and not out.exists()
+
+
+@pytest.mark.parametrize(("records", "problem"), [
+    ([{"code": "H49.300", "colour": "red"}], 'record 1: there is no field "colour"'),
+    ([{"code": "H49.300", "valid_from": "1/7/2025"}], "record 1: valid_from"),
+])
+def test_json_records_that_are_none_are_refused_too(tmp_path, records, problem):
+    file = tmp_path / "bad.json"
+    file.write_text(json.dumps(records))
+    assert imported(file, code=3)[1].strip().endswith(f"bad.json: {problem}")
