@@ -11,6 +11,7 @@ mod lease;
 mod order;
 mod project;
 mod state;
+mod told;
 
 pub use cursor::Cursor;
 pub use deadline::{Deadlines, Failure, Limits, Span};

@@ -15,7 +15,7 @@ use super::reads::Read;
 use super::stage::Stage;
 use super::{Error, Fault, Gateway};
 use crate::clock::Time;
-use crate::delivery::{Change, Failure, OrderKind, Ordered, Prior as _, Transport};
+use crate::delivery::{Change, Failure, Prior as _};
 use crate::digest::Sha256;
 use crate::directory::Code;
 use crate::document::ConsignmentId;
@@ -225,23 +225,10 @@ fn told(stage: &Stage<'_>, context: &Context<'_>, told: Entry) -> Result<Option<
     let about = if redirected { &told.addressed } else { &told.to };
     let Some((consignment, about)) = told.consignment.zip(about.as_ref()) else { return Ok(None) };
     let Some(delivery) = stage.delivery(consignment, about)? else { return Ok(None) };
-    let (transport, seen) = (delivery.transport, &delivery.milestones);
-    let on_its_way = matches!(transport, Transport::Relaying | Transport::Relayed);
-    let is_new = match told.event {
-        Event::RelayAcceptance => transport == Transport::Relaying,
-        Event::RelayRejection | Event::ContentConsignment => on_its_way,
-        Event::RelayFailure => seen.relay_failed.is_none(),
-        Event::Redirection => on_its_way || transport == Transport::Consigned,
-        Event::ContentHandover | Event::ConsignmentRejection => delivery.answered.is_none(),
-        Event::ConsignmentNotification => seen.notified.is_none(),
-        Event::ContentAccessTracking => seen.accessed.is_none(),
-        Event::ConsignmentNotificationFailure => seen.notification_failed.is_none(),
-        Event::ContentHandoverFailure => seen.handover_failed.is_none(),
-        Event::OrderAnswer => delivery.order.is_some_and(|order| order.answer.is_none()),
-        _ => match &told.content {
-            Some(content) => !stage.rests_on(consignment, content)?,
-            None => false,
-        },
+    let is_new = match (delivery.is_news(told.event), &told.content) {
+        (Some(is_new), _) => is_new,
+        (None, Some(content)) => !stage.rests_on(consignment, content)?,
+        (None, None) => false,
     };
     let is_new = is_new && delivery.via == told.service;
     let consigned = redirected || told.event == Event::ContentConsignment;
@@ -254,24 +241,19 @@ fn told(stage: &Stage<'_>, context: &Context<'_>, told: Entry) -> Result<Option<
     }))
 }
 
-/// An order about a document that the neighbour brought. What it comes too late for is not recorded: the
-/// neighbour is told how the recipient answered, and knows that the order has lapsed.
+/// An order about a document that the neighbour brought.
 fn brought_order(stage: &mut Stage<'_>, context: &Context<'_>, order: Entry) -> Result<(), Error> {
     let named = order.consignment.zip(order.to.as_ref()).zip(order.content.as_ref());
-    let kind = order.reason.as_deref().and_then(OrderKind::from_word);
-    let (Some(((consignment, to), content)), Some(kind)) = (named, kind) else { return Ok(()) };
+    let Some(((consignment, to), content)) = named else { return Ok(()) };
     let Some(delivery) = stage.delivery(consignment, to)? else { return Ok(()) };
-    let replaced = match order.by {
+    let Some(ordered) = delivery.brought(&order) else { return Ok(()) };
+    let by_is_known = match order.by {
         Some(by) => stage.consignment(by)?.is_some(),
-        None => kind == OrderKind::Recall,
+        None => true,
     };
-    if delivery.brought_by != order.service || !replaced || stage.rests_on(consignment, content)? {
+    if !by_is_known || stage.rests_on(consignment, content)? {
         return Ok(());
     }
-    let ordered = match delivery.ordered(kind, order.by) {
-        Ok(Ordered::Before(_)) | Err(_) => return Ok(()),
-        Ok(ordered) => ordered,
-    };
     let asked = Entry {
         time: context.now,
         from: Some(delivery.sender),

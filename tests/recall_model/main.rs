@@ -7,6 +7,7 @@
 //! --nocapture` prints it.
 
 mod judge;
+mod relayed;
 mod world;
 
 use std::collections::{HashMap, VecDeque};
@@ -68,6 +69,30 @@ fn whatever_happens_in_whatever_order_every_invariant_holds() {
 fn without_any_one_rule_there_is_a_counter_example() {
     for rule in Rule::ALL {
         let explored = explore(Some(rule));
+        let (way, message) =
+            explored.broken.unwrap_or_else(|| panic!("nobody misses the rule {rule:?}"));
+        println!("without {rule:?}: {message}");
+        println!("  {way:?}");
+    }
+}
+
+#[test]
+fn whatever_happens_behind_a_neighbour_both_gateways_end_with_the_same() {
+    let explored = relayed::explore(None);
+    let relayed::Explored { states, steps, quiet, broken } = explored;
+    println!("{states} states of two gateways, {quiet} of them quiet, {steps} steps");
+    for invariant in relayed::INVARIANTS {
+        println!("  {invariant}");
+    }
+    assert_eq!(broken, None);
+    assert!(states > 150 && quiet > 20, "the search hardly finds anything: {states}, {quiet}");
+}
+
+#[test]
+fn behind_a_neighbour_too_no_rule_can_be_missed() {
+    use relayed::Rule::{MailboxDecides, OrdersFollow, RedirectionsAreTold};
+    for rule in [OrdersFollow, MailboxDecides, RedirectionsAreTold] {
+        let explored = relayed::explore(Some(rule));
         let (way, message) =
             explored.broken.unwrap_or_else(|| panic!("nobody misses the rule {rule:?}"));
         println!("without {rule:?}: {message}");

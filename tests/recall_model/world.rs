@@ -102,7 +102,10 @@ pub enum Outcome {
 }
 
 #[derive(Clone, Default)]
-struct Ledger(HashMap<(ConsignmentId, Code), Delivery>, HashMap<ConsignmentId, Consignment>);
+pub struct Ledger(
+    pub HashMap<(ConsignmentId, Code), Delivery>,
+    pub HashMap<ConsignmentId, Consignment>,
+);
 
 impl Prior for Ledger {
     type Error = Infallible;
@@ -134,7 +137,7 @@ pub struct World {
 }
 
 pub const DOCUMENT: ConsignmentId = ConsignmentId(Uuid::from_u128(1));
-const OTHER: ConsignmentId = ConsignmentId(Uuid::from_u128(2));
+pub const OTHER: ConsignmentId = ConsignmentId(Uuid::from_u128(2));
 /// Between two steps.
 const PAUSE: Duration = Duration::from_secs(60);
 
@@ -158,7 +161,7 @@ pub fn key() -> vanthu::log::LogKey {
     vanthu::log::LogKey::from_pkcs8("gate.example", &der).expect("a key")
 }
 
-fn actor(system: &str) -> Actor {
+pub fn actor(system: &str) -> Actor {
     let certificate = match system {
         "gateway" => key().public().fingerprint(),
         other => Sha256::of(other.as_bytes()),
@@ -326,7 +329,7 @@ impl World {
         };
         let delivery = self.delivery(DOCUMENT, who).expect("it was sent").clone();
         let replacement = by.and_then(|by| self.delivery(by, who).cloned());
-        let ordered = match delivery.ordered(kind, by, replacement.as_ref()) {
+        let ordered = match delivery.ordered(kind, by) {
             Err(refusal) if refusal.reason == Reason::OrderWaits && self.lacks(Rule::OneOrder) => {
                 Ordered::Waits
             }
@@ -335,6 +338,9 @@ impl World {
         };
         if matches!(ordered, Ordered::Before(_)) {
             return Ok(());
+        }
+        if by.is_some() {
+            delivery.replaced_by(replacement.as_ref())?;
         }
         let mut asked = self.about(&delivery, Event::Order, "sender");
         asked.status = Some(Status::Withdrawal);
