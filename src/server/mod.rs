@@ -9,7 +9,7 @@ mod tls;
 
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, Mutex, RwLock};
 use std::time::{Duration, Instant};
 
 use tokio::net::TcpListener;
@@ -106,6 +106,8 @@ pub struct Running {
     config: Config,
     closing: watch::Sender<bool>,
     tasks: JoinSet<()>,
+    /// One for each neighbour; dropped, they end.
+    couriers: Mutex<JoinSet<()>>,
     server: JoinHandle<Result<(), tonic::transport::Error>>,
 }
 
@@ -165,8 +167,7 @@ pub async fn start_at(
     tasks.spawn(socket.serve(gateway.clone(), rules.clone(), closed.clone()));
     tasks.spawn(retain(gateway.clone(), rules, config.retention.every_hours));
     unattended(&mut tasks, &gateway, deadlines, stamping);
-    let couriers = neighbours.into_iter();
-    couriers.for_each(|one| _ = tasks.spawn(courier::relay::run(gateway.clone(), one)));
+    let couriers = Mutex::new(send_couriers(&gateway, neighbours));
     let door = Door::new(gateway.clone(), admission.clone(), closed.clone()).with_seal(seal);
     let (health, health_service) = tonic_health::server::health_reporter();
     tasks.spawn(report_health(health, gateway.clone(), closed.clone()));
@@ -197,8 +198,17 @@ pub async fn start_at(
         config,
         closing,
         tasks,
+        couriers,
         server,
     })
+}
+
+fn send_couriers(
+    gateway: &Arc<Gateway>,
+    neighbours: Vec<courier::relay::Neighbour>,
+) -> JoinSet<()> {
+    let run = |neighbour| courier::relay::run(gateway.clone(), neighbour);
+    neighbours.into_iter().map(run).collect()
 }
 
 /// The directory stands in the log before anything is routed by it.
@@ -420,15 +430,17 @@ impl Running {
         &self.gateway
     }
 
-    /// Reads certificates, revocation lists, trust and directory again. Connections stay; from the
-    /// next request on, the new state counts. If anything is wrong, everything stays as it was.
+    /// Reads certificates, revocation lists, trust and directory again. Connections of clients stay; from
+    /// the next request on, the new state counts. Those to neighbours are made again, and what was on its
+    /// way to them goes on where it was. If anything is wrong, everything stays as it was.
     ///
     /// # Errors
     /// What is wrong.
     pub async fn reload(&self) -> Result<(), Error> {
         let config = self.config.clone();
-        let material = tokio::task::spawn_blocking(move || Material::read(&config)).await;
-        let material = material.map_err(|error| Error::Ended(error.to_string()))??;
+        let read = move || Ok::<_, config::Error>((Material::read(&config)?, config.neighbours()?));
+        let read = tokio::task::spawn_blocking(read).await;
+        let (material, neighbours) = read.map_err(|error| Error::Ended(error.to_string()))??;
         let next = Arc::new(tls::server(&material.tls)?);
         let for_readers = Arc::new(tls::readers(&material.tls)?);
         let approved_by = material.approved_by.as_deref();
@@ -437,6 +449,8 @@ impl Running {
         *self.tls.write().expect("no panic while replacing") = next;
         *self.readers_tls.write().expect("no panic while replacing") = for_readers;
         self.admission.replace_revocations(material.tls.revocations);
+        let couriers = send_couriers(&self.gateway, neighbours);
+        *self.couriers.lock().expect("no panic while replacing") = couriers;
         Ok(())
     }
 

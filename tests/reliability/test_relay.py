@@ -9,6 +9,7 @@ import collections
 import contextlib
 import os
 import random
+import signal
 import subprocess
 import sys
 import threading
@@ -167,6 +168,24 @@ def test_a_large_part_is_resumed_and_an_outage_is_made_good(country):
     order = [item.consignment_id for item in country.at("G22").items("G22")]
     assert order == [sent.consignment_id, *later], "in order"
     wait_for(lambda: said("repair"), 30, "the repair is not recorded")
+    country.stop_and_audit()
+
+
+def test_a_new_certificate_for_the_neighbours_counts_from_sighup_on(country):
+    gateway = country.gateways["h49"]
+    assert gateway.stop() == 0
+    own = {end: gateway.home / f"systems/gateway-h49.{end}" for end in ("pem", "key")}
+    right = {end: path.read_bytes() for end, path in own.items()}
+    for end, path in own.items():
+        path.write_bytes(gateway.home.joinpath(f"systems/commune.{end}").read_bytes())
+    country.start("h49")
+    sent, _ = send(country, "H49.151", ["G22"])
+    wait_for(lambda: '"not heard"' in gateway.traces(), 30, "the wrong certificate is taken")
+    for end, path in own.items():
+        path.write_bytes(right[end])
+    assert sent not in waiting(country, "G22")
+    gateway.signal(signal.SIGHUP)
+    wait_for(lambda: sent in waiting(country, "G22"), 30, "it does not reach G22")
     country.stop_and_audit()
 
 

@@ -396,9 +396,12 @@ def imported(*arguments, code=0):
 
 
 def test_records_are_imported_and_a_known_code_becomes_a_later_revision(changing, tmp_path):
-    new, all_of_them = tmp_path / "new.csv", changing.pki.folder / "agencies.csv"
-    new.write_text("\ufeff" + HEAD + COMMUNE + "G22,2020-07-22,Văn phòng Chính phủ (mới),1,,state,tự đặt\n")
-    _, said = imported(new, "--out", all_of_them)
+    base, new, all_of_them = tmp_path / "base.csv", tmp_path / "new.csv", changing.pki.folder / "agencies.csv"
+    base.write_text(HEAD + "H49.310,2020-07-22,Xã Củ,2,H49,state,\n")
+    new.write_text("\ufeff" + HEAD + COMMUNE + "H49.310,2020-07-22,Xã Cũ,2,H49,state,đính chính\n")
+    published, _ = imported(new)
+    assert "\nG22,2020-07-22," in published, "the published codes are there if nothing else is named"
+    _, said = imported(new, "--into", base, "--out", all_of_them)
     assert said.startswith("1 records added, 1 corrected, ")
     again, said = imported(new, "--into", all_of_them)
     assert said.startswith("0 records added, 0 corrected, ") and again == all_of_them.read_text()
@@ -418,7 +421,7 @@ def test_records_are_imported_and_a_known_code_becomes_a_later_revision(changing
     change(changing, take_in)
     changing.reload()
     ask = changing.system("commune").directory.GetAgency
-    for code, name in [("H49.300", 'Ủy ban nhân dân xã "Mới", Quảng Ninh'), ("H49.301", "Xã Khác")]:
+    for code, name in [("H49.310", "Xã Cũ"), ("H49.300", 'Ủy ban nhân dân xã "Mới", Quảng Ninh'), ("H49.301", "Xã Khác")]:
         assert ask(dr.GetAgencyRequest(code=code)).agency.name == name
 
 
