@@ -87,10 +87,17 @@ impl Time {
 
     /// `dd/MM/yyyy HH:mm:ss` in Vietnam, for people.
     pub fn in_vietnam(self) -> String {
-        jiff::Timestamp::from_second(self.seconds() + VIETNAM_OFFSET_S)
-            .unwrap_or(jiff::Timestamp::MAX)
-            .strftime("%d/%m/%Y %H:%M:%S")
-            .to_string()
+        self.written_in_vietnam("%d/%m/%Y %H:%M:%S")
+    }
+
+    /// `yyyyMMddHHmmss` in Vietnam, for the National Public Service Portal.
+    pub fn compact_in_vietnam(self) -> String {
+        self.written_in_vietnam("%Y%m%d%H%M%S")
+    }
+
+    fn written_in_vietnam(self, form: &str) -> String {
+        let local = jiff::Timestamp::from_second(self.seconds() + VIETNAM_OFFSET_S);
+        local.unwrap_or(jiff::Timestamp::MAX).strftime(form).to_string()
     }
 }
 

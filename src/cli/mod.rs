@@ -18,6 +18,7 @@ mod log;
 mod mailbox;
 mod mirror;
 mod period;
+mod portal;
 mod progress;
 mod quorum;
 mod reconcile;
@@ -122,6 +123,9 @@ enum Command {
     Status(mailbox::StatusOptions),
     /// Shows what happened to a document, or looks for documents
     Trace(Box<trace::TraceOptions>),
+    /// Hands dossiers over to the National Public Service Portal
+    #[command(subcommand)]
+    Portal(portal::Command),
     /// Prints registers and statistics
     #[command(subcommand)]
     Report(report::Command),
@@ -203,6 +207,7 @@ async fn run_async(command: Command, output: Output) -> Result<Exit, Failure> {
         Command::Evidence(command) => evidence::run(command, output).await,
         Command::Log(command) => log::run(command, output).await,
         Command::Directory(command) => directory::run(*command, output).await,
+        Command::Portal(command) => portal::run(command, output).await,
         Command::Doctor(options) => doctor::run(options, output).await,
         Command::Bench(options) => bench::run(options, output).await,
         Command::Certs(_)
