@@ -13,6 +13,7 @@ use prost::Message as _;
 use tokio::time::{Instant, sleep, timeout};
 use tonic::transport::Channel;
 use tonic::{Code as Grpc, Status};
+use tonic_types::StatusExt as _;
 
 use super::answer::Trouble;
 use super::client::Portal;
@@ -24,6 +25,7 @@ use crate::limits::{
 };
 use crate::proto::v1;
 use crate::proto::v1::mailbox_service_client::MailboxServiceClient;
+use crate::refusal::Reason;
 
 /// Is told how it goes.
 pub trait Observer: Send + Sync {
@@ -179,6 +181,11 @@ impl Outbox {
                 self.hold(dossier);
                 self.failures = self.failures.saturating_add(1);
                 sleep(self.pause(self.failures - 1)).await;
+                Ok(())
+            }
+            Err(Delay::Gateway(status)) if is_leased(&status) => {
+                tracing::warn!(consignment, "somebody else holds it");
+                self.hold(dossier);
                 Ok(())
             }
             Err(Delay::Gateway(status)) if is_gone(status.code()) => {
@@ -372,7 +379,13 @@ async fn within<T>(
     timeout(deadline, call).await.unwrap_or_else(late)
 }
 
-/// The item was taken back, answered by somebody else, or is held by another watch.
+/// Another watch holds the item, until it answers or its lease ends.
+fn is_leased(status: &Status) -> bool {
+    let reason = status.get_details_error_info().map(|info| info.reason);
+    reason.as_deref() == Some(Reason::LeaseLost.code())
+}
+
+/// The item was taken back, or answered by somebody else.
 fn is_gone(code: Grpc) -> bool {
     matches!(code, Grpc::NotFound | Grpc::FailedPrecondition)
 }
