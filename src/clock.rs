@@ -26,6 +26,9 @@ const VIETNAM_OFFSET_S: i64 = 7 * 3600;
 const MILLIS_MAX: i64 = 253_402_300_799_999;
 
 impl Time {
+    /// The last moment that can be written.
+    pub const LAST: Self = Self(MILLIS_MAX);
+
     /// The moment `millis` after the Unix epoch; clamped to years 1970–9999.
     pub fn from_millis(millis: i64) -> Self {
         Self(millis.clamp(0, MILLIS_MAX))

@@ -162,7 +162,7 @@ impl Calendar {
             let Ok(next) = date.tomorrow() else { break };
             date = next;
         }
-        Time::from_millis(i64::MAX)
+        Time::LAST
     }
 
     /// The last moment from which `span` of office hours pass until `end`; the first moment that can be

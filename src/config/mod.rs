@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-pub use deadlines::{DeadlineTimes, UrgencyTimes, deadlines};
+pub use deadlines::{DeadlineTimes, LastDay, UrgencyTimes, deadlines};
 pub use directory::{DirectoryFile, read as read_directory};
 pub use material::{Material, TlsMaterial, log_key};
 pub use neighbour::{NeighbourGateway, Relay};
