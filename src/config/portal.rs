@@ -128,9 +128,8 @@ impl PortalFile {
             share: address("share", self.share.as_ref().unwrap_or(&self.integration))?,
         };
         let credentials = self.credentials.clone();
-        let credentials: Credentials = Box::new(move || {
-            read_login(credentials.as_deref()).map_err(|error| error.to_string())
-        });
+        let credentials: Credentials =
+            Box::new(move || read_login(credentials.as_deref()).map_err(|error| error.to_string()));
         let wait = Duration::from_secs(self.wait_seconds);
         Ok(Portal::new(addresses, self.madonvi.clone(), credentials, wait))
     }

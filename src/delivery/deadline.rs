@@ -148,11 +148,8 @@ mod tests {
         };
         let mut limits = [Limits::default(); 4];
         limits[usize::from(Urgency::Flash.lane())] = working;
-        limits[usize::from(Urgency::Urgent.lane())] = Limits {
-            notification: Span::SameDay,
-            handover: Span::NextDay,
-            ..Limits::default()
-        };
+        limits[usize::from(Urgency::Urgent.lane())] =
+            Limits { notification: Span::SameDay, handover: Span::NextDay, ..Limits::default() };
         let deadlines = Deadlines::new(limits, Calendar::vietnam());
         // Friday, 27 November 2026, 16:30 in Vietnam.
         let friday: Time = "2026-11-27T09:30:00.000Z".parse().expect("a time");

@@ -10,8 +10,8 @@ use tokio::time::{Instant, sleep};
 use zeroize::Zeroizing;
 
 use super::country::{Country, envelope};
-use super::scenes::{PATIENCE, must};
 use super::say;
+use super::scenes::{PATIENCE, must};
 use crate::cli::Failure;
 use crate::clock::{Clock as _, SystemClock, Time};
 use crate::courier::Address;
@@ -47,7 +47,8 @@ pub(super) async fn shows(country: &Country, dossier: &str) -> Result<(), Failur
     let outbox = tokio::spawn(outbox.run());
     for (number, (service, data)) in (1u32..).zip(messages(dossier, SystemClock.now())) {
         let content = json!({ "service": service, "data": data }).to_string().into_bytes();
-        let mut envelope = envelope("H49.151", &[AGENCY], &format!("{number:02}/DB"), "Đồng bộ hồ sơ");
+        let mut envelope =
+            envelope("H49.151", &[AGENCY], &format!("{number:02}/DB"), "Đồng bộ hồ sơ");
         dossier.clone_into(&mut envelope.dossier_code);
         let parts = vec![("ho-so.dvcqg".into(), v1::PartRole::Main, content)];
         country.submit("commune", envelope, parts).await?;
@@ -109,7 +110,8 @@ async fn taken(country: &Country) -> Result<(), Failure> {
 
 fn portal(address: &str) -> Result<Portal, Failure> {
     let at = |path: &str| Address::new(&format!("{address}{path}"), &[]).map_err(Failure::other);
-    let addresses = Addresses { login: at("/login")?, integration: at("/api")?, share: at("/api")? };
+    let addresses =
+        Addresses { login: at("/login")?, integration: at("/api")?, share: at("/api")? };
     Ok(Portal::new(addresses, "000.00.00.H49".into(), credentials(), PATIENCE))
 }
 

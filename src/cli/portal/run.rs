@@ -64,8 +64,7 @@ pub(super) async fn run(options: RunOptions) -> Result<Exit, Failure> {
     let mut interrupt = on(SignalKind::interrupt())?;
     let agency = file.agency.clone();
     let pauses = file.pauses();
-    let outbox =
-        Outbox::new(channel, agency, portal, file.state_map(), pauses, metrics.clone());
+    let outbox = Outbox::new(channel, agency, portal, file.state_map(), pauses, metrics.clone());
     let operations = pages.as_ref().map(TcpListener::local_addr).transpose();
     let operations = operations.map_err(Failure::other)?;
     let operations = operations.map(|at| format!(" operations {at}")).unwrap_or_default();

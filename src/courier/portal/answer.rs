@@ -84,9 +84,8 @@ mod tests {
 
     #[test]
     fn every_answer_says_what_is_to_be_done() {
-        let refused = |code: &str, text: &str| {
-            Err(Trouble::Refused { code: code.into(), text: text.into() })
-        };
+        let refused =
+            |code: &str, text: &str| Err(Trouble::Refused { code: code.into(), text: text.into() });
         let line = |text: &str| Err(Trouble::Line(format!("answered with {text}")));
         let long = format!("{{\"error_code\": 9, \"message\": \"{}\"}}", "x\\n".repeat(300));
         for (status, body, expected) in [

@@ -174,7 +174,11 @@ impl Portal {
     }
 
     /// Calls a service within the session, and once more in a new one if it has run out.
-    async fn call(&mut self, service: &str, mut body: Value) -> Result<Map<String, Value>, Trouble> {
+    async fn call(
+        &mut self,
+        service: &str,
+        mut body: Value,
+    ) -> Result<Map<String, Value>, Trouble> {
         body["service"] = json!(service);
         body["madonvi"] = json!(self.agency);
         let to = if service.starts_with("LayDanh") {
@@ -195,9 +199,9 @@ impl Portal {
         if answered == Err(Trouble::Credentials) {
             // A session that does not count right after the log-in: to log in again changes nothing.
             self.session = None;
-            self.refused = (self.credentials)().ok().map(|login| {
-                (fingerprint(&login), Instant::now() + PORTAL_CREDENTIALS_PAUSE)
-            });
+            self.refused = (self.credentials)()
+                .ok()
+                .map(|login| (fingerprint(&login), Instant::now() + PORTAL_CREDENTIALS_PAUSE));
         }
         answered
     }

@@ -67,7 +67,9 @@ pub enum Wrong {
     #[error("{0}: not a list of records")]
     NotAList(&'static str),
     /// The field should hold a moment.
-    #[error("{0}: neither yyyyMMddHHmmss in Vietnam nor a moment such as 2026-11-22T10:45:18+07:00")]
+    #[error(
+        "{0}: neither yyyyMMddHHmmss in Vietnam nor a moment such as 2026-11-22T10:45:18+07:00"
+    )]
     NotAMoment(&'static str),
     /// The state is not on the portal, and no local one that the map has.
     #[error("{0}: neither a state of the portal, 1 to 10, nor in the state map")]

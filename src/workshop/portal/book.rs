@@ -118,9 +118,8 @@ fn checked(service: Service, record: &Value) -> Result<Map<String, Value>, Refus
 }
 
 fn fits(field: &Field, text: &str) -> bool {
-    let is_moment = || {
-        text.len() == 14 && jiff::civil::DateTime::strptime("%Y%m%d%H%M%S", text).is_ok()
-    };
+    let is_moment =
+        || text.len() == 14 && jiff::civil::DateTime::strptime("%Y%m%d%H%M%S", text).is_ok();
     let is_state = || text.parse().is_ok_and(|state: u32| (1..=10).contains(&state));
     match field.name {
         name if name.starts_with("Ngay") || name == "ThoiDiemXuLy" => is_moment(),
