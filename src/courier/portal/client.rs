@@ -19,6 +19,9 @@ use crate::limits::{
     PORTAL_PROCEDURES_MAX,
 };
 
+/// What the known client of DongBoTrangThaiHoSo calls its record.
+const STATUS_TYPE: &str = "2";
+
 /// Where the portal's services are; each address is posted to as it stands.
 #[derive(Clone)]
 pub struct Addresses {
@@ -126,11 +129,15 @@ impl Portal {
     /// # Errors
     /// [`Trouble`].
     pub async fn hand_over(&mut self, message: &Ready) -> Result<(), Trouble> {
-        let mut body = json!({ "data": [message.record()] });
-        if message.service() == Service::Dossier {
-            let known = !self.find(message.dossier()).await?.is_empty();
-            body["isUpdating"] = json!(if known { "True" } else { "False" });
-        }
+        let record = message.record();
+        let body = match message.service() {
+            Service::Dossier => {
+                let is_known = !self.find(message.dossier()).await?.is_empty();
+                json!({ "isUpdating": if is_known { "True" } else { "False" }, "data": [record] })
+            }
+            Service::Step => json!({ "data": [record] }),
+            Service::Status => json!({ "type": STATUS_TYPE, "data": record }),
+        };
         self.call(message.service().name(), body).await.map(drop)
     }
 

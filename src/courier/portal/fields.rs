@@ -80,6 +80,17 @@ pub const STEP: &[Field] = &[
     may("NgayKetThucTheoQuyDinh", Kind::Moment),
 ];
 
+/// DongBoTrangThaiHoSo. One client of it is known, and nothing of what the portal insists on.
+pub const STATUS: &[Field] = &[
+    must("MaHoSo", Kind::Text),
+    must("TrangThai", Kind::State),
+    may("MaHoSoDonVi", Kind::Text),
+    may("MaDoiTuong", Kind::Text),
+    may("NoiDung", Kind::Text),
+    may("NgayXuLy", Kind::Moment),
+    may("TaiLieuXuLy", Kind::List(SUBMITTED)),
+];
+
 const SUBMITTED: &[Field] = &[
     may("TepDinhKemId", Kind::Text),
     may("TenTepDinhKem", Kind::Text),

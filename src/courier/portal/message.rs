@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use super::client::Procedure;
-use super::fields::{DOSSIER, Field, Kind, OF_PROCEDURE, STEP};
+use super::fields::{DOSSIER, Field, Kind, OF_PROCEDURE, STATUS, STEP};
 use crate::clock::Time;
 use crate::limits::PORTAL_MESSAGE_SIZE_MAX;
 
@@ -19,17 +19,20 @@ pub enum Service {
     Dossier,
     /// To take a step of a dossier (CapNhatTienDoHoSoMC).
     Step,
+    /// To change the state of a dossier and nothing else (DongBoTrangThaiHoSo).
+    Status,
 }
 
 impl Service {
-    /// Both.
-    pub const ALL: [Self; 2] = [Self::Dossier, Self::Step];
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Dossier, Self::Step, Self::Status];
 
     /// Its name on the wire.
     pub fn name(self) -> &'static str {
         match self {
             Self::Dossier => "DongBoHoSoMC",
             Self::Step => "CapNhatTienDoHoSoMC",
+            Self::Status => "DongBoTrangThaiHoSo",
         }
     }
 
@@ -38,6 +41,7 @@ impl Service {
         match self {
             Self::Dossier => DOSSIER,
             Self::Step => STEP,
+            Self::Status => STATUS,
         }
     }
 }
@@ -52,7 +56,7 @@ pub enum Wrong {
     #[error("not a JSON object with service and data")]
     Form,
     /// It names another service.
-    #[error("service: neither DongBoHoSoMC nor CapNhatTienDoHoSoMC")]
+    #[error("service: none of DongBoHoSoMC, CapNhatTienDoHoSoMC, DongBoTrangThaiHoSo")]
     Service,
     /// A compulsory field is missing or empty.
     #[error("{0}: compulsory field missing")]

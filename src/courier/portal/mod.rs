@@ -15,7 +15,7 @@ mod outbox;
 
 pub use answer::{Trouble, read as read_answer};
 pub use client::{Addresses, Credentials, Login, Portal, Procedure};
-pub use fields::{DOSSIER, Field, STEP};
+pub use fields::{DOSSIER, Field, STATUS, STEP};
 pub use message::{Draft, Ready, Service, States, Wrong};
 pub use outbox::{Ended, Observer, Outbox};
 

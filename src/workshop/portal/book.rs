@@ -39,11 +39,11 @@ impl Book {
             match (service, is_updating, is_known) {
                 (Service::Dossier, "False", false) | (Service::Dossier, "True", true) => {}
                 (Service::Dossier, "False", true) => return Err(refusal("MaHoSo: known already")),
-                (Service::Dossier, "True", false) | (Service::Step, _, false) => {
+                (Service::Dossier, "True", false) | (Service::Step | Service::Status, _, false) => {
                     return Err(refusal("MaHoSo: not known"));
                 }
                 (Service::Dossier, ..) => return Err(refusal("isUpdating")),
-                (Service::Step, _, true) => {}
+                (Service::Step | Service::Status, _, true) => {}
             }
         }
         if self.dossiers.len() + records.len() > PORTAL_STAND_IN_DOSSIERS_MAX {
@@ -65,7 +65,11 @@ impl Book {
             }
             (Service::Step, Some(kept)) if kept.steps.contains(&record) => self.repeated += 1,
             (Service::Step, Some(kept)) => kept.steps.push(record),
-            (Service::Step, None) => {}
+            (Service::Status, Some(kept)) => {
+                let state = record.get("TrangThai").cloned().unwrap_or_default();
+                kept.record.insert("TrangThaiHoSo".to_owned(), state);
+            }
+            (Service::Step | Service::Status, None) => {}
         }
     }
 

@@ -122,8 +122,11 @@ impl StandIn {
             name => {
                 let service = Service::ALL.into_iter().find(|service| service.name() == name);
                 let service = service.ok_or_else(|| refusal("service"))?;
-                let records = asked.get("data").and_then(Value::as_array);
-                let records = records.ok_or_else(|| refusal("data"))?;
+                let records = match (service, asked.get("data")) {
+                    (Service::Dossier | Service::Step, Some(Value::Array(records))) => records,
+                    (Service::Status, Some(record)) => std::slice::from_ref(record),
+                    _ => return Err(refusal("data")),
+                };
                 memory.book.take(service, text("isUpdating"), records)?;
                 Vec::new()
             }

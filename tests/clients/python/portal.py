@@ -22,6 +22,7 @@ DOSSIER = {
 }
 STEP = {"MaHoSo": "", "NguoiXuLy": "Trần Thị B", "ThoiDiemXuLy": "20261124090000", "NoiDungXuLy": "Thẩm định",
         "TrangThai": "4"}
+STATUS = {"MaHoSo": "", "TrangThai": "9"}
 FROM_CATALOGUE = ["TenTTHC", "MaLinhVuc", "TenLinhVuc"]
 
 
@@ -149,5 +150,5 @@ def send_step(gateway, code, **changes):
     return send(gateway, message("CapNhatTienDoHoSoMC", STEP | {"MaHoSo": code} | changes), code)
 
 
-__all__ = ["AGENCY", "Courier", "DOSSIER", "FROM_CATALOGUE", "Portal", "STEP", "code_of", "message", "send",
+__all__ = ["AGENCY", "Courier", "DOSSIER", "FROM_CATALOGUE", "Portal", "STATUS", "STEP", "code_of", "message", "send",
            "send_dossier", "send_step", "wait_until"]

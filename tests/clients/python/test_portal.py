@@ -12,6 +12,7 @@ from portal import (
     AGENCY,
     DOSSIER,
     FROM_CATALOGUE,
+    STATUS,
     STEP,
     Courier,
     Portal,
@@ -24,6 +25,14 @@ from portal import (
 )
 from vanthu.v1 import delivery_pb2
 from vanthu.v1 import trace_service_pb2 as tr
+
+
+SERVICES = [("DongBoHoSoMC", DOSSIER), ("CapNhatTienDoHoSoMC", STEP), ("DongBoTrangThaiHoSo", STATUS)]
+
+
+def data_of(service, record):
+    """As the service wants it: records, or one."""
+    return record if service == "DongBoTrangThaiHoSo" else [record]
 
 
 @pytest.fixture
@@ -75,17 +84,17 @@ def test_the_stand_in_answers_in_every_form_that_was_seen(portal):
     assert sorted(map(repr, errors)) == ["'15'", "15"]
 
 
-@pytest.mark.parametrize("service, full", [("DongBoHoSoMC", DOSSIER), ("CapNhatTienDoHoSoMC", STEP)])
+@pytest.mark.parametrize("service, full", SERVICES)
 def test_the_stand_in_refuses_each_compulsory_field_missing(portal, service, full):
     session, code = portal.session(), code_of(1)
     full = full | {"MaHoSo": code}
-    if service == "CapNhatTienDoHoSoMC":
+    if service != "DongBoHoSoMC":
         portal.call("DongBoHoSoMC", session, isUpdating="False", data=[DOSSIER | {"MaHoSo": code}])
     for name in full:
         for wrong in ({**full, name: ""}, {key: value for key, value in full.items() if key != name}):
-            answer = portal.call(service, session, isUpdating="False", data=[wrong])
+            answer = portal.call(service, session, isUpdating="False", data=data_of(service, wrong))
             assert (int(answer["error_code"]), answer["message"]) == (-1, name)
-    assert int(portal.call(service, session, isUpdating="False", data=[full])["error_code"]) == 0
+    assert int(portal.call(service, session, isUpdating="False", data=data_of(service, full))["error_code"]) == 0
 
 
 def test_the_stand_in_creates_once_and_replaces_what_it_has(portal):
@@ -144,24 +153,25 @@ def test_a_dossier_and_its_steps_reach_the_portal_and_are_acknowledged(gateway, 
         send_step(gateway, code),
         send_step(gateway, code, ThoiDiemXuLy="20261125090000", TrangThai="cho-bo-sung"),
         send_dossier(gateway, code, TrangThaiHoSo="cho-bo-sung", ChuHoSo="Nguyễn Văn A"),
+        send(gateway, message("DongBoTrangThaiHoSo", STATUS | {"MaHoSo": code}), code),
     ]
     wait_until(lambda: empty(gateway))
     kept = portal.book()["dossiers"][code]
-    assert kept["replaced"] == 1 and kept["record"]["TrangThaiHoSo"] == "5"
+    assert kept["replaced"] == 1 and kept["record"]["TrangThaiHoSo"] == "9"
     assert [kept["record"][name] for name in ["TenLinhVuc", "NgayTiepNhan", "Fax", "TaiLieuNop"]] == [
         "Đất đai", "20261123080000", "", []]
     assert [step["TrangThai"] for step in kept["steps"]] == ["4", "5"]
     for consignment in consignments:
         assert delivery(gateway, consignment).transport == delivery_pb2.TRANSPORT_HANDED_OVER
     assert portal.calls("login") == 1, "one session serves all"
-    assert courier.metric('vanthu_portal_messages_total{outcome="taken"}') == 4
+    assert courier.metric('vanthu_portal_messages_total{outcome="taken"}') == 5
     assert courier.metric("vanthu_portal_waiting") == 0
     for traces in (courier.traces(), gateway.traces()):
         assert "Nguyễn" not in traces and "example.invalid" not in traces and "mat-khau" not in traces
     courier.stop()
 
 
-@pytest.mark.parametrize("service, full", [("DongBoHoSoMC", DOSSIER), ("CapNhatTienDoHoSoMC", STEP)])
+@pytest.mark.parametrize("service, full", SERVICES)
 def test_each_compulsory_field_missing_comes_back_with_its_name(gateway, portal, courier, service, full):
     code = code_of(1)
     # The catalogue gives what it has; without the procedure's code nothing is asked of it.
@@ -177,7 +187,7 @@ def test_each_compulsory_field_missing_comes_back_with_its_name(gateway, portal,
 
 @pytest.mark.parametrize("content, why", [
     (b"{", "not a JSON object with service and data"),
-    (message("XoaHoSo", {}), "service: neither DongBoHoSoMC nor CapNhatTienDoHoSoMC"),
+    (message("XoaHoSo", {}), "service: none of DongBoHoSoMC, CapNhatTienDoHoSoMC, DongBoTrangThaiHoSo"),
     (message("DongBoHoSoMC", DOSSIER | {"MaHoSo": "H49.151-20261123-0002"}), "MaHoSo: not the dossier code of the envelope"),
     (message("DongBoHoSoMC", {"MaTTHC": "9.999999"}), "MaTTHC: the portal's catalogue has no such procedure"),
     (message("CapNhatTienDoHoSoMC", STEP | {"MaHoSo": code_of(1)}), "the portal refuses it (-1): MaHoSo: not known"),
