@@ -26,6 +26,9 @@ const VIETNAM_OFFSET_S: i64 = 7 * 3600;
 const MILLIS_MAX: i64 = 253_402_300_799_999;
 
 impl Time {
+    /// The last moment that can be written.
+    pub const LAST: Self = Self(MILLIS_MAX);
+
     /// The moment `millis` after the Unix epoch; clamped to years 1970–9999.
     pub fn from_millis(millis: i64) -> Self {
         Self(millis.clamp(0, MILLIS_MAX))
@@ -50,6 +53,13 @@ impl Time {
     pub fn after(self, span: Duration) -> Self {
         Self::from_millis(
             self.0.saturating_add(i64::try_from(span.as_millis()).unwrap_or(i64::MAX)),
+        )
+    }
+
+    /// This moment less `span`; not before 1970.
+    pub fn before(self, span: Duration) -> Self {
+        Self::from_millis(
+            self.0.saturating_sub(i64::try_from(span.as_millis()).unwrap_or(i64::MAX)),
         )
     }
 
@@ -80,10 +90,17 @@ impl Time {
 
     /// `dd/MM/yyyy HH:mm:ss` in Vietnam, for people.
     pub fn in_vietnam(self) -> String {
-        jiff::Timestamp::from_second(self.seconds() + VIETNAM_OFFSET_S)
-            .unwrap_or(jiff::Timestamp::MAX)
-            .strftime("%d/%m/%Y %H:%M:%S")
-            .to_string()
+        self.written_in_vietnam("%d/%m/%Y %H:%M:%S")
+    }
+
+    /// `yyyyMMddHHmmss` in Vietnam, for the National Public Service Portal.
+    pub fn compact_in_vietnam(self) -> String {
+        self.written_in_vietnam("%Y%m%d%H%M%S")
+    }
+
+    fn written_in_vietnam(self, form: &str) -> String {
+        let local = jiff::Timestamp::from_second(self.seconds() + VIETNAM_OFFSET_S);
+        local.unwrap_or(jiff::Timestamp::MAX).strftime(form).to_string()
     }
 }
 

@@ -396,6 +396,33 @@ pub const CRL_SIZE_MAX: usize = 160 * 1024 * 1024;
 /// DSA parameters above this are not read (FIPS 186-4 §4.2 ends at 3072).
 pub const DSA_BITS_MAX: usize = 3_072;
 
+// ── the National Public Service Portal ─────────────────────────────────────────────────────────
+
+/// A message to the portal; a dossier with its 23 fields and 100 papers has 30 KiB.
+pub const PORTAL_MESSAGE_SIZE_MAX: u64 = 256 * 1024;
+/// An answer of the portal; its catalogue of some 6,000 procedures with their names has 2 MiB.
+pub const PORTAL_ANSWER_SIZE_MAX: usize = 8 * 1024 * 1024;
+/// How long the portal may take for an answer; its known clients wait 60 s.
+pub const PORTAL_WAIT_MAX: Duration = Duration::from_secs(60);
+/// How long a user name and password that were not taken rest, unless they change.
+pub const PORTAL_CREDENTIALS_PAUSE: Duration = Duration::from_secs(3600);
+/// How often it is looked whether they have changed.
+pub const PORTAL_CREDENTIALS_LOOK: Duration = Duration::from_secs(2);
+/// How long an entry of the catalogue is good; procedures change by decision, not by the hour.
+pub const PORTAL_PROCEDURE_AGE_MAX: Duration = Duration::from_secs(24 * 3600);
+/// Entries of the catalogue that are remembered; the country has some 6,000 procedures.
+pub const PORTAL_PROCEDURES_MAX: usize = 10_000;
+/// Messages that are known to wait; an item costs some 200 bytes. More stay in the mailbox for later.
+pub const PORTAL_WAITING_MAX: usize = 100_000;
+/// Dossiers that the stand-in of the portal remembers: what a test sends in a minute.
+pub const PORTAL_STAND_IN_DOSSIERS_MAX: usize = 100_000;
+/// Sessions that it remembers.
+pub const PORTAL_STAND_IN_SESSIONS_MAX: usize = 1_000;
+/// Failures in a row that make an outage, and no longer the trouble of single dossiers.
+pub const PORTAL_OUTAGE_FAILURES: u32 = 3;
+/// The longest that a dossier with which the portal has trouble waits for its next turn.
+pub const PORTAL_HOLD_MAX: Duration = Duration::from_secs(3600);
+
 // ── XML signatures ─────────────────────────────────────────────────────────────────────────────
 
 /// An XML document that is judged, which is held in memory; edXML and e-invoices stay below 10 MiB.

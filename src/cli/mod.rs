@@ -5,6 +5,7 @@ mod stdout;
 
 mod audit;
 mod bench;
+mod calendar;
 mod certs;
 mod demo;
 mod directory;
@@ -17,6 +18,7 @@ mod log;
 mod mailbox;
 mod mirror;
 mod period;
+mod portal;
 mod progress;
 mod quorum;
 mod reconcile;
@@ -121,9 +123,15 @@ enum Command {
     Status(mailbox::StatusOptions),
     /// Shows what happened to a document, or looks for documents
     Trace(Box<trace::TraceOptions>),
+    /// Hands dossiers over to the National Public Service Portal
+    #[command(subcommand)]
+    Portal(portal::Command),
     /// Prints registers and statistics
     #[command(subcommand)]
     Report(report::Command),
+    /// Reckons in working days and office hours; needs no gateway
+    #[command(subcommand)]
+    Calendar(calendar::Command),
     /// Fetches or verifies evidence
     #[command(subcommand)]
     Evidence(evidence::Command),
@@ -162,6 +170,7 @@ pub fn run() -> ExitCode {
         Command::Log(log::Command::Forked(options)) => forked::run(&options, output),
         Command::Store(command) => store::run(command, output),
         Command::Config(command) => inspect::config(command, output),
+        Command::Calendar(command) => calendar::run(command, output),
         command => match tokio::runtime::Runtime::new() {
             Ok(runtime) => runtime.block_on(run_async(command, output)),
             Err(error) => Err(Failure::other(error)),
@@ -198,6 +207,7 @@ async fn run_async(command: Command, output: Output) -> Result<Exit, Failure> {
         Command::Evidence(command) => evidence::run(command, output).await,
         Command::Log(command) => log::run(command, output).await,
         Command::Directory(command) => directory::run(*command, output).await,
+        Command::Portal(command) => portal::run(command, output).await,
         Command::Doctor(options) => doctor::run(options, output).await,
         Command::Bench(options) => bench::run(options, output).await,
         Command::Certs(_)
@@ -206,6 +216,7 @@ async fn run_async(command: Command, output: Output) -> Result<Exit, Failure> {
         | Command::Trust(_)
         | Command::Report(_)
         | Command::Store(_)
+        | Command::Calendar(_)
         | Command::Config(_) => {
             unreachable!("commands that need no runtime have run without one")
         }

@@ -157,6 +157,7 @@ fn part(index: usize, path: &Path) -> Result<v1::Part, Failure> {
         Some("pdf") => "application/pdf",
         Some("p7s") => "application/pkcs7-signature",
         Some("zip") => "application/zip",
+        Some("dvcqg") => crate::courier::portal::MEDIA_TYPE,
         _ => "application/octet-stream",
     };
     let sha256 = Bytes::copy_from_slice(&digest.0);

@@ -38,24 +38,53 @@ pub struct UrgencyTimes {
     pub relay_minutes: Option<u64>,
     /// Whether the minutes are those of office hours.
     pub working_time: bool,
+    /// Instead of minutes: the day by whose end a notice must be taken.
+    pub notification_by: Option<LastDay>,
+    /// Instead of minutes: the day by whose end the document must be taken or refused.
+    pub handover_by: Option<LastDay>,
+}
+
+/// A day that the law names.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LastDay {
+    /// That on which it came, or the next working day if offices are closed then.
+    SameDay,
+    /// The working day after it.
+    NextWorkingDay,
+}
+
+impl LastDay {
+    fn span(self) -> Span {
+        match self {
+            Self::SameDay => Span::SameDay,
+            Self::NextWorkingDay => Span::NextDay,
+        }
+    }
 }
 
 impl UrgencyTimes {
     fn limits(self) -> Option<Limits> {
         let usual = Limits::default();
-        let span = |minutes: Option<u64>, usual: Span| {
-            let (Span::Clock(usual) | Span::Working(usual)) = usual;
-            let span = match minutes {
-                Some(minutes) => Duration::from_secs(minutes.checked_mul(60)?),
-                None => usual,
+        let span = |minutes: Option<u64>, by: Option<LastDay>, usual: Span| {
+            let span = match (minutes, by, usual) {
+                (None, Some(by), _) => return Some(by.span()),
+                (Some(minutes), None, _) => Duration::from_secs(minutes.checked_mul(60)?),
+                (None, None, Span::Clock(usual) | Span::Working(usual)) => usual,
+                (None, None, day) => return Some(day),
+                (Some(_), Some(_), _) => return None,
             };
             let fits = !span.is_zero() && span <= DEADLINE_MAX;
             fits.then_some(if self.working_time { Span::Working(span) } else { Span::Clock(span) })
         };
         Some(Limits {
-            notification: span(self.notification_minutes, usual.notification)?,
-            handover: span(self.handover_minutes, usual.handover)?,
-            relay: span(self.relay_minutes, usual.relay)?,
+            notification: span(
+                self.notification_minutes,
+                self.notification_by,
+                usual.notification,
+            )?,
+            handover: span(self.handover_minutes, self.handover_by, usual.handover)?,
+            relay: span(self.relay_minutes, None, usual.relay)?,
         })
     }
 }
@@ -78,7 +107,8 @@ pub fn deadlines(config: &Config) -> Result<Deadlines, Error> {
     for (place, times) in limits.iter_mut().zip(lanes) {
         *place = times.limits().ok_or_else(|| {
             let days = DEADLINE_MAX.as_secs() / (24 * 3600);
-            Error::new(&config.data, format!("deadlines: from 1 minute to {days} days"))
+            let either = format!("deadlines: from 1 minute to {days} days, or a day, not both");
+            Error::new(&config.data, either)
         })?;
     }
     Ok(Deadlines::new(limits, calendar))
@@ -107,6 +137,14 @@ mod tests {
         let minute = Span::Clock(Duration::from_secs(60));
         assert_eq!(times.normal.limits().map(|limits| limits.handover), Some(minute));
         assert_eq!(times.urgent.limits(), Some(Limits::default()));
+        let by_day = "notification_by = \"same-day\"\nhandover_by = \"next-working-day\"\n";
+        let by_day = |more: &str| toml::from_str::<UrgencyTimes>(&format!("{by_day}{more}"));
+        let (notification, handover) = (Span::SameDay, Span::NextDay);
+        assert_eq!(
+            by_day("").expect("well-formed").limits(),
+            Some(Limits { notification, handover, ..Limits::default() })
+        );
+        assert_eq!(by_day("handover_minutes = 5").expect("well-formed").limits(), None);
         for minutes in [0, 60 * 24 * 366, u64::MAX] {
             let times = UrgencyTimes { handover_minutes: Some(minutes), ..UrgencyTimes::default() };
             assert_eq!(times.limits(), None, "{minutes}");

@@ -6,6 +6,7 @@ mod directory;
 mod material;
 mod neighbour;
 mod official;
+mod portal;
 mod quota;
 mod seal;
 mod timestamp;
@@ -18,11 +19,12 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-pub use deadlines::{DeadlineTimes, UrgencyTimes, deadlines};
+pub use deadlines::{DeadlineTimes, LastDay, UrgencyTimes, deadlines};
 pub use directory::{DirectoryFile, read as read_directory};
 pub use material::{Material, TlsMaterial, log_key};
 pub use neighbour::{NeighbourGateway, Relay};
 pub use official::{Official, OfficialDomain};
+pub use portal::{PortalFile, read_login};
 pub use quota::{QuotaSection, allowances};
 pub use seal::{SealFiles, seal};
 pub use timestamp::{TimestampAuthority, stamping};

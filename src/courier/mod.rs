@@ -4,6 +4,7 @@
 pub(crate) mod der;
 mod dial;
 mod https;
+pub mod portal;
 pub mod relay;
 pub mod stamping;
 pub mod timestamp;

@@ -52,6 +52,10 @@ pub enum Span {
     Clock(Duration),
     /// In office hours.
     Working(Duration),
+    /// To the end of the day, as receipts are confirmed (NĐ 30/2020 Art. 21.2c).
+    SameDay,
+    /// To the end of the next working day, as documents are registered (NĐ 30/2020 Art. 4.2c).
+    NextDay,
 }
 
 /// The times of one urgency.
@@ -108,6 +112,8 @@ impl Deadlines {
         match self.span(failure, urgency) {
             Span::Clock(span) => consigned.after(span),
             Span::Working(span) => self.calendar.after(consigned, span),
+            Span::SameDay => self.calendar.confirm_by(consigned).unwrap_or(Time::LAST),
+            Span::NextDay => self.calendar.register_by(consigned).unwrap_or(Time::LAST),
         }
     }
 }
@@ -142,12 +148,16 @@ mod tests {
         };
         let mut limits = [Limits::default(); 4];
         limits[usize::from(Urgency::Flash.lane())] = working;
+        limits[usize::from(Urgency::Urgent.lane())] =
+            Limits { notification: Span::SameDay, handover: Span::NextDay, ..Limits::default() };
         let deadlines = Deadlines::new(limits, Calendar::vietnam());
         // Friday, 27 November 2026, 16:30 in Vietnam.
         let friday: Time = "2026-11-27T09:30:00.000Z".parse().expect("a time");
         let cases = [
             (Failure::Notification, Urgency::Normal, "2026-11-28T09:30:00.000Z"),
             (Failure::Handover, Urgency::Normal, "2026-11-28T21:30:00.000Z"),
+            (Failure::Notification, Urgency::Urgent, "2026-11-27T16:59:59.999Z"),
+            (Failure::Handover, Urgency::Urgent, "2026-11-30T16:59:59.999Z"),
             (Failure::Notification, Urgency::Flash, "2026-11-30T01:00:00.000Z"),
             (Failure::Handover, Urgency::Flash, "2026-11-30T09:30:00.000Z"),
         ];

@@ -20,6 +20,7 @@ mod making;
 pub mod official;
 pub mod page;
 pub mod pki;
+pub mod portal;
 pub mod profile;
 mod revision;
 pub mod sign;

@@ -73,6 +73,8 @@ pub struct Seeds {
     pub receipts: Vec<Vec<u8>>,
     pub evidence: Vec<Vec<u8>>,
     pub directories: Vec<Vec<u8>>,
+    /// Messages to the National Public Service Portal, and its answers.
+    pub portal: Vec<Vec<u8>>,
 }
 
 /// What the targets need beside a mutant.
@@ -173,8 +175,23 @@ impl Seeds {
             receipts: vec![receipt.to_file().into_bytes(), receipt.to_proof().into_bytes()],
             evidence: vec![evidence.to_bytes().unwrap()],
             directories: vec![directory()],
+            portal: portal(),
         }
     }
+}
+
+fn portal() -> Vec<Vec<u8>> {
+    [
+        r#"{"service":"DongBoHoSoMC","data":{"MaHoSo":"H49.151-20261123-0001","MaTTHC":"1.003003",
+            "NgayHenTra":"20261211170000","NgayTra":"2026-12-11T17:00:00+07:00","TrangThaiHoSo":5,
+            "DanhSachHoSoBoSung":[{"NgayBoSung":"20261124090000","DanhSachGiayToBoSung":[{}]}]}}"#,
+        r#"{"service":"CapNhatTienDoHoSoMC","data":{"MaHoSo":"H49.151-20261123-0001",
+            "ThoiDiemXuLy":"20261124090000","NoiDungXuLy":"Thẩm định","TrangThai":"4"}}"#,
+        r#"{"error_code":"00","result":[{"TENTTHC":"x","LINHVUCTHUCHIEN":[{"MALINHVUC":"y"}]}]}"#,
+        r#"{"error_code":-1,"message":"Email"}"#,
+    ]
+    .map(|text| text.as_bytes().to_vec())
+    .into()
 }
 
 /// An evidence record with one time-stamp and no tree.

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use vanthu::clock::Date;
 use vanthu::signature::{Trust, judge, judge_detached};
 use vanthu::workshop::sign;
-use vanthu::{config, evidence, log, service};
+use vanthu::{config, courier, evidence, log, service};
 
 use super::seeds::{Country, Seeds};
 
@@ -40,7 +40,7 @@ pub struct Target {
 }
 
 /// All of them. Nothing is asked of what they say; that is the matter of other tests.
-pub const TARGETS: [Target; 15] = [
+pub const TARGETS: [Target; 16] = [
     Target { name: "document", seeds: |s| &s.documents, read: document },
     Target { name: "message", seeds: |s| &s.messages, read: document },
     Target { name: "detached message", seeds: |s| &s.messages, read: detached },
@@ -56,6 +56,7 @@ pub const TARGETS: [Target; 15] = [
     Target { name: "receipt", seeds: |s| &s.receipts, read: receipt },
     Target { name: "evidence", seeds: |s| &s.evidence, read: evidence_file },
     Target { name: "directory", seeds: |s| &s.directories, read: directory },
+    Target { name: "portal", seeds: |s| &s.portal, read: portal },
 ];
 
 fn document(bench: &Bench, bytes: &[u8]) {
@@ -154,4 +155,12 @@ fn evidence_file(bench: &Bench, bytes: &[u8]) {
 fn directory(bench: &Bench, bytes: &[u8]) {
     std::fs::write(&bench.file, bytes).expect("the folder can be written");
     let _read = config::read_directory(&bench.file);
+}
+
+fn portal(_: &Bench, bytes: &[u8]) {
+    let _answer = courier::portal::read_answer(http::StatusCode::OK, bytes);
+    let states = courier::portal::States::default();
+    if let Ok(draft) = courier::portal::Draft::parse(bytes, "H49.151-20261123-0001", &states) {
+        let _ready = draft.ready(None);
+    }
 }

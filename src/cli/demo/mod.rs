@@ -6,6 +6,7 @@ mod country;
 mod forgery;
 mod fork;
 mod paper;
+mod portal;
 mod scenes;
 
 use std::path::PathBuf;
@@ -69,6 +70,7 @@ async fn tell(folder: &Folder) -> Result<(), Failure> {
 
     heading("3  A dossier travels from the portal and comes back with a signed result");
     let dossier = scenes::dossier(&country).await?;
+    portal::shows(&country, &dossier).await?;
 
     heading("4  A tampered document is refused");
     scenes::tampered(&country).await?;

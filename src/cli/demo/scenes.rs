@@ -21,7 +21,7 @@ use crate::proto::v1::watch_response::Event;
 use crate::service::part_infos;
 
 /// How long the demonstration waits for something that must come.
-const PATIENCE: std::time::Duration = std::time::Duration::from_secs(10);
+pub(super) const PATIENCE: std::time::Duration = std::time::Duration::from_secs(10);
 
 /// A report from commune to department: sent, watched, fetched, acknowledged, finished.
 pub(super) async fn letter(country: &Country) -> Result<String, Failure> {
@@ -284,6 +284,6 @@ async fn fetch(
     Ok(size)
 }
 
-fn must(holds: bool, what: &str) -> Result<(), Failure> {
+pub(super) fn must(holds: bool, what: &str) -> Result<(), Failure> {
     if holds { Ok(()) } else { Err(Failure::other(format!("not shown: {what}"))) }
 }

@@ -1,0 +1,23 @@
+//! The National Public Service Portal (Cổng Dịch vụ công quốc gia), called through the session API of
+//! the Government Office's integration platform.
+//!
+//! One-stop systems send the portal's agency a document whose main part is a [`MEDIA_TYPE`] message. It
+//! waits in that agency's mailbox, which the log makes durable, until the portal has taken it: then it
+//! is acknowledged, or, if the portal or [`Draft`] refuses it, returned with the reason. So whatever is
+//! interrupted is done again, and nothing is remembered here. Who applied for what stands in messages
+//! only, never in traces.
+
+mod answer;
+mod client;
+mod fields;
+mod message;
+mod outbox;
+
+pub use answer::{Trouble, read as read_answer};
+pub use client::{Addresses, Credentials, Login, Portal, Procedure};
+pub use fields::{DOSSIER, Field, STATUS, STEP};
+pub use message::{Draft, Ready, Service, States, Wrong};
+pub use outbox::{Ended, Observer, Outbox};
+
+/// Media type of a message to the portal: `{"service": "DongBoHoSoMC", "data": {…}}`.
+pub const MEDIA_TYPE: &str = "application/vnd.vanthu.dvcqg+json";

@@ -1,0 +1,396 @@
+//! Takes messages out of the portal's mailbox and hands them over, in the order in which the log put
+//! them there: for one dossier strictly, and across dossiers as far as none of them is in trouble.
+//!
+//! The mailbox is the memory. A message leaves it when the portal has taken or refused it, by an entry
+//! of the log that proves it; a message whose handing over was cut short is handed over again, and the
+//! portal replaces what it has.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use prost::Message as _;
+use tokio::time::{Instant, sleep, timeout};
+use tonic::transport::Channel;
+use tonic::{Code as Grpc, Status};
+use tonic_types::StatusExt as _;
+
+use super::answer::Trouble;
+use super::client::Portal;
+use super::message::{Draft, Ready, States, Wrong};
+use crate::digest::Sha256;
+use crate::limits::{
+    CALL_DEADLINE, MESSAGE_SIZE_MAX, PAGE_SIZE_MAX, POLL_WAIT_MAX, PORTAL_CREDENTIALS_LOOK,
+    PORTAL_HOLD_MAX, PORTAL_MESSAGE_SIZE_MAX, PORTAL_OUTAGE_FAILURES, PORTAL_WAITING_MAX,
+};
+use crate::proto::v1;
+use crate::proto::v1::mailbox_service_client::MailboxServiceClient;
+use crate::refusal::Reason;
+
+/// Is told how it goes.
+pub trait Observer: Send + Sync {
+    /// A message came to an end or not: `taken`, `refused`, `failed`, or `credentials`.
+    fn handed(&self, outcome: &'static str);
+
+    /// So many messages are known to wait.
+    fn waiting(&self, count: usize);
+
+    /// Whether the portal does not take the user name and password.
+    fn alarmed(&self, is_alarmed: bool);
+}
+
+/// Why nothing is handed over any longer.
+#[derive(Debug, thiserror::Error)]
+#[error("the gateway does not let this system empty the mailbox of {agency}: {status}")]
+pub struct Ended {
+    agency: String,
+    status: Box<Status>,
+}
+
+/// Between the mailbox of the portal's agency and the portal.
+pub struct Outbox {
+    mailbox: MailboxServiceClient<Channel>,
+    agency: String,
+    portal: Portal,
+    states: States,
+    /// The pause after a failure, and the longest one.
+    pauses: (Duration, Duration),
+    observer: Arc<dyn Observer>,
+    waiting: BTreeMap<(u32, u64), Waiting>,
+    held: HashMap<String, Held>,
+    cursor: String,
+    /// There is more in the mailbox than was listed; an older message may be among it.
+    has_more: bool,
+    failures: u32,
+    is_alarmed: bool,
+}
+
+/// A message in the mailbox.
+struct Waiting {
+    consignment: String,
+    dossier: String,
+}
+
+/// A dossier with which there was trouble.
+struct Held {
+    failures: u32,
+    until: Instant,
+}
+
+/// What a document in the mailbox turned out to be.
+enum Content {
+    Message(Box<Ready>),
+    Wrong(Wrong),
+    /// Nothing for this courier.
+    Other,
+}
+
+/// Why a message is still there.
+enum Delay {
+    Portal(Trouble),
+    Gateway(Status),
+}
+
+impl From<Status> for Delay {
+    fn from(status: Status) -> Self {
+        Self::Gateway(status)
+    }
+}
+
+impl From<Trouble> for Delay {
+    fn from(trouble: Trouble) -> Self {
+        Self::Portal(trouble)
+    }
+}
+
+impl Outbox {
+    /// The outbox of this agency's mailbox. After a failure it rests for the first of the `pauses`,
+    /// then twice as long, up to the second.
+    pub fn new(
+        channel: Channel,
+        agency: String,
+        portal: Portal,
+        states: States,
+        pauses: (Duration, Duration),
+        observer: Arc<dyn Observer>,
+    ) -> Self {
+        let mailbox = MailboxServiceClient::new(channel);
+        Self {
+            mailbox: mailbox.max_decoding_message_size(MESSAGE_SIZE_MAX + 64 * 1024),
+            agency,
+            portal,
+            states,
+            pauses,
+            observer,
+            waiting: BTreeMap::new(),
+            held: HashMap::new(),
+            cursor: String::new(),
+            has_more: false,
+            failures: 0,
+            is_alarmed: false,
+        }
+    }
+
+    /// Hands over for as long as the gateway lets it.
+    pub async fn run(mut self) -> Ended {
+        let mut troubles = 0;
+        loop {
+            match self.work().await {
+                Ok(()) => troubles = 0,
+                Err(status) if is_final(status.code()) => {
+                    return Ended { agency: self.agency, status: Box::new(status) };
+                }
+                Err(status) => {
+                    tracing::warn!(code = ?status.code(), "the gateway cannot be asked");
+                    // What was known of the mailbox may be old when it answers again.
+                    self.waiting.clear();
+                    self.cursor.clear();
+                    self.has_more = false;
+                    sleep(self.pause(troubles)).await;
+                    troubles = troubles.saturating_add(1);
+                }
+            }
+        }
+    }
+
+    /// One message, or a look into the mailbox if none can be handed over now.
+    async fn work(&mut self) -> Result<(), Status> {
+        if self.has_more && self.waiting.len() < PORTAL_WAITING_MAX {
+            return self.list(0).await;
+        }
+        let Some((place, waiting)) = self.next() else { return self.look().await };
+        let (consignment, dossier) = (waiting.consignment.clone(), waiting.dossier.clone());
+        match self.hand_over(&consignment, &dossier).await {
+            Ok(outcome) => {
+                self.waiting.remove(&place);
+                self.observer.waiting(self.waiting.len());
+                if let Some(outcome) = outcome {
+                    self.went_well(&dossier, outcome);
+                }
+                Ok(())
+            }
+            Err(Delay::Portal(Trouble::Credentials)) => {
+                self.alarm(true);
+                self.observer.handed("credentials");
+                sleep(PORTAL_CREDENTIALS_LOOK).await;
+                Ok(())
+            }
+            Err(Delay::Portal(trouble)) => {
+                tracing::warn!(consignment, failures = self.failures + 1, %trouble, "not handed over");
+                self.observer.handed("failed");
+                self.hold(dossier);
+                self.failures = self.failures.saturating_add(1);
+                sleep(self.pause(self.failures - 1)).await;
+                Ok(())
+            }
+            Err(Delay::Gateway(status)) if is_leased(&status) => {
+                tracing::warn!(consignment, "somebody else holds it");
+                self.hold(dossier);
+                Ok(())
+            }
+            Err(Delay::Gateway(status)) if is_gone(status.code()) => {
+                tracing::info!(consignment, code = ?status.code(), "it waits no longer");
+                self.waiting.remove(&place);
+                Ok(())
+            }
+            Err(Delay::Gateway(status)) => Err(status),
+        }
+    }
+
+    /// The oldest message whose dossier is not held.
+    fn next(&self) -> Option<((u32, u64), &Waiting)> {
+        let now = Instant::now();
+        let is_held = |dossier: &str| self.held.get(dossier).is_some_and(|held| now < held.until);
+        let mut waiting = self.waiting.iter();
+        waiting.find(|(_, one)| !is_held(&one.dossier)).map(|(place, one)| (*place, one))
+    }
+
+    /// Nothing can be handed over now: waits for the next message, or the next turn of one.
+    async fn look(&mut self) -> Result<(), Status> {
+        let turns = self.waiting.values().filter_map(|one| self.held.get(&one.dossier));
+        let turn = turns.map(|held| held.until.saturating_duration_since(Instant::now())).min();
+        let wait = turn.unwrap_or(POLL_WAIT_MAX).min(POLL_WAIT_MAX);
+        let is_full = self.waiting.len() >= PORTAL_WAITING_MAX;
+        let wait_seconds = i32::try_from(wait.as_secs()).unwrap_or(0);
+        if is_full || wait_seconds == 0 {
+            sleep(wait).await;
+        }
+        if is_full { Ok(()) } else { self.list(wait_seconds).await }
+    }
+
+    /// Learns what has come since the last time.
+    async fn list(&mut self, wait_seconds: i32) -> Result<(), Status> {
+        let request = v1::ListItemsRequest {
+            agency: self.agency.clone(),
+            page_size: i32::try_from(PAGE_SIZE_MAX).unwrap_or(0),
+            wait_seconds,
+            cursor: self.cursor.clone(),
+            ..v1::ListItemsRequest::default()
+        };
+        let asked = self.mailbox.list_items(request);
+        let page = within(CALL_DEADLINE + POLL_WAIT_MAX, asked).await?.into_inner();
+        self.cursor = page.cursor;
+        self.has_more = page.items.len() >= PAGE_SIZE_MAX;
+        for item in page.items {
+            let Some(entry) = item.entry_id else { continue };
+            let one = Waiting { consignment: item.consignment_id, dossier: item.dossier_code };
+            self.waiting.insert((entry.epoch, entry.index), one);
+        }
+        self.observer.waiting(self.waiting.len());
+        Ok(())
+    }
+
+    /// Brings one message to its end: how it ended, or nothing if it was not for this courier.
+    async fn hand_over(
+        &mut self,
+        consignment: &str,
+        dossier: &str,
+    ) -> Result<Option<&'static str>, Delay> {
+        let message = match self.content(consignment, dossier).await? {
+            Content::Other => return Ok(None),
+            Content::Wrong(wrong) => {
+                self.refuse(consignment, wrong.to_string()).await?;
+                return Ok(Some("refused"));
+            }
+            Content::Message(message) => message,
+        };
+        match self.portal.hand_over(&message).await {
+            Ok(()) => {
+                let request = v1::AcknowledgeRequest {
+                    agency: self.agency.clone(),
+                    consignment_id: consignment.to_owned(),
+                    lease_token: String::new(),
+                };
+                within(CALL_DEADLINE, self.mailbox.acknowledge(request)).await?;
+                tracing::info!(consignment, service = message.service().name(), "handed over");
+                Ok(Some("taken"))
+            }
+            Err(Trouble::Refused { code, text }) => {
+                tracing::warn!(consignment, code, "the portal refuses it");
+                let refused = Trouble::Refused { code, text };
+                self.refuse(consignment, refused.to_string()).await?;
+                Ok(Some("refused"))
+            }
+            Err(trouble) => Err(trouble.into()),
+        }
+    }
+
+    async fn content(&mut self, consignment: &str, dossier: &str) -> Result<Content, Delay> {
+        let request = v1::GetDocumentRequest {
+            agency: self.agency.clone(),
+            consignment_id: consignment.to_owned(),
+        };
+        let document = within(CALL_DEADLINE, self.mailbox.get_document(request)).await?;
+        let envelope = v1::Envelope::decode(&document.into_inner().envelope[..]);
+        let envelope = envelope.map_err(|error| Status::internal(error.to_string()))?;
+        let part = envelope.parts.into_iter().find(|part| part.media_type == super::MEDIA_TYPE);
+        let Some(part) = part else { return Ok(Content::Other) };
+        if part.size > PORTAL_MESSAGE_SIZE_MAX {
+            return Ok(Content::Wrong(Wrong::TooLarge));
+        }
+        let bytes = self.fetch(consignment, &part).await?;
+        let draft = match Draft::parse(&bytes, dossier, &self.states) {
+            Ok(draft) => draft,
+            Err(wrong) => return Ok(Content::Wrong(wrong)),
+        };
+        let procedure = match draft.procedure() {
+            None => None,
+            Some(code) => match self.portal.procedure(code).await? {
+                None => return Ok(Content::Wrong(Wrong::Procedure)),
+                found => found,
+            },
+        };
+        Ok(match draft.ready(procedure.as_ref()) {
+            Ok(ready) => Content::Message(Box::new(ready)),
+            Err(wrong) => Content::Wrong(wrong),
+        })
+    }
+
+    async fn fetch(&mut self, consignment: &str, part: &v1::Part) -> Result<Vec<u8>, Status> {
+        let request = v1::FetchPartRequest {
+            agency: self.agency.clone(),
+            consignment_id: consignment.to_owned(),
+            part_name: part.name.clone(),
+            offset: 0,
+            length: 0,
+        };
+        let chunks = within(CALL_DEADLINE, self.mailbox.fetch_part(request)).await?;
+        let (mut chunks, mut bytes) = (chunks.into_inner(), Vec::new());
+        while let Some(message) = within(CALL_DEADLINE, chunks.message()).await? {
+            bytes.extend_from_slice(&message.chunk);
+        }
+        if Sha256::from_slice(&part.sha256) == Some(Sha256::of(&bytes)) {
+            Ok(bytes)
+        } else {
+            Err(Status::unavailable("a part does not have its digest"))
+        }
+    }
+
+    async fn refuse(&mut self, consignment: &str, reason: String) -> Result<(), Status> {
+        let request = v1::RefuseRequest {
+            agency: self.agency.clone(),
+            consignment_id: consignment.to_owned(),
+            lease_token: String::new(),
+            reason,
+        };
+        within(CALL_DEADLINE, self.mailbox.refuse(request)).await.map(drop)
+    }
+
+    fn went_well(&mut self, dossier: &str, outcome: &'static str) {
+        self.observer.handed(outcome);
+        self.alarm(false);
+        if self.failures >= PORTAL_OUTAGE_FAILURES {
+            // It was the portal and not these dossiers.
+            self.held.clear();
+        }
+        self.held.remove(dossier);
+        self.failures = 0;
+    }
+
+    /// One word when it begins and one when it ends, however often the portal is asked between.
+    fn alarm(&mut self, is_alarmed: bool) {
+        if is_alarmed && !self.is_alarmed {
+            tracing::error!("ALARM: the portal does not take the user name and password (15)");
+        } else if self.is_alarmed && !is_alarmed {
+            tracing::info!("the portal takes the user name and password again");
+        }
+        self.is_alarmed = is_alarmed;
+        self.observer.alarmed(is_alarmed);
+    }
+
+    /// The other messages of the dossier wait with this one, so that none overtakes it.
+    fn hold(&mut self, dossier: String) {
+        let failures = self.held.get(&dossier).map_or(0, |held| held.failures);
+        let span = self.pauses.0.saturating_mul(1 << failures.min(20)).min(PORTAL_HOLD_MAX);
+        let held = Held { failures: failures.saturating_add(1), until: Instant::now() + span };
+        self.held.insert(dossier, held);
+    }
+
+    fn pause(&self, failures: u32) -> Duration {
+        self.pauses.0.saturating_mul(1 << failures.min(20)).min(self.pauses.1)
+    }
+}
+
+async fn within<T>(
+    deadline: Duration,
+    call: impl Future<Output = Result<T, Status>>,
+) -> Result<T, Status> {
+    let late = |_| Err(Status::unavailable("no answer in time"));
+    timeout(deadline, call).await.unwrap_or_else(late)
+}
+
+/// Another watch holds the item, until it answers or its lease ends.
+fn is_leased(status: &Status) -> bool {
+    let reason = status.get_details_error_info().map(|info| info.reason);
+    reason.as_deref() == Some(Reason::LeaseLost.code())
+}
+
+/// The item was taken back, or answered by somebody else.
+fn is_gone(code: Grpc) -> bool {
+    matches!(code, Grpc::NotFound | Grpc::FailedPrecondition)
+}
+
+/// To ask again changes nothing before an operator mends it.
+fn is_final(code: Grpc) -> bool {
+    matches!(code, Grpc::Unauthenticated | Grpc::PermissionDenied | Grpc::InvalidArgument)
+}
