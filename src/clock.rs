@@ -53,6 +53,13 @@ impl Time {
         )
     }
 
+    /// This moment less `span`; not before 1970.
+    pub fn before(self, span: Duration) -> Self {
+        Self::from_millis(
+            self.0.saturating_sub(i64::try_from(span.as_millis()).unwrap_or(i64::MAX)),
+        )
+    }
+
     /// The time from `earlier` to this moment; zero if `earlier` is later.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(u64::try_from(self.0 - earlier.0).unwrap_or(0))

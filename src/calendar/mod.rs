@@ -4,6 +4,12 @@
 //! (`vietnam.txt`), never rules. For a year that the data does not know, only the days of the week
 //! count; [`Calendar::knows`] tells.
 
+#[cfg(test)]
+mod announced_tests;
+mod counting;
+
+pub use counting::{Counting, FirstDay, NotACounting};
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -111,10 +117,32 @@ impl Calendar {
         self.years.contains(&year)
     }
 
+    /// The days of a year on which it is otherwise than the week says, in order: true is worked.
+    pub fn exceptions(&self, year: i16) -> impl Iterator<Item = (Date, bool)> {
+        let of_year = self.days.iter().filter(move |(day, _)| day.year() == year);
+        of_year.map(|(day, working)| (*day, *working))
+    }
+
     /// Whether offices work on this day.
     pub fn is_working_day(&self, date: Date) -> bool {
         let of_week = usize::try_from(date.weekday().to_monday_zero_offset()).unwrap_or(0);
         self.days.get(&date).copied().unwrap_or(self.week[of_week])
+    }
+
+    /// The first working day from this one on; `None` if it cannot be written.
+    pub fn working_day_from(&self, date: Date) -> Option<Date> {
+        if self.is_working_day(date) { Some(date) } else { self.add_days(date, 1) }
+    }
+
+    /// The working day that comes `count` working days after this day, or before it if `count` is
+    /// negative; the day itself for 0, `None` if it cannot be written.
+    pub fn add_days(&self, date: Date, count: i32) -> Option<Date> {
+        let (mut date, mut left) = (date, count.unsigned_abs());
+        while left > 0 {
+            date = if count > 0 { date.tomorrow() } else { date.yesterday() }.ok()?;
+            left -= u32::from(self.is_working_day(date));
+        }
+        Some(date)
     }
 
     /// The moment at which `span` of office hours have passed since `start`; the last moment that can
@@ -135,6 +163,48 @@ impl Calendar {
             date = next;
         }
         Time::from_millis(i64::MAX)
+    }
+
+    /// The last moment from which `span` of office hours pass until `end`; the first moment that can be
+    /// written if there were not so many.
+    pub fn before(&self, end: Time, span: Duration) -> Time {
+        if span.is_zero() {
+            return end;
+        }
+        let mut left = span;
+        let mut date = end.date_in_vietnam();
+        while let Some(midnight) = Time::begin_in_vietnam(date) {
+            for (from, to) in self.hours_of(date).iter().rev() {
+                let (from, to) = (midnight.after(minutes(*from)), midnight.after(minutes(*to)));
+                let to = to.min(end);
+                let hours = to.since(from);
+                if left <= hours && from <= to {
+                    return to.before(left);
+                }
+                left -= hours.min(left);
+            }
+            // Nothing is written of the time before 1970.
+            let Some(yesterday) = date.yesterday().ok().filter(|day| day.year() >= 1970) else {
+                break;
+            };
+            date = yesterday;
+        }
+        Time::from_millis(0)
+    }
+
+    /// The office hours from one moment to another; none if the second is not the later one.
+    pub fn between(&self, from: Time, to: Time) -> Duration {
+        let mut sum = Duration::ZERO;
+        let mut date = from.date_in_vietnam();
+        while let Some(midnight) = Time::begin_in_vietnam(date).filter(|midnight| *midnight < to) {
+            for (begin, end) in self.hours_of(date) {
+                let begin = midnight.after(minutes(*begin)).max(from);
+                sum += midnight.after(minutes(*end)).min(to).since(begin);
+            }
+            let Ok(next) = date.tomorrow() else { break };
+            date = next;
+        }
+        sum
     }
 
     fn hours_of(&self, date: Date) -> &[(u32, u32)] {
@@ -167,7 +237,7 @@ mod tests {
     use super::*;
 
     /// A moment written in Vietnam's time.
-    fn at(text: &str) -> Time {
+    pub(super) fn at(text: &str) -> Time {
         let local: Time = format!("{text}:00.000Z").parse().expect("a time");
         Time::from_millis(local.millis() - 7 * 3_600_000)
     }
@@ -205,20 +275,21 @@ mod tests {
     #[test]
     fn the_known_years_have_their_days() {
         let calendar = Calendar::vietnam();
-        assert!(calendar.knows(2025) && calendar.knows(2026) && !calendar.knows(2027));
+        assert!([2024, 2025, 2026].iter().all(|year| calendar.knows(*year)));
+        assert!(!calendar.knows(2023) && !calendar.knows(2027));
         for (day, working) in calendar.days.clone() {
             assert!(calendar.knows(day.year()), "{day}");
             let of_week = day.weekday().to_monday_zero_offset() < 5;
             assert_ne!(working, of_week, "{day} is no exception");
         }
         // Labour Code Art. 112: 11 days, of which 10 March of the moon fell on a Monday in 2025 and
-        // on a Sunday in 2026; 24 November from 2026 on. Those that changed places come on top.
+        // on a Sunday in 2026; 24 November from 2026 on. A day that changed places is off, and another is worked.
         let off = |year| {
             let of_year = calendar.days.iter().filter(|(day, _)| day.year() == year);
             let count = |working| of_year.clone().filter(|(_, is)| **is == working).count();
             count(false) - count(true)
         };
-        assert_eq!((off(2025), off(2026)), (11, 12));
+        assert_eq!((off(2024), off(2025), off(2026)), (11, 11, 12));
     }
 
     #[test]

@@ -5,6 +5,7 @@ mod stdout;
 
 mod audit;
 mod bench;
+mod calendar;
 mod certs;
 mod demo;
 mod directory;
@@ -124,6 +125,9 @@ enum Command {
     /// Prints registers and statistics
     #[command(subcommand)]
     Report(report::Command),
+    /// Reckons in working days and office hours; needs no gateway
+    #[command(subcommand)]
+    Calendar(calendar::Command),
     /// Fetches or verifies evidence
     #[command(subcommand)]
     Evidence(evidence::Command),
@@ -162,6 +166,7 @@ pub fn run() -> ExitCode {
         Command::Log(log::Command::Forked(options)) => forked::run(&options, output),
         Command::Store(command) => store::run(command, output),
         Command::Config(command) => inspect::config(command, output),
+        Command::Calendar(command) => calendar::run(command, output),
         command => match tokio::runtime::Runtime::new() {
             Ok(runtime) => runtime.block_on(run_async(command, output)),
             Err(error) => Err(Failure::other(error)),
@@ -206,6 +211,7 @@ async fn run_async(command: Command, output: Output) -> Result<Exit, Failure> {
         | Command::Trust(_)
         | Command::Report(_)
         | Command::Store(_)
+        | Command::Calendar(_)
         | Command::Config(_) => {
             unreachable!("commands that need no runtime have run without one")
         }

@@ -26,14 +26,7 @@ impl Promptness {
     /// The last moment that is in time.
     pub fn deadline(&self, consigned: Time) -> Time {
         match self {
-            Self::SameDay(calendar) => {
-                let mut day = consigned.date_in_vietnam();
-                while !calendar.is_working_day(day) {
-                    let Ok(next) = day.tomorrow() else { break };
-                    day = next;
-                }
-                Time::end_in_vietnam(day).unwrap_or(consigned)
-            }
+            Self::SameDay(calendar) => calendar.confirm_by(consigned).unwrap_or(consigned),
             Self::Within(span) => consigned.after(*span),
         }
     }
