@@ -12,6 +12,7 @@ mod auditor;
 #[cfg(test)]
 pub(crate) mod book;
 mod course;
+mod dossier;
 #[cfg(test)]
 mod forgeries;
 mod frontier;
