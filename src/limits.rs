@@ -225,6 +225,10 @@ pub const DOSSIER_PARTIES_MAX: usize = 32;
 pub const DOSSIER_OPINIONS_MAX: usize = 16;
 /// Working days after which who was asked may be taken to consent: a quarter of a year.
 pub const OPINION_WORKING_DAYS_MAX: u32 = 66;
+/// Characters of a procedure's code (mã TTHC); those of the national database have 8 to 21.
+pub const PROCEDURE_LENGTH_MAX: usize = 50;
+/// How far away a dossier's date may be: five years, longer than any procedure.
+pub const DOSSIER_TIME_MAX: Duration = Duration::from_secs(5 * 366 * 24 * 3600);
 /// Before a dossier's date, the reminder: a weekend and a working day.
 pub const DOSSIER_REMINDER: Duration = Duration::from_secs(72 * 3600);
 

@@ -138,9 +138,9 @@ catalogue! {
     FieldNotOfStep Invalid "FIELD_NOT_OF_STEP",
         "this step does not have the field", "bước xử lý này không có trường đã nêu",
         "leave the field empty";
-    DossierDateTooEarly Invalid "DOSSIER_DATE_TOO_EARLY",
-        "the date is not later than now and than the date before", "ngày hẹn phải sau hiện tại và sau ngày hẹn trước",
-        "name a later date";
+    DossierDateOutside Invalid "DOSSIER_DATE_OUTSIDE",
+        "the date is not later than now and than the date before, or is too far away", "ngày hẹn phải sau hiện tại và sau ngày hẹn trước, không quá xa",
+        "name a date between the two that are named";
     OpinionDaysOutside Invalid "OPINION_DAYS_OUTSIDE",
         "the working days for the opinion are none or too many", "số ngày làm việc để cho ý kiến không hợp lệ",
         "name a number between the limits";

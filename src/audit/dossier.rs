@@ -289,7 +289,7 @@ mod tests {
             (9, "from H49.11", "from H49.151", party),
             (11, "since 2026-12-04", "since 2026-12-05", time),
             (12, "from H49.151", "from G22", party),
-            (13, "request", "consignment 019abd10-1f6b-7000-8000-000000000009\nrequest", step),
+            (13, "from H49", "consignment 019abd10-1f6b-7000-8000-000000000009\nfrom H49", step),
             (16, "-000000000005", "-000000000006", step),
             (17, "from H49.151", "from H49.11", party),
         ];

@@ -1,7 +1,7 @@
 //! One dossier as its entries tell it.
 
 use super::state::State;
-use super::step::{By, Extra, Step};
+use super::step::{By, Step};
 use crate::clock::Time;
 use crate::directory::Code;
 use crate::document::{ConsignmentId, DossierCode};
@@ -296,25 +296,5 @@ impl Alarm {
             Self::Overdue(_) => Step::Overdue,
             Self::Consent(_) => Step::DeemedConsent,
         }
-    }
-}
-
-impl Step {
-    /// Whether these are the fields of the step.
-    ///
-    /// # Errors
-    /// [`Reason::FieldMissing`] or [`Reason::FieldNotOfStep`] with the first field that does not fit.
-    pub fn check_fields(self, present: impl Fn(Extra) -> bool) -> Result<(), Refusal> {
-        let transition = self.transition();
-        for (name, field) in Extra::NAMES {
-            if transition.must.contains(field) && !present(*field) {
-                return Err(Refusal::of_field(Reason::FieldMissing, *name));
-            }
-            if !transition.takes(*field) && present(*field) {
-                let refusal = Refusal::of_field(Reason::FieldNotOfStep, *name);
-                return Err(refusal.with("step", self.word()));
-            }
-        }
-        Ok(())
     }
 }

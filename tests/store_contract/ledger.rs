@@ -10,7 +10,8 @@ use vanthu::clock::Time;
 use vanthu::delivery::{Change, Consignment, Delivery, Keeping, Prior, Token, project};
 use vanthu::digest::Sha256;
 use vanthu::directory::{Code, SystemId};
-use vanthu::document::{ConsignmentId, Urgency};
+use vanthu::document::{ConsignmentId, DossierCode, Urgency};
+use vanthu::dossier::Dossier;
 use vanthu::gateway::ports::{
     Batch, LeaderTerm, LogReader, Place, Registry, Settled, Store, StoreError, Which,
 };
@@ -313,5 +314,9 @@ impl Prior for Pending<'_> {
 
     fn keeping(&self, id: ConsignmentId) -> Result<Keeping, StoreError> {
         self.store.keeping(id)
+    }
+
+    fn dossier(&self, code: &DossierCode) -> Result<Option<Dossier>, StoreError> {
+        self.store.dossier(code)
     }
 }
