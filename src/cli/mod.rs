@@ -10,6 +10,7 @@ mod certs;
 mod demo;
 mod directory;
 mod doctor;
+mod dossier;
 mod evidence;
 mod exit;
 mod forked;
@@ -122,6 +123,9 @@ enum Command {
     Status(mailbox::StatusOptions),
     /// Shows what happened to a document, or looks for documents
     Trace(Box<trace::TraceOptions>),
+    /// Records, shows and lists dossiers of one-stop systems
+    #[command(subcommand)]
+    Dossier(dossier::Command),
     /// Prints registers and statistics
     #[command(subcommand)]
     Report(report::Command),
@@ -204,6 +208,7 @@ async fn run_async(command: Command, output: Output) -> Result<Exit, Failure> {
         Command::Log(command) => log::run(command, output).await,
         Command::Directory(command) => directory::run(*command, output).await,
         Command::Doctor(options) => doctor::run(options, output).await,
+        Command::Dossier(command) => dossier::run(command, output).await,
         Command::Bench(options) => bench::run(options, output).await,
         Command::Certs(_)
         | Command::Verify(_)
