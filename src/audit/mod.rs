@@ -14,6 +14,8 @@ pub(crate) mod book;
 mod course;
 mod dossier;
 #[cfg(test)]
+mod dossier_model;
+#[cfg(test)]
 mod forgeries;
 mod frontier;
 mod history;
