@@ -53,23 +53,18 @@ const ROWS: [Row; 21] = [
     row("RETURN", "9", "10", "reception", &[]),
     row("OPINION_REQUEST", "2 4", "4", "holder", &[F::To, F::Due, F::Rule]),
     row("OPINION", "2 4 5 6", "", "asked", &[]),
-    Row { may: &[], ..row("DEEMED_CONSENT", "2 4 5 6", "", "gateway", &[F::To, F::Since, F::Rule]) },
+    Row {
+        may: &[],
+        ..row("DEEMED_CONSENT", "2 4 5 6", "", "gateway", &[F::To, F::Since, F::Rule])
+    },
     row("APOLOGY", "2 4 5 6", "", "either", &[F::Note, F::Due]),
     Row { may: &[], ..row("REMINDER", "2 4", "", "gateway", &[F::Due]) },
     Row { may: &[], ..row("OVERDUE", "2 4", "", "gateway", &[F::Since]) },
 ];
 
 /// The fields that only some steps have.
-const EXTRA: [Field; 8] = [
-    F::To,
-    F::Consignment,
-    F::Note,
-    F::Since,
-    F::Procedure,
-    F::Applicant,
-    F::Due,
-    F::Rule,
-];
+const EXTRA: [Field; 8] =
+    [F::To, F::Consignment, F::Note, F::Since, F::Procedure, F::Applicant, F::Due, F::Rule];
 
 /// An opinion that was asked and is not given.
 struct Asked {
@@ -260,9 +255,8 @@ mod tests {
         let mut auditor = Auditor::new(key("gate.example", 7).public());
         leaves.iter().for_each(|leaf| auditor.entry(leaf.as_bytes()));
         let findings = auditor.finish().findings.into_iter();
-        let found = findings.filter(|finding| {
-            !matches!(finding.rule, Rule::EpochOpening | Rule::EntriesUnsigned)
-        });
+        let found = findings
+            .filter(|finding| !matches!(finding.rule, Rule::EpochOpening | Rule::EntriesUnsigned));
         found.map(|one| (one.entry.map_or(0, |entry| entry.index), one.rule)).collect()
     }
 

@@ -134,7 +134,11 @@ async fn record(options: RecordOptions, output: Output) -> Result<Exit, Failure>
         consignment_id: options.consignment,
         note: options.note,
         procedure_code: options.procedure,
-        applicant_sha256: options.applicant.map(|digest| digest.0.to_vec()).unwrap_or_default().into(),
+        applicant_sha256: options
+            .applicant
+            .map(|digest| digest.0.to_vec())
+            .unwrap_or_default()
+            .into(),
         due_time: options.due.map(crate::proto::timestamp),
         consent_working_days: options.consent_after,
     };
@@ -251,9 +255,7 @@ fn json_of(dossier: &v1::Dossier) -> Value {
 
 fn clock_json(clock: &v1::DossierClock) -> Value {
     let seconds = |span: Option<prost_types::Duration>| span.map(|span| span.seconds);
-    let worked = |worked: &v1::AgencyWorktime| {
-        json!({ "agency": worked.agency, "working_seconds": seconds(worked.working) })
-    };
+    let worked = |worked: &v1::AgencyWorktime| json!({ "agency": worked.agency, "working_seconds": seconds(worked.working) });
     json!({
         "worked": clock.worked.iter().map(worked).collect::<Vec<_>>(),
         "suspended_seconds": seconds(clock.suspended),

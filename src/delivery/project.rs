@@ -432,10 +432,8 @@ fn filed<P: Prior + ?Sized>(
     let Some(next) = next else { return Ok(()) };
     let known = before.as_ref().map_or(&[][..], |before| &before.parties);
     let new = next.parties.iter().filter(|agency| !known.contains(agency));
-    changes.extend(new.map(|agency| Change::Party {
-        agency: agency.clone(),
-        dossier: code.clone(),
-    }));
+    changes
+        .extend(new.map(|agency| Change::Party { agency: agency.clone(), dossier: code.clone() }));
     let alarms = (before.and_then(|before| before.alarm_at()), next.alarm_at());
     if alarms.0 != alarms.1 {
         let alarm = |at, set| Change::Alarm { at, dossier: code.clone(), set };

@@ -134,7 +134,9 @@ impl Dossier {
         match step {
             Step::Reception => {
                 self.received_at = Some(entry.time);
-                self.procedure.clone_from(entry.procedure.as_ref().unwrap_or(&self.procedure));
+                if let Some(procedure) = &entry.procedure {
+                    self.procedure.clone_from(procedure);
+                }
                 self.set_due(entry);
             }
             Step::Supplement | Step::Payment => self.set_due(entry),
@@ -249,9 +251,7 @@ impl Dossier {
             return full("opinions", DOSSIER_OPINIONS_MAX);
         }
         match to.filter(|to| self.opinions.iter().any(|opinion| opinion.asked == **to)) {
-            Some(to) => {
-                Err(Refusal::of_field(Reason::DossierOpinionWaits, "to").with("code", to))
-            }
+            Some(to) => Err(Refusal::of_field(Reason::DossierOpinionWaits, "to").with("code", to)),
             None => Ok(()),
         }
     }

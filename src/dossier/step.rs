@@ -179,8 +179,7 @@ const fn timed(step: Step, from: &'static [State], must: &'static [Extra]) -> Tr
 }
 
 /// States in which a dossier is with an agency or waits for the citizen.
-const OPEN: &[State] =
-    &[S::Received, S::InProcess, S::AwaitingSupplement, S::AwaitingPayment];
+const OPEN: &[State] = &[S::Received, S::InProcess, S::AwaitingSupplement, S::AwaitingPayment];
 
 /// What may follow: one row for each step, in their order.
 pub const TRANSITIONS: [Transition; 21] = [
@@ -302,7 +301,12 @@ mod tests {
             assert_eq!(transition.step.transition().step, transition.step, "rows stand in order");
             let states = transition.from.iter().map(|state| state.number().to_string());
             let first = transition.begins.then(|| "–".to_owned());
-            assert_eq!(row[1], Vec::from_iter(first.into_iter().chain(states)).join(" "), "{}", row[0]);
+            assert_eq!(
+                row[1],
+                Vec::from_iter(first.into_iter().chain(states)).join(" "),
+                "{}",
+                row[0]
+            );
             assert_eq!(row[2], transition.to.map_or(String::new(), |to| to.number().to_string()));
             assert_eq!(row[3], transition.by.word(), "{}", row[0]);
             for (name, field) in Extra::NAMES {

@@ -175,11 +175,7 @@ impl Command {
     pub(super) fn weight(&self) -> usize {
         match self {
             Self::Accept(acceptance) => 1 + acceptance.recipients.len(),
-            Self::Reject(_)
-            | Self::Answer(_)
-            | Self::Keep(_)
-            | Self::Reply(_)
-            | Self::Step(_) => 1,
+            Self::Reject(_) | Self::Answer(_) | Self::Keep(_) | Self::Reply(_) | Self::Step(_) => 1,
             Self::Record(recording) => recording.facts.len(),
             Self::Order(order) => 2 * order.recipients.len(),
         }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::command::{Command, Context, Decided, repeated};
 use super::peer::Peer;
-use super::ports::{Place, StoreError};
+use super::ports::Place;
 use super::recording::{Fact, Recording};
 use super::stage::Stage;
 use super::submitting::request_key;
@@ -19,8 +19,8 @@ use crate::directory::{Code, Directory, Ending};
 use crate::document::{ConsignmentId, DossierCode, RequestId};
 use crate::dossier::{Alarm, By, Dossier, Extra, Step, consent_rule};
 use crate::limits::{
-    DEADLINES_LOOK, DOSSIER_STEPS_MAX, DOSSIER_TIME_MAX, OPINION_WORKING_DAYS_MAX, PROCEDURE_LENGTH_MAX,
-    RECORDED_AT_ONCE,
+    DEADLINES_LOOK, DOSSIER_STEPS_MAX, DOSSIER_TIME_MAX, OPINION_WORKING_DAYS_MAX,
+    PROCEDURE_LENGTH_MAX, RECORDED_AT_ONCE,
 };
 use crate::log::{Actor, Entry, EntryId, Event};
 use crate::refusal::{Reason, Refusal};
@@ -80,7 +80,11 @@ impl Gateway {
     /// # Errors
     /// A refusal (not this agency's step, not in this state, a field that is missing or does not belong
     /// to it), or a fault.
-    pub async fn record_step(&self, peer: &Peer, step: DossierStep) -> Result<AnswerReceipt, Error> {
+    pub async fn record_step(
+        &self,
+        peer: &Peer,
+        step: DossierStep,
+    ) -> Result<AnswerReceipt, Error> {
         let surroundings = self.surroundings();
         let directory = &surroundings.directory;
         let agency = peer.speak_for(directory, &step.agency, "agency")?.code.clone();

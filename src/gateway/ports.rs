@@ -391,7 +391,10 @@ pub trait Keepings: Send + Sync {
 }
 
 /// All seven faces of one store.
-pub trait Store: LogStore + LogReader + Registry + Mailboxes + Backlogs + Keepings + Filing {}
+pub trait Store:
+    LogStore + LogReader + Registry + Mailboxes + Backlogs + Keepings + Filing
+{
+}
 
 impl<T: LogStore + LogReader + Registry + Mailboxes + Backlogs + Keepings + Filing> Store for T {}
 

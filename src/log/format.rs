@@ -315,7 +315,11 @@ fn fourth_epoch(root: Sha256) -> Vec<Entry> {
     let (first, moved) = (end_of("2026-12-03"), end_of("2026-12-04"));
     let (answered, promised) = (end_of("2026-12-02"), end_of("2026-12-08"));
     let rule = Some("CONSENT-AFTER-3-WORKING-DAYS".to_owned());
-    let asked = Entry { due: answered, rule: rule.clone(), ..department("OPINION_REQUEST", DAY + 3 * HOUR) };
+    let asked = Entry {
+        due: answered,
+        rule: rule.clone(),
+        ..department("OPINION_REQUEST", DAY + 3 * HOUR)
+    };
     let consent = Entry { since: answered, rule, ..gateway("DEEMED_CONSENT", 6 * DAY + 14 * HOUR) };
     let result = Entry {
         consignment: ConsignmentId::parse("019abd10-1f6b-7000-8000-000000000005"),
@@ -335,7 +339,8 @@ fn fourth_epoch(root: Sha256) -> Vec<Entry> {
         ..at(gateway("", 9 * DAY), "H49.151")
     };
     result.dossier = DossierCode::parse("H49.151-20261126-0002");
-    let completion = Entry { consignment: result.consignment, ..department("COMPLETION", 9 * DAY + 60) };
+    let completion =
+        Entry { consignment: result.consignment, ..department("COMPLETION", 9 * DAY + 60) };
     vec![
         opening,
         Entry { procedure: procedure.clone(), applicant, ..commune("REGISTRATION", 60) },

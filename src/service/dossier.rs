@@ -1,6 +1,5 @@
 //! Dossiers of one-stop systems.
 
-use bytes::Bytes;
 use tonic::{Request, Response, Status};
 
 use super::reads::query;
@@ -116,9 +115,10 @@ impl Door {
         let size = paging::size(request.page_size)?;
         let mut after = match request.page_token.as_str() {
             "" => None,
-            token => Some(DossierCode::parse(token).ok_or_else(|| {
-                Refusal::of_field(Reason::PageTokenMalformed, "page_token")
-            })?),
+            token => Some(
+                DossierCode::parse(token)
+                    .ok_or_else(|| Refusal::of_field(Reason::PageTokenMalformed, "page_token"))?,
+            ),
         };
         let now = self.gateway.now();
         let (mut dossiers, mut looked_at) = (Vec::new(), 0);
@@ -169,9 +169,7 @@ fn step_of(wire: v1::RecordStepRequest) -> Result<DossierStep, Refusal> {
     };
     let applicant = match &wire.applicant_sha256[..] {
         [] => None,
-        digest => {
-            Some(Sha256::from_slice(digest).ok_or_else(|| malformed("applicant_sha256"))?)
-        }
+        digest => Some(Sha256::from_slice(digest).ok_or_else(|| malformed("applicant_sha256"))?),
     };
     let due = match &wire.due_time {
         None => None,

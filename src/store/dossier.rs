@@ -97,7 +97,8 @@ impl<M: Medium> Filing for Table<M> {
         max: usize,
     ) -> Result<Vec<DossierCode>, StoreError> {
         let prefix = key::dossiers_of(agency);
-        let from = after.map_or_else(|| prefix.clone(), |code| key::next(key::dossier_of(agency, code)));
+        let from =
+            after.map_or_else(|| prefix.clone(), |code| key::next(key::dossier_of(agency, code)));
         self.dossiers(&from, &key::end_of(&prefix), prefix.len(), max)
     }
 

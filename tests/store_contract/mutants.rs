@@ -12,8 +12,8 @@ use vanthu::directory::Code;
 use vanthu::document::{ConsignmentId, DossierCode, Urgency};
 use vanthu::dossier::Dossier;
 use vanthu::gateway::ports::{
-    Backlog, Backlogs, Batch, Filing, Head, Item, Keepings, LeaderTerm, Leased, LogReader, LogStore,
-    Mailboxes, Place, Registry, Settled, Store, StoreError, Which,
+    Backlog, Backlogs, Batch, Filing, Head, Item, Keepings, LeaderTerm, Leased, LogReader,
+    LogStore, Mailboxes, Place, Registry, Settled, Store, StoreError, Which,
 };
 use vanthu::log::{EntryId, Service};
 use vanthu::store::memory::MemoryMedium;
