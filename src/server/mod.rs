@@ -150,8 +150,7 @@ pub async fn start_at(
         path: config.data.join(config::CONTROL_SOCKET),
         cause,
     })?;
-    let gateway = Gateway::start(setup, material.surroundings)?;
-    let gateway = gateway.with_quotas(quotas(&config)?);
+    let gateway = Gateway::start(setup, material.surroundings)?.with_quotas(quotas(&config)?);
     let gateway = Arc::new(gateway.with_calendar(deadlines.calendar().clone()));
     register(&gateway, &config, material.approved_by.as_deref()).await?;
     let admission = Arc::new(Admission::new(gateway.clone(), material.tls.revocations));

@@ -69,7 +69,7 @@ def listed(gateway, agency, system=None, **wanted):
 def result(gateway, code, agency="H49.11", **fields):
     """A signed document of the dossier."""
     fields.setdefault("dossier_code", code)
-    letter = Letter(agency, ["H49.151"], **fields)
+    letter = Letter(agency, ["H49.152"], **fields)
     return letter.send(gateway.system(SYSTEMS[agency])).consignment_id
 
 
