@@ -31,7 +31,7 @@ const fn row(
 
 const ROWS: [Row; 21] = [
     Row {
-        may: &[F::Note, F::Applicant],
+        may: &[F::To, F::Note, F::Applicant],
         ..row("REGISTRATION", "–", "1", "reception", &[F::Procedure])
     },
     Row {
@@ -160,10 +160,12 @@ impl Row {
 
 impl File {
     fn begin(row: &Row, leaf: &Leaf<'_>, from: &str) -> Self {
+        let named = leaf.value(F::To).filter(|_| row.word == "REGISTRATION");
+        let reception = named.unwrap_or(from);
         let mut file = Self {
             state: "",
-            reception: from.into(),
-            holder: from.into(),
+            reception: reception.into(),
+            holder: reception.into(),
             asked: Vec::new(),
             appointment: 0,
             reminded: 0,

@@ -55,9 +55,10 @@ fn attempt(dice: &mut Dice, number: usize, now: Time, dossier: Option<&Dossier>)
     }
     let appointment = dossier.and_then(|dossier| dossier.appointment).unwrap_or(now).max(now);
     let later = i64::try_from(1 + dice.below(200)).expect("small") * HOUR;
+    let named = has(Extra::To) || row.takes(Extra::To) && dice.below(2) == 0;
     Entry {
         request: Some(Sha256::of(&number.to_be_bytes())),
-        to: has(Extra::To).then_some(to),
+        to: named.then_some(to),
         note: has(Extra::Note).then(|| Sha256::of(b"note")),
         procedure: has(Extra::Procedure).then(|| "1.004227".into()),
         due: has(Extra::Due).then(|| Time::from_millis(appointment.millis() + later)),

@@ -82,12 +82,14 @@ impl Dossier {
     /// What an entry begins; `None` if it says too little.
     pub fn begin(id: EntryId, entry: &Entry) -> Option<Self> {
         let from = entry.from.clone()?;
-        let fresh = Self {
+        let registered = entry.reason.as_deref() == Some(Step::Registration.word());
+        let reception = entry.to.clone().filter(|_| registered).unwrap_or_else(|| from.clone());
+        let mut fresh = Self {
             code: entry.dossier.clone()?,
             state: State::Registered,
             procedure: entry.procedure.clone()?,
-            reception: from.clone(),
-            holder: from.clone(),
+            reception: reception.clone(),
+            holder: reception.clone(),
             parties: vec![from],
             began: id,
             latest: id,
@@ -104,6 +106,7 @@ impl Dossier {
             ended_at: None,
             result: None,
         };
+        fresh.admit(&reception);
         Some(fresh.after(id, entry))
     }
 

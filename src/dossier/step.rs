@@ -76,7 +76,8 @@ steps! {
 /// Who may take a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum By {
-    /// The agency that received it; whoever takes the first step becomes that.
+    /// The agency that is to receive it: the one that its registration names, or else the one that takes
+    /// the first step.
     Reception,
     /// The agency that has it.
     Holder,
@@ -188,7 +189,7 @@ pub const TRANSITIONS: [Transition; 21] = [
         from: &[],
         to: Some(S::Registered),
         by: By::Reception,
-        may: &[Extra::Note, Extra::Applicant],
+        may: &[Extra::To, Extra::Note, Extra::Applicant],
         ..worked(Step::Registration, &[Extra::Procedure])
     },
     Transition {

@@ -124,7 +124,9 @@ impl Gateway {
         if chain.named.code == *from {
             return Err(refusal(Reason::RecipientIsSender));
         }
-        if chain.named.host.is_none() {
+        // Only a system of ours can take the next step; a neighbour gateway cannot.
+        let host = chain.named.host.as_ref().and_then(|host| directory.system(host));
+        if host.is_none_or(|host| host.gateway.is_some()) {
             return Err(refusal(Reason::MailboxMissing));
         }
         Ok(chain.named.code.clone())

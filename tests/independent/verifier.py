@@ -230,7 +230,7 @@ EVENTS = {
 }
 # States in which a step is taken (0: none), the state after it, who takes it, its fields.
 STEPS = {
-    "REGISTRATION": ({0}, 1, "reception", "procedure", "note applicant"),
+    "REGISTRATION": ({0}, 1, "reception", "procedure", "to note applicant"),
     "RECEPTION": ({0, 1}, 2, "reception", "procedure due", "note applicant"),
     "NON_RECEPTION": ({1}, 3, "reception", "note", ""),
     "HANDOVER": ({2, 4}, 4, "holder", "to", "note"),
@@ -707,10 +707,12 @@ def step_of_dossier(entry, dossiers, consignments):
     extra = set(entry) - {"event", "time", "actor", "from", "dossier", "reason"}
     wanted = set(must.split()) | (set() if gateway else {"request"})
     require(wanted <= extra <= wanted | set(may.split()), "DOSSIER_STEP", f"{step} with {sorted(extra)}")
-    file = dossiers.setdefault(entry["dossier"], File(from_))
+    new = entry["dossier"] not in dossiers
+    reception = entry.get("to", from_) if step == "REGISTRATION" else from_
+    file = dossiers.setdefault(entry["dossier"], File(reception))
     require(file.state in states, "DOSSIER_STEP", f"{step} in state {file.state}")
     who = {"reception": {file.reception}, "either": {file.reception, file.holder}, "asked": set(file.asked)}
-    require(from_ in who.get(by, {file.holder}), "DOSSIER_PARTY", f"{step} by {from_}")
+    require(new or from_ in who.get(by, {file.holder}), "DOSSIER_PARTY", f"{step} by {from_}")
     if "consignment" in entry:
         result = consignments.get(entry["consignment"])
         require(result and result["from"] == from_, "DOSSIER_STEP", f"{entry['consignment']} is not its result")

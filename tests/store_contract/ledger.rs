@@ -103,6 +103,20 @@ pub fn handed_over(number: u128, to: &str) -> Entry {
     Entry { to, envelope, status, ..entry(Event::ContentHandover, number) }
 }
 
+/// A step of the dossier `number`.
+pub fn step(number: u128, word: &str, from: &str) -> Entry {
+    let reception = word == "RECEPTION";
+    Entry {
+        consignment: None,
+        from: Some(code(from)),
+        dossier: DossierCode::parse(&format!("H49-20261126-{number:04}")),
+        reason: Some(word.into()),
+        procedure: reception.then(|| "1.004227".into()),
+        due: reception.then(|| later(u64::try_from(number).expect("small") * 1_000_000)),
+        ..entry(Event::DossierStep, number)
+    }
+}
+
 /// The first entry of the epoch after one that ended with `size` and `root`.
 fn opening(epoch: u32, size: u64, root: Sha256) -> Entry {
     let previous_epoch = Some(SignedHead { epoch, size, root });

@@ -3,6 +3,7 @@
 
 mod check;
 mod country;
+mod dossier;
 mod forgery;
 mod fork;
 mod paper;
@@ -68,7 +69,7 @@ async fn tell(folder: &Folder) -> Result<(), Failure> {
     scenes::circular(&country).await?;
 
     heading("3  A dossier travels from the portal and comes back with a signed result");
-    let dossier = scenes::dossier(&country).await?;
+    let dossier = dossier::travels(&country).await?;
 
     heading("4  A tampered document is refused");
     scenes::tampered(&country).await?;

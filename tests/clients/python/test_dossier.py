@@ -117,6 +117,19 @@ def test_a_dossier_goes_from_the_door_through_two_offices_and_back(gateway, tmp_
     vanthu("log", "audit", "--key", gateway.pki.folder / "log.vkey", "--data", gateway.folder / "data")
 
 
+def test_the_portal_registers_what_an_office_receives(gateway):
+    code = new_code()
+    registered = take(gateway, code, "REGISTRATION", "G22", to="H49.151", procedure_code=PROCEDURE)
+    assert (registered.dossier.reception, list(registered.dossier.parties)) == ("H49.151", ["G22", "H49.151"])
+    with gateway.writes(0), refused(FORBIDDEN, "DOSSIER_STEP_NOT_YOURS", "agency", by="reception"):
+        take(gateway, code, "RECEPTION", "G22", procedure_code=PROCEDURE, due_time=at(days=3))
+    with watching(gateway.system("commune"), "H49.151") as door:
+        assert b"\nreason REGISTRATION\n" in next_event(door, "notice")[0].leaf
+    received = take(gateway, code, "RECEPTION", procedure_code=PROCEDURE, due_time=at(days=3))
+    assert received.dossier.holder == "H49.151"
+    assert show(gateway, code, "portal").dossier.state == 2
+
+
 def test_a_result_is_a_signed_document_of_the_dossier(gateway):
     code = received(gateway)
     take(gateway, code, "HANDOVER", to="H49")
