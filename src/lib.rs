@@ -17,6 +17,7 @@ pub mod document;
 pub mod signature;
 pub mod routing;
 pub mod log;
+pub mod dossier;
 pub mod delivery;
 pub mod evidence;
 pub mod statistics;

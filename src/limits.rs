@@ -215,6 +215,23 @@ pub const ERASURE_DRAIN_DEADLINE: Duration = Duration::from_secs(120);
 /// Free text of a refusal or status report, in bytes (QCVN 102 Description: 500 characters).
 pub const NOTE_SIZE_MAX: usize = 2_000;
 
+// ── dossiers ───────────────────────────────────────────────────────────────────────────────────
+
+/// Steps of one dossier: a land dossier has some thirty, and every opinion two.
+pub const DOSSIER_STEPS_MAX: usize = 500;
+/// Agencies that have a dossier or are asked about it: its record holds their codes.
+pub const DOSSIER_PARTIES_MAX: usize = 32;
+/// Opinions that a dossier may wait for at once: all departments of a province, whose record must fit.
+pub const DOSSIER_OPINIONS_MAX: usize = 16;
+/// Working days after which who was asked may be taken to consent: a quarter of a year.
+pub const OPINION_WORKING_DAYS_MAX: u32 = 66;
+/// Characters of a procedure's code (mã TTHC); those of the national database have 8 to 21.
+pub const PROCEDURE_LENGTH_MAX: usize = 50;
+/// How far away a dossier's date may be: five years, longer than any procedure.
+pub const DOSSIER_TIME_MAX: Duration = Duration::from_secs(5 * 366 * 24 * 3600);
+/// Before a dossier's date, the reminder: a weekend and a working day.
+pub const DOSSIER_REMINDER: Duration = Duration::from_secs(72 * 3600);
+
 // ── relay ──────────────────────────────────────────────────────────────────────────────────────
 
 /// Consignments on their way to one neighbour at once: a line of 100 ms round trips carries some 100

@@ -101,6 +101,9 @@ catalogue! {
     RouteForbidden Forbidden "ROUTE_FORBIDDEN",
         "a rule of the directory forbids to send this there", "quy tắc định tuyến không cho phép gửi văn bản này tới nơi nhận",
         "ask the operator about the named rule";
+    DossierStepNotYours Forbidden "DOSSIER_STEP_NOT_YOURS",
+        "another agency takes this step of the dossier", "bước xử lý này thuộc cơ quan khác",
+        "read who has the dossier and who received it";
     NotAParty Forbidden "NOT_A_PARTY",
         "this system hosts neither the sender nor a recipient of the document", "hệ thống không phải bên gửi hoặc bên nhận văn bản",
         "ask one of the parties or an auditor";
@@ -132,6 +135,15 @@ catalogue! {
     StateSecret Invalid "STATE_SECRET",
         "state secrets may not enter this gateway", "không được gửi tài liệu bí mật nhà nước qua hệ thống này",
         "use the channel for secret documents (QĐ 28/2018 Art. 1.2)";
+    FieldNotOfStep Invalid "FIELD_NOT_OF_STEP",
+        "this step does not have the field", "bước xử lý này không có trường đã nêu",
+        "leave the field empty";
+    DossierDateOutside Invalid "DOSSIER_DATE_OUTSIDE",
+        "the date is not later than now and than the date before, or is too far away", "ngày hẹn phải sau hiện tại và sau ngày hẹn trước, không quá xa",
+        "name a date between the two that are named";
+    OpinionDaysOutside Invalid "OPINION_DAYS_OUTSIDE",
+        "the working days for the opinion are none or too many", "số ngày làm việc để cho ý kiến không hợp lệ",
+        "name a number between the limits";
     DossierCodeMalformed Invalid "DOSSIER_CODE_MALFORMED",
         "the dossier code is not AGENCY-DATE-SERIAL", "mã hồ sơ không đúng dạng",
         "use the code that the one-stop system issued";
@@ -209,6 +221,9 @@ catalogue! {
     ConsignmentUnknown Missing "CONSIGNMENT_UNKNOWN",
         "no such consignment", "không tìm thấy văn bản đã gửi",
         "check the consignment id";
+    DossierUnknown Missing "DOSSIER_UNKNOWN",
+        "no such dossier", "không tìm thấy hồ sơ",
+        "check the dossier code";
     PartUnknown Missing "PART_UNKNOWN",
         "the consignment has no such part", "văn bản không có tệp này",
         "name a part from the envelope";
@@ -262,6 +277,15 @@ catalogue! {
     ReplacementNotSent State "REPLACEMENT_NOT_SENT",
         "the document that updates or replaces this one was not sent to this recipient", "văn bản cập nhật hoặc thay thế chưa được gửi đến nơi nhận này",
         "send it to this recipient first";
+    DossierStepNotAllowed State "DOSSIER_STEP_NOT_ALLOWED",
+        "the state of the dossier does not allow this step", "trạng thái hồ sơ không cho phép bước xử lý này",
+        "read the dossier and take a step that its state allows";
+    DossierOpinionWaits State "DOSSIER_OPINION_WAITS",
+        "this agency was asked before and has not answered", "cơ quan này đã được xin ý kiến và chưa trả lời",
+        "wait for its opinion";
+    DossierResultUnfit State "DOSSIER_RESULT_UNFIT",
+        "the named document is not a signed result of this dossier", "văn bản đã nêu không phải kết quả đã ký số của hồ sơ này",
+        "send the result with the code of the dossier, signed by the competent person and the agency";
     LeaseLost State "LEASE_LOST",
         "the lease on this item has expired or belongs to another", "quyền xử lý mục này đã hết hạn hoặc thuộc phiên khác",
         "watch or list again and use the new lease";
@@ -304,6 +328,9 @@ catalogue! {
     RecipientsTooMany TooMuch "RECIPIENTS_TOO_MANY",
         "the document has too many recipients", "văn bản có quá nhiều nơi nhận",
         "send it in several submissions";
+    DossierFull TooMuch "DOSSIER_FULL",
+        "the dossier has too many steps, agencies or open opinions", "hồ sơ có quá nhiều bước, cơ quan hoặc ý kiến đang chờ",
+        "end it, or wait for the opinions";
     LinksTooMany TooMuch "LINKS_TOO_MANY",
         "the document links to too many others", "văn bản liên kết quá nhiều văn bản khác",
         "keep the most important links";

@@ -231,7 +231,8 @@ impl Auditor {
             | Kind::Redirection
             | Kind::Order
             | Kind::OrderAnswer
-            | Kind::Directory => None,
+            | Kind::Directory
+            | Kind::Dossier => None,
         };
         count.into_iter().for_each(|count| *count += 1);
         self.history.take(id, leaf, &mut self.findings);

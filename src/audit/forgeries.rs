@@ -530,7 +530,11 @@ fn findings_are_capped_and_counted() {
 
 #[test]
 fn every_rule_has_a_forgery() {
-    let source = concat!(include_str!("forgeries.rs"), include_str!("incidents.rs"));
+    let source = concat!(
+        include_str!("forgeries.rs"),
+        include_str!("incidents.rs"),
+        include_str!("dossier.rs")
+    );
     for rule in Rule::ALL {
         assert!(source.contains(&format!("{} ", rule.code())), "nothing breaks {rule}");
     }

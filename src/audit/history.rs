@@ -1,5 +1,5 @@
 //! What the entries say together: who was promised what, and who answered (`log/FORMAT.md` §7,
-//! rules 2–6, 9 and 12–15).
+//! rules 2–6, 9 and 12–17).
 //!
 //! Agencies and consignments are numbered as they appear, so that a delivery costs 20 bytes and no
 //! identifier has to be shortened to a hash.
@@ -8,6 +8,7 @@ use std::collections::hash_map::Entry as Slot;
 use std::collections::{HashMap, HashSet};
 
 use super::course::{Course, NOBODY, UNKNOWN};
+use super::dossier::Dossiers;
 use super::keeping::Keeping;
 use super::leaf::{Field, Kind, Leaf};
 use super::report::{Findings, Rule};
@@ -54,6 +55,7 @@ pub(super) struct History {
     /// Entries about consignments before the beginning; `None` if it began with the log.
     earlier: Option<u64>,
     keeping: Keeping,
+    dossiers: Dossiers,
 }
 
 impl History {
@@ -101,6 +103,7 @@ impl History {
             | Kind::Order
             | Kind::OrderAnswer => self.later(id, leaf, findings),
             Kind::Erasure | Kind::Hold | Kind::Release => self.keeping(id, leaf, findings),
+            Kind::Dossier => self.dossier(id, leaf, findings),
             Kind::Rejection
             | Kind::Opening
             | Kind::Stamp
@@ -131,11 +134,7 @@ impl History {
     }
 
     fn acceptance(&mut self, id: EntryId, leaf: &Leaf<'_>, findings: &mut Findings) {
-        if let Some(request) = leaf.digest(Field::Request)
-            && !self.requests.insert(request)
-        {
-            findings.add(Some(id), Rule::RequestTwice, "its request key was accepted before");
-        }
+        self.request(id, leaf, findings);
         let (Some(consignment), Some(from), Some(envelope), Some((promised, digest))) = (
             leaf.consignment(),
             leaf.value(Field::From),
@@ -169,6 +168,35 @@ impl History {
             codes: Hasher::default(),
             last: Box::default(),
         });
+    }
+
+    fn request(&mut self, id: EntryId, leaf: &Leaf<'_>, findings: &mut Findings) {
+        if let Some(request) = leaf.digest(Field::Request)
+            && !self.requests.insert(request)
+        {
+            findings.add(Some(id), Rule::RequestTwice, "its request key was accepted before");
+        }
+    }
+
+    /// A step of a dossier.
+    fn dossier(&mut self, id: EntryId, leaf: &Leaf<'_>, findings: &mut Findings) {
+        self.request(id, leaf, findings);
+        if let Some(consignment) = leaf.consignment() {
+            let known = self.consignments.get(&consignment);
+            let place = known.and_then(|number| usize::try_from(*number).ok());
+            let sender = place.and_then(|place| self.parties.get(place)).map(|one| one.from);
+            let from = leaf.value(Field::From).and_then(|from| self.agencies.get(from).copied());
+            if sender != from && (sender.is_some() || self.earlier.is_none())
+                || sender.is_none() && self.earlier.is_none()
+            {
+                let message = "its result was not accepted from its agency before";
+                findings.add(Some(id), Rule::DossierStep, message);
+            }
+        }
+        let judged = self.dossiers.take(id, leaf, self.earlier.is_none(), findings);
+        if let (false, Some(earlier)) = (judged, &mut self.earlier) {
+            *earlier += 1;
+        }
     }
 
     fn consignment(&mut self, id: EntryId, leaf: &Leaf<'_>, findings: &mut Findings) {

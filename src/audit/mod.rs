@@ -12,6 +12,9 @@ mod auditor;
 #[cfg(test)]
 pub(crate) mod book;
 mod course;
+mod dossier;
+#[cfg(test)]
+mod dossier_model;
 #[cfg(test)]
 mod forgeries;
 mod frontier;

@@ -71,6 +71,12 @@ rules! {
     RedirectionWrong "redirection-wrong";
     /// An order before another was answered, or an answer to none (§7.15).
     OrderSequence "order-sequence";
+    /// A step that its dossier's state does not allow, or with fields of another step (§7.16).
+    DossierStep "dossier-step";
+    /// A step of a dossier by an agency that may not take it (§7.16).
+    DossierParty "dossier-party";
+    /// The gateway's word about a dossier's time that is not so (§7.17).
+    DossierTime "dossier-time";
     /// A time-stamp over what is not a checkpoint before it (§7.10).
     StampCovers "stamp-covers";
     /// An outage within an outage, or a repair of none (§7.11).

@@ -33,6 +33,7 @@ pub(super) enum Kind {
     Redirection,
     Order,
     OrderAnswer,
+    Dossier,
 }
 
 /// Who acts in an event.
@@ -83,7 +84,7 @@ const fn shape(kind: Kind, word: &'static str, must: &'static [Field]) -> Shape 
     }
 }
 
-pub(super) const SHAPES: [Shape; 27] = [
+pub(super) const SHAPES: [Shape; 28] = [
     Shape {
         may: &[F::Number, F::Dossier],
         told: true,
@@ -242,6 +243,21 @@ pub(super) const SHAPES: [Shape; 27] = [
         actor: Actor::Any,
         told: true,
         ..shape(Kind::OrderAnswer, "order-answer", ORDER)
+    },
+    Shape {
+        may: &[
+            F::To,
+            F::Request,
+            F::Consignment,
+            F::Note,
+            F::Since,
+            F::Procedure,
+            F::Applicant,
+            F::Due,
+            F::Rule,
+        ],
+        actor: Actor::Any,
+        ..shape(Kind::Dossier, "dossier", &[F::From, F::Dossier, F::Reason])
     },
 ];
 

@@ -10,6 +10,7 @@ mod certs;
 mod demo;
 mod directory;
 mod doctor;
+mod dossier;
 mod evidence;
 mod exit;
 mod forked;
@@ -123,9 +124,15 @@ enum Command {
     Status(mailbox::StatusOptions),
     /// Shows what happened to a document, or looks for documents
     Trace(Box<trace::TraceOptions>),
+<<<<<<< HEAD
     /// Hands dossiers over to the National Public Service Portal
     #[command(subcommand)]
     Portal(portal::Command),
+=======
+    /// Records, shows and lists dossiers of one-stop systems
+    #[command(subcommand)]
+    Dossier(dossier::Command),
+>>>>>>> dossier
     /// Prints registers and statistics
     #[command(subcommand)]
     Report(report::Command),
@@ -209,6 +216,7 @@ async fn run_async(command: Command, output: Output) -> Result<Exit, Failure> {
         Command::Directory(command) => directory::run(*command, output).await,
         Command::Portal(command) => portal::run(command, output).await,
         Command::Doctor(options) => doctor::run(options, output).await,
+        Command::Dossier(command) => dossier::run(command, output).await,
         Command::Bench(options) => bench::run(options, output).await,
         Command::Certs(_)
         | Command::Verify(_)

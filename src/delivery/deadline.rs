@@ -96,6 +96,11 @@ impl Deadlines {
         Self { limits, calendar }
     }
 
+    /// The calendar in which office hours are counted.
+    pub fn calendar(&self) -> &Calendar {
+        &self.calendar
+    }
+
     /// How long a recipient has.
     pub fn span(&self, failure: Failure, urgency: Urgency) -> Span {
         let limits = self.limits[usize::from(urgency.lane())];

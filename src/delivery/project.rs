@@ -11,6 +11,7 @@ use crate::clock::Time;
 use crate::digest::Sha256;
 use crate::directory::Code;
 use crate::document::{ConsignmentId, DossierCode, Urgency};
+use crate::dossier::Dossier;
 use crate::log::{Entry, EntryId, Event, Service, SignedHead};
 
 /// One change of a projection.
@@ -81,6 +82,24 @@ pub enum Change {
         /// The last entry that it told.
         last: EntryId,
     },
+    /// A dossier stands so now.
+    Dossier(Box<Dossier>),
+    /// An agency has had a dossier, or was asked about it.
+    Party {
+        /// Which agency.
+        agency: Code,
+        /// Which dossier.
+        dossier: DossierCode,
+    },
+    /// After this moment the gateway writes something about a dossier by itself, or does not.
+    Alarm {
+        /// The moment.
+        at: Time,
+        /// The dossier.
+        dossier: DossierCode,
+        /// Whether it does.
+        set: bool,
+    },
     /// The entry can be found under this term.
     Index {
         /// What one may look for.
@@ -112,9 +131,11 @@ pub enum Term {
     },
     /// Acceptances that belong to a dossier.
     Dossier(DossierCode),
+    /// The steps of a dossier.
+    DossierSteps(DossierCode),
     /// Acceptances and rejections of these envelope bytes.
     Envelope(Sha256),
-    /// The acceptance under an idempotency key, the SHA-256 of sender and request id: taken for ever.
+    /// What was taken under an idempotency key, the SHA-256 of sender and request id: for ever.
     Request(Sha256),
     /// Acceptances and rejections of what an agency sent. The log is in the order of time, so a
     /// period of it is a range of these.
@@ -170,6 +191,10 @@ impl Term {
             | Event::ClockCheck
             | Event::AuditorsRead => {}
             Event::DirectoryChange => terms.push(Self::Directory),
+            Event::DossierStep => {
+                terms.extend(entry.request.map(Self::Request));
+                terms.extend(entry.dossier.clone().map(Self::DossierSteps));
+            }
         }
         if matches!(entry.event, Event::SubmissionAcceptance | Event::SubmissionRejection) {
             terms.extend(entry.document.clone().map(Self::Document));
@@ -195,11 +220,14 @@ impl Term {
             Self::Document(text) => entry.document.as_ref() == Some(text),
             Self::Number(text) => entry.number.as_deref().map(fold_spelling).as_ref() == Some(text),
             Self::Issued { .. } => Self::issued(entry).as_ref() == Some(self),
-            Self::Dossier(code) => entry.dossier.as_ref() == Some(code),
-            Self::Envelope(digest) => entry.envelope == Some(*digest),
-            Self::Request(key) => {
-                entry.event == Event::SubmissionAcceptance && entry.request == Some(*key)
+            Self::Dossier(code) => {
+                entry.event == Event::SubmissionAcceptance && entry.dossier.as_ref() == Some(code)
             }
+            Self::DossierSteps(code) => {
+                entry.event == Event::DossierStep && entry.dossier.as_ref() == Some(code)
+            }
+            Self::Envelope(digest) => entry.envelope == Some(*digest),
+            Self::Request(key) => entry.used_for().is_some() && entry.request == Some(*key),
             Self::Sender(code) => {
                 use Event::{SubmissionAcceptance, SubmissionRejection};
                 let sent = matches!(entry.event, SubmissionAcceptance | SubmissionRejection);
@@ -274,6 +302,12 @@ pub trait Prior {
     /// # Errors
     /// Whatever the medium says.
     fn keeping(&self, consignment: ConsignmentId) -> Result<Keeping, Self::Error>;
+
+    /// A dossier as it stands.
+    ///
+    /// # Errors
+    /// Whatever the medium says.
+    fn dossier(&self, code: &DossierCode) -> Result<Option<Dossier>, Self::Error>;
 }
 
 /// The changes that entry `id` makes. An entry that says too little for its event changes nothing:
@@ -324,6 +358,7 @@ pub fn project<P: Prior + ?Sized>(
             let since = entry.since.filter(|_| entry.event == Event::Outage);
             changes.extend(entry.service.clone().map(|service| Change::Outage { service, since }));
         }
+        Event::DossierStep => filed(id, entry, prior, &mut changes)?,
         Event::SubmissionRejection
         | Event::EpochOpening
         | Event::ClockCheck
@@ -381,6 +416,41 @@ fn redirected<P: Prior + ?Sized>(
     if prior.delivery(consignment, to)?.is_none() {
         consigned(id, entry, prior, changes)?;
     }
+    Ok(())
+}
+
+/// A step of a dossier. Who received it, who has it and who is named are told, but not who acts.
+fn filed<P: Prior + ?Sized>(
+    id: EntryId,
+    entry: &Entry,
+    prior: &P,
+    changes: &mut Vec<Change>,
+) -> Result<(), P::Error> {
+    let Some(code) = &entry.dossier else { return Ok(()) };
+    let before = prior.dossier(code)?;
+    let next = match &before {
+        Some(before) => Some(before.after(id, entry)),
+        None => Dossier::begin(id, entry),
+    };
+    let Some(next) = next else { return Ok(()) };
+    let known = before.as_ref().map_or(&[][..], |before| &before.parties);
+    let new = next.parties.iter().filter(|agency| !known.contains(agency));
+    changes
+        .extend(new.map(|agency| Change::Party { agency: agency.clone(), dossier: code.clone() }));
+    let alarms = (before.and_then(|before| before.alarm_at()), next.alarm_at());
+    if alarms.0 != alarms.1 {
+        let alarm = |at, set| Change::Alarm { at, dossier: code.clone(), set };
+        changes.extend(alarms.0.map(|at| alarm(at, false)));
+        changes.extend(alarms.1.map(|at| alarm(at, true)));
+    }
+    let mut told = vec![&next.reception, &next.holder];
+    told.extend(&entry.to);
+    told.sort();
+    told.dedup();
+    let acts = entry.from.as_ref().filter(|_| !entry.actor.is_gateway());
+    let told = told.into_iter().filter(|agency| Some(*agency) != acts);
+    changes.extend(told.map(|agency| Change::Notice { agency: agency.clone(), entry: id }));
+    changes.push(Change::Dossier(Box::new(next)));
     Ok(())
 }
 

@@ -22,7 +22,6 @@ const PLACE_LENGTH_MAX: usize = 50;
 const COMPETENCE_LENGTH_MAX: usize = 100;
 const POSITION_LENGTH_MAX: usize = 100;
 const FULL_NAME_LENGTH_MAX: usize = 50;
-const PROCEDURE_CODE_LENGTH_MAX: usize = 50;
 const PART_NAME_LENGTH_MAX: usize = 200;
 const MEDIA_TYPE_LENGTH_MAX: usize = 127;
 
@@ -49,7 +48,7 @@ impl Checker {
         text("signer.competence", &draft.signer.competence, COMPETENCE_LENGTH_MAX)?;
         text("signer.position", &draft.signer.position, POSITION_LENGTH_MAX)?;
         text("signer.full_name", &draft.signer.full_name, FULL_NAME_LENGTH_MAX)?;
-        text("procedure_code", &draft.procedure_code, PROCEDURE_CODE_LENGTH_MAX)
+        text("procedure_code", &draft.procedure_code, limits::PROCEDURE_LENGTH_MAX)
     }
 
     pub(super) fn number(&self, draft: &Draft) -> Result<Option<String>, Refusal> {

@@ -163,7 +163,7 @@ impl Gateway {
     }
 
     /// Keeps what the caller wrote, salted, and its certificate: the note's digest, and where they are.
-    async fn noted(
+    pub(super) async fn noted(
         &self,
         peer: &Peer,
         text: &str,
@@ -180,7 +180,7 @@ impl Gateway {
         Ok((digest, contents))
     }
 
-    async fn answered(&self, command: Command) -> Result<AnswerReceipt, Error> {
+    pub(super) async fn answered(&self, command: Command) -> Result<AnswerReceipt, Error> {
         match self.sequencer.write(command).await? {
             Answered::New(receipt) => Ok(AnswerReceipt { receipt, repeated: false }),
             Answered::Before(first) => {

@@ -4,6 +4,7 @@
 //! two answers to one document or two uses of one request id cannot both be accepted.
 
 use super::Error;
+use super::dossiers::Taken;
 use super::erasing::OnItsWay;
 use super::ports::{Place, Settled, StoreError};
 use super::recording::Recording;
@@ -138,6 +139,7 @@ pub(super) enum Command {
     Keep(KeepingOrder),
     Order(SendersOrder),
     Reply(Reply),
+    Step(Box<Taken>),
 }
 
 /// Content that entries refer to.
@@ -173,7 +175,7 @@ impl Command {
     pub(super) fn weight(&self) -> usize {
         match self {
             Self::Accept(acceptance) => 1 + acceptance.recipients.len(),
-            Self::Reject(_) | Self::Answer(_) | Self::Keep(_) | Self::Reply(_) => 1,
+            Self::Reject(_) | Self::Answer(_) | Self::Keep(_) | Self::Reply(_) | Self::Step(_) => 1,
             Self::Record(recording) => recording.facts.len(),
             Self::Order(order) => 2 * order.recipients.len(),
         }
@@ -193,6 +195,7 @@ impl Command {
             Self::Keep(order) => (&mut order.contents, Vec::new()),
             Self::Order(order) => (&mut order.contents, Vec::new()),
             Self::Reply(reply) => (&mut reply.contents, Vec::new()),
+            Self::Step(taken) => (&mut taken.contents, Vec::new()),
         };
         Referred { on_their_way, contents: std::mem::take(contents), bodies }
     }
@@ -211,6 +214,7 @@ impl Command {
             Self::Keep(order) => keep(stage, context, order),
             Self::Order(order) => self::order(stage, context, &order),
             Self::Reply(reply) => self::reply(stage, context, reply),
+            Self::Step(taken) => taken.decide(stage, context),
         }
     }
 }

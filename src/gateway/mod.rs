@@ -10,7 +10,9 @@ mod command;
 mod cosigned;
 mod deadlines;
 mod dispatcher;
+mod dossiers;
 mod erasing;
+mod filing;
 mod judging;
 mod pace;
 pub mod peer;
@@ -40,6 +42,7 @@ pub use answering::{Answer, AnswerReceipt, Reply, SendersOrder, note_text};
 pub use backlog::{Overview, Stuck};
 pub use cosigned::Cosigned;
 pub use dispatcher::Dispatcher;
+pub use dossiers::DossierStep;
 pub use erasing::{Erased, Erasure, HoldChange};
 pub use judging::{Judged, Judgement, SignerRole, describe, named_in};
 pub use pace::Pace;
@@ -57,6 +60,7 @@ pub use telling::{TellError, Teller, ToRelay, Told};
 pub use validation_report::ValidationReport;
 pub use witnessing::{NotCosigned, Witness};
 
+use crate::calendar::Calendar;
 use crate::clock::{Clock, Time};
 use crate::directory::Directory;
 use crate::limits::{READ_INTERVAL, READS_AT_ONCE};
@@ -165,6 +169,7 @@ pub struct Gateway {
     space: Arc<dyn Space>,
     reserve: u64,
     cosigned: Arc<Cosigned>,
+    calendar: Arc<Calendar>,
 }
 
 impl Gateway {
@@ -200,6 +205,7 @@ impl Gateway {
             space,
             reserve,
             cosigned,
+            calendar: Arc::new(Calendar::vietnam()),
         })
     }
 
@@ -207,6 +213,17 @@ impl Gateway {
     #[must_use]
     pub fn with_quotas(self, quotas: Quotas) -> Self {
         Self { quotas, ..self }
+    }
+
+    /// Counts the times of dossiers in this calendar instead of that of Vietnam.
+    #[must_use]
+    pub fn with_calendar(self, calendar: Calendar) -> Self {
+        Self { calendar: Arc::new(calendar), ..self }
+    }
+
+    /// The calendar in which dossiers' times are counted.
+    pub fn calendar(&self) -> &Calendar {
+        &self.calendar
     }
 
     /// What systems have used of their quotas.

@@ -7,6 +7,7 @@ use bytes::Bytes;
 
 use tokio::sync::oneshot;
 
+pub use super::filing::Filing;
 use crate::clock::Time;
 use crate::delivery::{
     Change, Consignment, Delivery, Failure, Holder, Keeping, LeaseLost, LeaseRequest, Term, Token,
@@ -389,10 +390,13 @@ pub trait Keepings: Send + Sync {
     fn erased(&self, entries: &[EntryId]) -> Result<(), StoreError>;
 }
 
-/// All six faces of one store.
-pub trait Store: LogStore + LogReader + Registry + Mailboxes + Backlogs + Keepings {}
+/// All seven faces of one store.
+pub trait Store:
+    LogStore + LogReader + Registry + Mailboxes + Backlogs + Keepings + Filing
+{
+}
 
-impl<T: LogStore + LogReader + Registry + Mailboxes + Backlogs + Keepings> Store for T {}
+impl<T: LogStore + LogReader + Registry + Mailboxes + Backlogs + Keepings + Filing> Store for T {}
 
 /// A piece of content to be kept.
 #[derive(Debug, Clone)]

@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use super::command::{Command, Context, Decided, asked_for};
+use super::dossiers;
 use super::peer::Peer;
 use super::ports::{Piece, Place};
 use super::reads::Read;
@@ -18,7 +19,7 @@ use crate::clock::Time;
 use crate::delivery::{Change, Failure, Prior as _};
 use crate::digest::Sha256;
 use crate::directory::Code;
-use crate::document::ConsignmentId;
+use crate::document::{ConsignmentId, DossierCode};
 use crate::limits::{RECORDED_AT_ONCE, RECORDING_QUEUE_MAX};
 use crate::log::{Actor, Entry, Event, Service, SignedHead};
 
@@ -74,6 +75,8 @@ pub(super) enum Fact {
         /// The other.
         successor: Code,
     },
+    /// A time of the dossier has come.
+    Alarm(DossierCode),
 }
 
 /// Facts to be recorded together.
@@ -167,6 +170,7 @@ fn entry_of(stage: &Stage<'_>, context: &Context<'_>, fact: Fact) -> Result<Opti
         Fact::Redirected { consignment, closed, successor } => {
             redirection(stage, consignment, closed, successor, ours(Event::Redirection))
         }
+        Fact::Alarm(code) => dossiers::alarm(stage, context, &code),
     }
 }
 

@@ -7,7 +7,8 @@ use super::ports::{Settled, Store, StoreError, Which};
 use crate::delivery::{Change, Consignment, Delivery, Keeping, Prior, Term, project};
 use crate::digest::Sha256;
 use crate::directory::Code;
-use crate::document::ConsignmentId;
+use crate::document::{ConsignmentId, DossierCode};
+use crate::dossier::Dossier;
 use crate::limits::PAGE_SIZE_MAX;
 use crate::log::{Entry, EntryId};
 
@@ -19,6 +20,7 @@ pub(super) struct Stage<'a> {
     deliveries: HashMap<(ConsignmentId, Code), Delivery>,
     keepings: HashMap<ConsignmentId, Keeping>,
     consignments: HashMap<ConsignmentId, Consignment>,
+    dossiers: HashMap<DossierCode, Dossier>,
     /// What a neighbour's word rests on, in this batch.
     contents: HashSet<Sha256>,
     pub(super) leaves: Vec<Vec<u8>>,
@@ -37,6 +39,7 @@ impl<'a> Stage<'a> {
             deliveries: HashMap::new(),
             keepings: HashMap::new(),
             consignments: HashMap::new(),
+            dossiers: HashMap::new(),
             contents: HashSet::new(),
             leaves: Vec::new(),
             changes: Vec::new(),
@@ -53,7 +56,7 @@ impl<'a> Stage<'a> {
         for change in &changes {
             match change {
                 Change::Index { term: Term::Request(key), entry: accepted } => {
-                    self.requests.extend(entry.envelope.map(|used| (*key, (used, *accepted))));
+                    self.requests.extend(entry.used_for().map(|used| (*key, (used, *accepted))));
                 }
                 Change::Delivery(delivery) => {
                     let key = (delivery.consignment, delivery.recipient.clone());
@@ -71,7 +74,12 @@ impl<'a> Stage<'a> {
                 Change::Consignment(consignment) => {
                     self.consignments.insert(consignment.id, consignment.clone());
                 }
-                Change::Told { .. }
+                Change::Dossier(dossier) => {
+                    self.dossiers.insert(dossier.code.clone(), (**dossier).clone());
+                }
+                Change::Party { .. }
+                | Change::Alarm { .. }
+                | Change::Told { .. }
                 | Change::Outage { .. }
                 | Change::Stamped { .. }
                 | Change::Swept { .. }
@@ -147,6 +155,13 @@ impl Prior for Stage<'_> {
         match self.keepings.get(&consignment) {
             Some(keeping) => Ok(keeping.clone()),
             None => self.store.keeping(consignment),
+        }
+    }
+
+    fn dossier(&self, code: &DossierCode) -> Result<Option<Dossier>, StoreError> {
+        match self.dossiers.get(code) {
+            Some(dossier) => Ok(Some(dossier.clone())),
+            None => self.store.dossier(code),
         }
     }
 }

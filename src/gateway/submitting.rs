@@ -511,7 +511,7 @@ fn new_id(now: Time) -> uuid::Uuid {
     uuid::Uuid::new_v7(uuid::Timestamp::from_unix(uuid::NoContext, seconds, nanos))
 }
 
-fn request_key(sender: &Code, request: RequestId) -> Sha256 {
+pub(super) fn request_key(sender: &Code, request: RequestId) -> Sha256 {
     Sha256::of(format!("{sender}\n{request}").as_bytes())
 }
 

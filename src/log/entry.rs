@@ -96,6 +96,8 @@ events! {
     OrderAnswer "order-answer";
     /// The directory changed.
     DirectoryChange "directory";
+    /// A step of a dossier was taken.
+    DossierStep "dossier";
 }
 
 impl Event {
@@ -175,6 +177,14 @@ pub struct Entry {
     pub addressed: Option<Code>,
     /// The consignment that updates or replaces.
     pub by: Option<ConsignmentId>,
+    /// Code of the administrative procedure (mã TTHC).
+    pub procedure: Option<String>,
+    /// The caller's salted commitment to who the applicant is.
+    pub applicant: Option<Sha256>,
+    /// Until when.
+    pub due: Option<Time>,
+    /// What follows if nothing is done until then.
+    pub rule: Option<String>,
 }
 
 /// The bytes are not an entry as `FORMAT.md` defines it.
@@ -215,6 +225,31 @@ impl Entry {
             bodies: None,
             addressed: None,
             by: None,
+            procedure: None,
+            applicant: None,
+            due: None,
+            rule: None,
+        }
+    }
+
+    /// What its request key was used for: two requests under one key must say the same. `None` if it has
+    /// none or was not taken.
+    pub fn used_for(&self) -> Option<Sha256> {
+        match self.event {
+            Event::SubmissionAcceptance => self.envelope,
+            Event::DossierStep => {
+                // A note is salted and the gateway may set the date: neither says what was asked.
+                let mut asked = String::new();
+                line(&mut asked, "dossier", self.dossier.as_ref());
+                line(&mut asked, "reason", self.reason.as_ref());
+                line(&mut asked, "to", self.to.as_ref());
+                line(&mut asked, "consignment", self.consignment);
+                line(&mut asked, "procedure", self.procedure.as_ref());
+                line(&mut asked, "applicant", self.applicant);
+                line(&mut asked, "rule", self.rule.as_ref());
+                Some(Sha256::of(asked.as_bytes()))
+            }
+            _ => None,
         }
     }
 
@@ -256,6 +291,10 @@ impl Entry {
         line(&mut text, "bodies", self.bodies.map(|b| format!("{} {}", b.count, b.digest)));
         line(&mut text, "addressed", self.addressed.as_ref());
         line(&mut text, "by", self.by);
+        line(&mut text, "procedure", self.procedure.as_ref());
+        line(&mut text, "applicant", self.applicant);
+        line(&mut text, "due", self.due);
+        line(&mut text, "rule", self.rule.as_ref());
         assert!(text.len() <= ENTRY_SIZE_MAX, "an entry of {} bytes", text.len());
         text.into_bytes()
     }
@@ -294,6 +333,10 @@ impl Entry {
             bodies: lines.optional("bodies", bodies)?,
             addressed: lines.optional("addressed", Code::parse)?,
             by: lines.optional("by", ConsignmentId::parse)?,
+            procedure: lines.optional("procedure", |value| Some(value.to_owned()))?,
+            applicant: lines.optional("applicant", |value| value.parse().ok())?,
+            due: lines.optional("due", |value| value.parse().ok())?,
+            rule: lines.optional("rule", |value| Some(value.to_owned()))?,
             ..Self::new(event, time, actor)
         };
         lines.end()?;
@@ -397,6 +440,8 @@ pub(crate) mod tests {
         full.offset = Some(-1);
         full.bodies = Some(BodySet::of(vec![Sha256::of(b"body")]));
         (full.addressed, full.by) = (Code::parse("H49.61"), full.consignment);
+        (full.procedure, full.rule) = (Some("1.004227".into()), Some("RULE".into()));
+        (full.applicant, full.due) = (Some(Sha256::of(b"applicant")), Some(full.time));
         for entry in [sample(), full] {
             let leaf = entry.to_leaf();
             assert_eq!(Entry::from_leaf(&leaf), Ok(entry));

@@ -65,7 +65,7 @@ fn at(mut entry: Entry, recipient: &str) -> Entry {
 }
 
 /// The epochs of the example log.
-fn example() -> [Vec<Entry>; 3] {
+fn example() -> [Vec<Entry>; 4] {
     let mut acceptance = entry(Event::SubmissionAcceptance, "commune", 0);
     acceptance.document = Some("H49.151,2026/11/22,12/UBND-VP".into());
     acceptance.number = Some("12/UBND-VP".into());
@@ -92,7 +92,8 @@ fn example() -> [Vec<Entry>; 3] {
 
     let second = second_epoch(tree_of(&entries).root());
     let third = third_epoch(tree_of(&second).root());
-    [entries, second, third]
+    let fourth = fourth_epoch(tree_of(&third).root());
+    [entries, second, third, fourth]
 }
 
 /// What the second epoch tells of: a document that nobody takes, a service that fails.
@@ -276,6 +277,92 @@ fn third_epoch(root: Sha256) -> Vec<Entry> {
     ]
 }
 
+/// A step of the dossier of the fourth epoch.
+fn step(word: &str, system: &str, from: &str, second: i64) -> Entry {
+    let request = format!("{from}\n{word}");
+    Entry {
+        consignment: None,
+        envelope: None,
+        from: Code::parse(from),
+        dossier: DossierCode::parse("H49.151-20261126-0002"),
+        request: (system != "gateway").then(|| Sha256::of(request.as_bytes())),
+        reason: Some(word.into()),
+        ..entry(Event::DossierStep, system, 4 * DAY + second)
+    }
+}
+
+fn commented(entry: Entry, text: &str) -> Entry {
+    let note = Sha256::of(format!("000102030405060708090a0b0c0d0e0f\n{text}").as_bytes());
+    Entry { note: Some(note), ..entry }
+}
+
+/// The last moment of a day in Vietnam.
+fn end_of(day: &str) -> Option<Time> {
+    Time::end_in_vietnam(day.parse().expect("a day"))
+}
+
+/// What the fourth epoch tells of: a dossier that is late.
+fn fourth_epoch(root: Sha256) -> Vec<Entry> {
+    let commune = |word, second| step(word, "commune", "H49.151", second);
+    let department = |word, second| step(word, "province", "H49.11", second);
+    let gateway = |word, second| step(word, "gateway", "H49.11", second);
+    let mut opening = gateway("", 0);
+    (opening.event, opening.from, opening.dossier) = (Event::EpochOpening, None, None);
+    opening.reason = None;
+    opening.previous_epoch = Some(SignedHead { epoch: 3, size: 17, root });
+    let procedure = Some("1.004227".to_owned());
+    let applicant = Some(Sha256::of(b"000102030405060708090a0b0c0d0e0f\nan applicant"));
+    let (first, moved) = (end_of("2026-12-03"), end_of("2026-12-04"));
+    let (answered, promised) = (end_of("2026-12-02"), end_of("2026-12-08"));
+    let rule = Some("CONSENT-AFTER-3-WORKING-DAYS".to_owned());
+    let asked = Entry {
+        due: answered,
+        rule: rule.clone(),
+        ..department("OPINION_REQUEST", DAY + 3 * HOUR)
+    };
+    let consent = Entry { since: answered, rule, ..gateway("DEEMED_CONSENT", 6 * DAY + 14 * HOUR) };
+    let result = Entry {
+        consignment: ConsignmentId::parse("019abd10-1f6b-7000-8000-000000000005"),
+        envelope: Some(Sha256::of(b"envelope 5")),
+        event: Event::SubmissionAcceptance,
+        reason: None,
+        ..department("", 9 * DAY)
+    };
+    let mut result = accepted(result, "H49.11,2026/12/05,15/STNMT", "H49.151\n");
+    let consigned = Entry {
+        event: Event::ContentConsignment,
+        consignment: result.consignment,
+        envelope: result.envelope,
+        urgency: result.urgency,
+        dossier: None,
+        reason: None,
+        ..at(gateway("", 9 * DAY), "H49.151")
+    };
+    result.dossier = DossierCode::parse("H49.151-20261126-0002");
+    let completion =
+        Entry { consignment: result.consignment, ..department("COMPLETION", 9 * DAY + 60) };
+    vec![
+        opening,
+        Entry { procedure: procedure.clone(), applicant, ..commune("REGISTRATION", 60) },
+        Entry { procedure, due: first, ..commune("RECEPTION", 120) },
+        at(commune("HANDOVER", HOUR), "H49.11"),
+        commented(department("SUPPLEMENT_REQUEST", 2 * HOUR), "a map"),
+        Entry { due: moved, ..commune("SUPPLEMENT", DAY + 2 * HOUR) },
+        at(asked, "G22"),
+        Entry { due: moved, ..gateway("REMINDER", 5 * DAY + 14 * HOUR) },
+        at(consent, "G22"),
+        department("APPRAISAL", 7 * DAY),
+        department("APPROVAL", 8 * DAY),
+        Entry { since: moved, ..gateway("OVERDUE", 8 * DAY + 14 * HOUR) },
+        commented(Entry { due: promised, ..commune("APOLOGY", 8 * DAY + 15 * HOUR) }, "a flood"),
+        department("SEALING", 9 * DAY),
+        result,
+        consigned,
+        completion,
+        commune("RETURN", 9 * DAY + HOUR),
+    ]
+}
+
 fn tree_of(entries: &[Entry]) -> Tree {
     let mut tree = Tree::default();
     tree.append(entries.iter().map(|entry| leaf_hash(&entry.to_leaf())).collect());
@@ -310,7 +397,7 @@ fn every_entry_on_the_page_is_the_entry_it_claims_to_be() {
 
 #[test]
 fn the_hashes_on_the_page_are_right() {
-    let [entries, second, third] = example();
+    let [entries, second, third, fourth] = example();
     let hash = |entry: &Entry| leaf_hash(&entry.to_leaf());
     let mut lines: Vec<String> = entries
         .iter()
@@ -326,17 +413,19 @@ fn the_hashes_on_the_page_are_right() {
     lines.push(format!("root 1 6 {}", tree_of(&entries).root()));
     lines.push(format!("root 2 15 {}", tree_of(&second).root()));
     lines.push(format!("root 3 17 {}", tree_of(&third).root()));
+    lines.push(format!("root 4 18 {}", tree_of(&fourth).root()));
     check("hashes", &(lines.join("\n") + "\n"));
 }
 
 #[test]
 fn the_key_the_checkpoints_and_the_texts_on_the_page_are_right() {
-    let [entries, second, third] = example();
+    let [entries, second, third, fourth] = example();
     check("vkey", &format!("{}\n", key().public()));
     check("checkpoint 1", &note(1, &entries));
     check("checkpoint 2", &note(2, &second));
     check("checkpoint 3", &note(3, &third));
-    for epoch in 1..=3 {
+    check("checkpoint 4", &note(4, &fourth));
+    for epoch in 1..=4 {
         let note = block(&format!("checkpoint {epoch}"));
         let opened = key().public().open(note.as_bytes()).expect("signed");
         assert_eq!(opened.origin.epoch, epoch);

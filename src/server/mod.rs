@@ -152,8 +152,8 @@ pub async fn start_at(
         path: config.data.join(config::CONTROL_SOCKET),
         cause,
     })?;
-    let gateway = Gateway::start(setup, material.surroundings)?;
-    let gateway = Arc::new(gateway.with_quotas(quotas(&config)?));
+    let gateway = Gateway::start(setup, material.surroundings)?.with_quotas(quotas(&config)?);
+    let gateway = Arc::new(gateway.with_calendar(deadlines.calendar().clone()));
     register(&gateway, &config, material.approved_by.as_deref()).await?;
     let admission = Arc::new(Admission::new(gateway.clone(), material.tls.revocations));
     let (closing, closed) = watch::channel(false);
@@ -341,6 +341,7 @@ fn unattended(
     let recorder = gateway.clone();
     tasks.spawn(async move { recorder.record_what_is_told().await });
     tasks.spawn(keep_deadlines(gateway.clone(), deadlines));
+    tasks.spawn(keep_dossiers(gateway.clone()));
     tasks.spawn(note_quotas(gateway.clone()));
     tasks.spawn(keep_redirecting(gateway.clone()));
     if let Some(stamping) = stamping {
@@ -351,6 +352,12 @@ fn unattended(
 async fn keep_deadlines(gateway: Arc<Gateway>, deadlines: Arc<Deadlines>) {
     if let Err(error) = gateway.keep_deadlines(deadlines).await {
         tracing::error!(%error, "deadlines are looked at no longer");
+    }
+}
+
+async fn keep_dossiers(gateway: Arc<Gateway>) {
+    if let Err(error) = gateway.keep_dossiers().await {
+        tracing::error!(%error, "the times of dossiers are looked at no longer");
     }
 }
 

@@ -5,6 +5,7 @@ mod control;
 mod convert;
 mod deadline;
 mod directory;
+mod dossier;
 mod evidence;
 mod following;
 mod log;
@@ -95,7 +96,8 @@ impl Door {
                 v1::relay_service_server::RelayServiceServer::new(self.clone())
                     .max_decoding_message_size(limit),
             )
-            .add_service(v1::directory_service_server::DirectoryServiceServer::new(self.clone()));
+            .add_service(v1::directory_service_server::DirectoryServiceServer::new(self.clone()))
+            .add_service(v1::dossier_service_server::DossierServiceServer::new(self.clone()));
         routes.routes()
     }
 

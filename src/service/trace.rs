@@ -141,6 +141,9 @@ impl Door {
                 entries.extend(store.find(&Term::Consignment(id), after, size + 1)?);
             }
         }
+        if let Term::Dossier(code) = term {
+            entries.extend(store.find(&Term::DossierSteps(code.clone()), after, size + 1)?);
+        }
         // Beyond these, entries of a document that has more of them would be missing.
         Ok(entries.into_iter().take(size + 1).collect())
     }
@@ -240,6 +243,12 @@ impl<'a> Eyes<'a> {
         let named: Vec<_> = entry.from.iter().chain(&entry.to).collect();
         if self.peer.may_read(&self.surroundings.directory, &named) {
             return Ok(true);
+        }
+        if let (Event::DossierStep, Some(code)) = (entry.event, &entry.dossier) {
+            let dossier = self.door.gateway.store().dossier(code)?;
+            let parties = dossier.as_ref().map_or(&[][..], |dossier| &dossier.parties);
+            let parties: Vec<_> = parties.iter().collect();
+            return Ok(self.peer.may_read(&self.surroundings.directory, &parties));
         }
         let (Event::SubmissionAcceptance, Some(id)) = (entry.event, entry.consignment) else {
             return Ok(false);

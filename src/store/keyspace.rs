@@ -23,6 +23,9 @@
 //! | `q` | epoch, size | epoch, index of the entry of the time-stamp over it |
 //! | `t` | failure, lane | `Swept` |
 //! | `t` | 255, name of a neighbour | `Swept`, in the neighbour's log |
+//! | `f` | dossier code | `Dossier` |
+//! | `g` | agency `0`, dossier code | empty |
+//! | `u` | ms of the alarm, dossier code | empty |
 //! | `p` | content digest, 21 bytes | `ContentPlace`, of content that no consignment has in its record |
 //!
 //! Digests are cut so that a key has 22 bytes: sled keeps such keys in place, longer ones each in an
@@ -32,17 +35,18 @@
 //! `l` and `r`, are projections: they are carried into the next epoch and can be derived again from the entries and
 //! the content volumes; `t` begins anew then, and what is looked at again is recorded once.
 
+use crate::clock::Time;
 use crate::delivery::Failure;
 use crate::digest::Sha256;
 use crate::directory::Code;
-use crate::document::{ConsignmentId, Urgency};
+use crate::document::{ConsignmentId, DossierCode, Urgency};
 use crate::log::{EntryId, Service};
 
 /// Tags of the projections, in ascending order.
-pub const PROJECTIONS: [u8; 10] = *b"bdknopqstw";
+pub const PROJECTIONS: [u8; 13] = *b"bdfgknopqstuw";
 
 /// Tags of the projections that follow from the entries alone, as far as a record's fields do.
-pub const DERIVED: [u8; 5] = *b"dknsw";
+pub const DERIVED: [u8; 8] = *b"dfgknsuw";
 
 /// How much of a digest is in a key that nothing follows.
 const DIGEST_IN_KEY: usize = 21;
@@ -190,6 +194,36 @@ pub fn swept(failure: Failure, urgency: Urgency) -> Vec<u8> {
 /// Key of how far a neighbour's word was looked at.
 pub fn told(by: &Service) -> Vec<u8> {
     join(b't', &[&[u8::MAX], by.name().as_bytes()])
+}
+
+/// Key of a dossier.
+pub fn dossier(code: &DossierCode) -> Vec<u8> {
+    join(b'f', &[code.as_str().as_bytes()])
+}
+
+/// The prefix of the dossiers of an agency.
+pub fn dossiers_of(agency: &Code) -> Vec<u8> {
+    join(b'g', &[agency.as_str().as_bytes(), &[0]])
+}
+
+/// Key of a dossier of an agency.
+pub fn dossier_of(agency: &Code, code: &DossierCode) -> Vec<u8> {
+    join(b'g', &[agency.as_str().as_bytes(), &[0], code.as_str().as_bytes()])
+}
+
+/// The first key of alarms at `at`, which is not before 1970.
+pub fn alarms_at(at: Time) -> Vec<u8> {
+    join(b'u', &[&at.millis().to_be_bytes()])
+}
+
+/// Key of an alarm.
+pub fn alarm(at: Time, code: &DossierCode) -> Vec<u8> {
+    join(b'u', &[&at.millis().to_be_bytes(), code.as_str().as_bytes()])
+}
+
+/// The dossier at the end of a key, behind so many bytes.
+pub fn dossier_behind(key: &[u8], size: usize) -> Option<DossierCode> {
+    DossierCode::parse(std::str::from_utf8(key.get(size..)?).ok()?)
 }
 
 /// Key of a piece of content.

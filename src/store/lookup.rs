@@ -61,7 +61,7 @@ impl<M: Medium> Registry for Table<M> {
             let leaf = leaf.ok_or_else(|| damaged(format!("the index knows {id}, the log not")))?;
             let entry = read_leaf(id, &leaf)?;
             if term.is_of(&entry) {
-                return Ok(entry.envelope.map(|used| (used, id)));
+                return Ok(entry.used_for().map(|used| (used, id)));
             }
             after = id;
         }

@@ -12,6 +12,7 @@ pub mod check;
 mod commit;
 pub mod content;
 mod disk;
+mod dossier;
 pub mod guard;
 mod index;
 mod keyspace;

@@ -17,7 +17,8 @@ use super::table::{Open, Table, damaged, each, name_of, parse_name};
 use crate::delivery::{Change, Consignment, Delivery, Keeping, Prior, Term, project};
 use crate::digest::Sha256;
 use crate::directory::Code;
-use crate::document::ConsignmentId;
+use crate::document::{ConsignmentId, DossierCode};
+use crate::dossier::Dossier;
 use crate::gateway::named_in;
 use crate::gateway::ports::{LogReader, Place, StoreError};
 use crate::limits::{INDEX_RUN_RECORDS, SCAN_PAGE};
@@ -132,6 +133,7 @@ impl<M: Medium> Table<M> {
                 changed: RefCell::default(),
                 consignments: RefCell::default(),
                 keepings: RefCell::default(),
+                dossiers: RefCell::default(),
             };
             let (mut entries, mut changes) = (Vec::new(), Vec::new());
             for leaf in &leaves {
@@ -278,6 +280,7 @@ struct Pending<'a> {
     changed: RefCell<HashMap<(ConsignmentId, Code), Delivery>>,
     consignments: RefCell<HashMap<ConsignmentId, Consignment>>,
     keepings: RefCell<HashMap<ConsignmentId, Keeping>>,
+    dossiers: RefCell<HashMap<DossierCode, Dossier>>,
 }
 
 impl Pending<'_> {
@@ -292,6 +295,9 @@ impl Pending<'_> {
             }
             if let Change::Keeping(consignment, keeping) = change {
                 self.keepings.borrow_mut().insert(*consignment, keeping.clone());
+            }
+            if let Change::Dossier(dossier) = change {
+                self.dossiers.borrow_mut().insert(dossier.code.clone(), (**dossier).clone());
             }
         }
     }
@@ -326,5 +332,13 @@ impl Prior for Pending<'_> {
         }
         let found = self.kv.get(&key::keeping(consignment))?;
         Ok(found.map(|bytes| record::read_keeping(&bytes)).transpose()?.unwrap_or_default())
+    }
+
+    fn dossier(&self, code: &DossierCode) -> Result<Option<Dossier>, StoreError> {
+        if let Some(dossier) = self.dossiers.borrow().get(code) {
+            return Ok(Some(dossier.clone()));
+        }
+        let found = self.kv.get(&key::dossier(code))?;
+        found.map(|bytes| super::dossier::read(&bytes)).transpose()
     }
 }

@@ -18,7 +18,7 @@ use crate::log::{EntryId, RecipientSet, Service, ServiceKind, Status, VerdictMar
 use crate::proto::storage;
 
 /// Version of every record.
-const VERSION: u32 = 1;
+pub(super) const VERSION: u32 = 1;
 /// Bodies in a record of their own: 66 bytes each.
 const BODIES_IN_RECORD: usize = 48;
 /// Version of the key layout.
@@ -72,6 +72,14 @@ pub fn write_of(change: &Change) -> Option<Write> {
             let value = storage::Swept { version: VERSION, next: Some(entry(*last)) };
             Write::put(key::told(by), value.encode_to_vec())
         }
+        Change::Dossier(record) => super::dossier::write(record),
+        Change::Party { agency, dossier } => {
+            Write::put(key::dossier_of(agency, dossier), Vec::new())
+        }
+        Change::Alarm { at, dossier, set: true } => {
+            Write::put(key::alarm(*at, dossier), Vec::new())
+        }
+        Change::Alarm { at, dossier, set: false } => Write::remove(key::alarm(*at, dossier)),
         Change::Index { .. } => return None,
     })
 }
@@ -431,26 +439,26 @@ pub fn unreadable(name: &str) -> StoreError {
     StoreError::Damaged(format!("a {name} record cannot be read"))
 }
 
-fn decode<M: Message + Default>(name: &str, bytes: &[u8]) -> Result<M, StoreError> {
+pub(super) fn decode<M: Message + Default>(name: &str, bytes: &[u8]) -> Result<M, StoreError> {
     M::decode(bytes).map_err(|_| unreadable(name))
 }
 
-fn known(name: &str, version: u32) -> Result<(), StoreError> {
+pub(super) fn known(name: &str, version: u32) -> Result<(), StoreError> {
     if version == VERSION {
         return Ok(());
     }
     Err(StoreError::Damaged(format!("a {name} record has version {version}, not {VERSION}")))
 }
 
-fn entry(id: EntryId) -> storage::EntryPlace {
+pub(super) fn entry(id: EntryId) -> storage::EntryPlace {
     storage::EntryPlace { epoch: id.epoch, index: id.index }
 }
 
-fn read_entry(record: &Option<storage::EntryPlace>) -> Option<EntryId> {
+pub(super) fn read_entry(record: &Option<storage::EntryPlace>) -> Option<EntryId> {
     record.as_ref().map(|place| EntryId { epoch: place.epoch, index: place.index })
 }
 
-fn read_id(bytes: &[u8]) -> Option<ConsignmentId> {
+pub(super) fn read_id(bytes: &[u8]) -> Option<ConsignmentId> {
     uuid::Uuid::from_slice(bytes).ok().map(ConsignmentId)
 }
 

@@ -417,6 +417,40 @@ SIGNED = {
     "an erasure of what never was": (edit(*place("erasure"), (b"-8000-000000000002", b"-8000-000000000009")), "CONSIGNMENT_UNKNOWN"),
     "an erasure for no reason that there is": (field("erasure", b"reason BECAUSE"), "ENTRY_FIELDS"),
     "an offset of minus nothing": (field("clock", b"offset -0"), "ENTRY_FORM"),
+    "a step that there is not": (edit(3, 9, (b"APPRAISAL", b"APPRAISED")), "DOSSIER_STEP"),
+    "a step out of its state": (edit(3, 9, (b"APPRAISAL", b"RETURN")), "DOSSIER_STEP"),
+    "a step of no dossier": (edit(3, 3, (b"-0002", b"-0003")), "DOSSIER_STEP"),
+    "a dossier that begins twice": (edit(3, 2, (b"RECEPTION", b"REGISTRATION"), (b"due 2026-12-03T16:59:59.999Z\n", b"")), "DOSSIER_STEP"),
+    "a step with another's field": (edit(3, 10, (b"reason APPROVAL\n", b"reason APPROVAL\ndue 2026-12-09T16:59:59.999Z\n")), "DOSSIER_STEP"),
+    "a step without its field": (edit(3, 3, (b"to H49.11\n", b"")), "DOSSIER_STEP"),
+    "a step without its request": (lambda log: log[3].__setitem__(9, re.sub(rb"(?m)^request .*\n", b"", log[3][9])), "DOSSIER_STEP"),
+    "a step by who does not have the dossier": (edit(3, 9, (b"from H49.11", b"from H49.151")), "DOSSIER_PARTY"),
+    "a dossier received by another agency": (edit(3, 2, (b"from H49.151", b"from H49.152")), "DOSSIER_PARTY"),
+    "an opinion of who was not asked": (edit(3, 9, (b"APPRAISAL", b"OPINION")), "DOSSIER_PARTY"),
+    "a system that takes the gateway's step": (edit(3, 7, (GATEWAY, b"actor province " + OTHER)), "DOSSIER_STEP"),
+    "a gateway that takes a system's step": (
+        edit(3, 9, (b"actor province " + read_entry(example_log()[3].leaves[9])["actor"].split(" ")[1].encode(), GATEWAY)),
+        "DOSSIER_STEP",
+    ),
+    "a step taken twice with one request": (insert(3, 10, lambda log: log[3][9]), "REQUEST_TWICE"),
+    "a question asked twice": (
+        insert(3, 7, lambda log: re.sub(rb"(?m)^request .*$", b"request " + OTHER, log[3][6])),
+        "DOSSIER_STEP",
+    ),
+    "a consent by another rule": (edit(3, 8, (b"AFTER-3-", b"AFTER-2-")), "DOSSIER_TIME"),
+    "a consent by another time": (edit(3, 8, (b"since 2026-12-02", b"since 2026-12-01")), "DOSSIER_TIME"),
+    "a consent before its time": (edit(3, 8, (b"time 2026-12-02T17", b"time 2026-12-02T16")), "DOSSIER_TIME"),
+    "a consent of who was not asked": (lambda log: log[3].pop(6), "DOSSIER_TIME"),
+    "a consent of who answered": (
+        insert(3, 8, lambda log: re.sub(rb"(?m)^request .*$", b"request " + OTHER, log[3][9])
+               .replace(b"2026-12-03T03", b"2026-12-02T03").replace(b"from H49.11", b"from G22").replace(b"APPRAISAL", b"OPINION")),
+        "DOSSIER_TIME",
+    ),
+    "a reminder of another date": (edit(3, 7, (b"due 2026-12-04", b"due 2026-12-05")), "DOSSIER_TIME"),
+    "a date that passed before it had": (edit(3, 11, (b"time 2026-12-04T17", b"time 2026-12-04T16")), "DOSSIER_TIME"),
+    "a date that passed twice": (insert(3, 12, lambda log: log[3][11]), "DOSSIER_TIME"),
+    "a result of another agency": (edit(3, 16, (b"-000000000005", b"-000000000003")), "DOSSIER_STEP"),
+    "a result that was never sent": (edit(3, 16, (b"-000000000005", b"-000000000009")), "DOSSIER_STEP"),
 }  # fmt: skip
 # After its repair, the same service may be out again.
 ALLOWED = {name for name, (_, code) in SIGNED.items() if code is None}

@@ -53,6 +53,7 @@ def sha256(*parts):
 NUMBER = re.compile(r"0|[1-9][0-9]*", re.ASCII)
 DIGEST = re.compile(r"[0-9a-f]{64}", re.ASCII)
 CODE = re.compile(r"[0-9A-Za-z._-]{1,35}", re.ASCII)
+PROCEDURE = re.compile(r"[0-9A-Za-z._-]{1,50}", re.ASCII)
 WORD = re.compile(r"[A-Z][A-Z0-9_-]{0,62}", re.ASCII)
 SYSTEM = re.compile(r"[0-9a-z-]{1,64}", re.ASCII)
 SERVICE = re.compile(r"(tsa|witness|ocsp|crl|clock|gateway) ([0-9a-z.-]{1,64})", re.ASCII)
@@ -157,6 +158,10 @@ FIELDS = {
     "bodies": lambda text: parts(text, lambda n: is_number(n, 1), matches(DIGEST)),
     "addressed": matches(CODE),
     "by": matches(UUID),
+    "procedure": matches(PROCEDURE),
+    "applicant": matches(DIGEST),
+    "due": is_time,
+    "rule": matches(WORD),
 }
 
 # ── §2 events ────────────────────────────────────────────────────────────────────────────────────
@@ -219,6 +224,33 @@ EVENTS = {
     "order": shape(f"{ABOUT} status reason", "note by", told=True, status={"13"}, reason=ORDERS),
     "order-answer": shape(f"{ABOUT} status reason", "note", told=True, status={"15", "16"}, reason=ORDERS),
     "directory": shape("note content", gateway=True),
+    "dossier": shape(
+        "from dossier reason", "to request consignment note since procedure applicant due rule"
+    ),
+}
+# States in which a step is taken (0: none), the state after it, who takes it, its fields.
+STEPS = {
+    "REGISTRATION": ({0}, 1, "reception", "procedure", "to note applicant"),
+    "RECEPTION": ({0, 1}, 2, "reception", "procedure due", "note applicant"),
+    "NON_RECEPTION": ({1}, 3, "reception", "note", ""),
+    "HANDOVER": ({2, 4}, 4, "holder", "to", "note"),
+    "APPRAISAL": ({2, 4}, 4, "holder", "", "note"),
+    "APPROVAL": ({2, 4}, 4, "holder", "", "note"),
+    "SEALING": ({2, 4}, 4, "holder", "", "note"),
+    "SUPPLEMENT_REQUEST": ({2, 4}, 5, "holder", "note", ""),
+    "SUPPLEMENT": ({5}, 4, "either", "due", "note"),
+    "PAYMENT_REQUEST": ({2, 4}, 6, "holder", "", "note"),
+    "PAYMENT": ({6}, 4, "either", "due", "note"),
+    "WITHDRAWAL": ({1, 2, 4, 5, 6}, 7, "either", "", "note"),
+    "STOP": ({2, 4, 5, 6}, 8, "holder", "note", ""),
+    "COMPLETION": ({2, 4}, 9, "holder", "", "consignment note"),
+    "RETURN": ({9}, 10, "reception", "", "note"),
+    "OPINION_REQUEST": ({2, 4}, 4, "holder", "to due rule", "note"),
+    "OPINION": ({2, 4, 5, 6}, None, "asked", "", "note"),
+    "DEEMED_CONSENT": ({2, 4, 5, 6}, None, "gateway", "to since rule", ""),
+    "APOLOGY": ({2, 4, 5, 6}, None, "either", "note due", ""),
+    "REMINDER": ({2, 4}, None, "gateway", "due", ""),
+    "OVERDUE": ({2, 4}, None, "gateway", "since", ""),
 }
 PROMISED = {"ContentConsignment", "relay"}
 RELAYED = {"RelayAcceptance", "RelayRejection"}
@@ -281,7 +313,7 @@ def _check_shape(entry):
         require(entry["service"].startswith("gateway "), "SERVICE", entry["service"])
     if entry["event"] in ("SubmissionRejection", "RelayRejection"):
         require(entry["reason"] != "RECIPIENT", "ENTRY_FIELDS", "the gateway is no recipient")
-    may_be_either = entry["event"] == "order-answer" and not told
+    may_be_either = entry["event"] in ("order-answer", "dossier") and not told
     fits = may_be_either or by_gateway(entry) == (wanted.gateway and not told)
     require(fits, "ACTOR", f"{entry['actor']} in {entry['event']}")
 
@@ -542,9 +574,10 @@ class Story:
         self.neighbours, self.orders = {}, {}
         self.promised = None
         self.outages = {}
+        self.dossiers = {}
 
     def tell(self, entry):
-        """Rules 2 to 6, 9, 11 and 13 to 15."""
+        """Rules 2 to 6, 9, 11 and 13 to 17."""
         require(entry["time"] >= self.time, "TIME_BACKWARDS", f"{entry['time']} after {self.time}")
         self.time = entry["time"]
         event = entry["event"]
@@ -561,6 +594,9 @@ class Story:
             self._deliver(entry)
         elif event in KEEPING:
             self._same_facts(entry)
+        elif event == "dossier":
+            self._request(entry)
+            step_of_dossier(entry, self.dossiers, self.consignments)
         elif event in ("outage", "repair"):
             self._serve(entry)
         elif event == "clock":
@@ -568,11 +604,15 @@ class Story:
 
     def _accept(self, entry):
         require(entry["consignment"] not in self.consignments, "CONSIGNMENT_TWICE", entry["consignment"])
-        require(entry["request"] not in self.requests, "REQUEST_TWICE", entry["request"])
+        self._request(entry)
         self.consignments[entry["consignment"]] = entry
-        self.requests.add(entry["request"])
         count, digest = entry["recipients"].split(" ")
         self.promised = (entry, int(count), digest, [])
+
+    def _request(self, entry):
+        if "request" in entry:
+            require(entry["request"] not in self.requests, "REQUEST_TWICE", entry["request"])
+            self.requests.add(entry["request"])
 
     def _consign(self, entry):
         require(self.promised is not None, "CONSIGNMENT_STRAY", "no acceptance before it")
@@ -654,6 +694,66 @@ class Story:
         else:
             require(before == entry["since"], "OUTAGE", "repairs what was not out")
             self.outages[entry["service"]] = None
+
+
+class File:
+    """A dossier as its entries tell it."""
+
+    def __init__(self, reception):
+        self.state, self.reception, self.holder = 0, reception, reception
+        # Who was asked and has not answered → until when, by which rule.
+        self.asked = {}
+        self.appointment = self.reminded = self.overdue = ""
+
+
+def step_of_dossier(entry, dossiers, consignments):
+    """Rules 16 and 17."""
+    step, from_ = entry["reason"], entry["from"]
+    require(step in STEPS, "DOSSIER_STEP", step)
+    states, after, by, must, may = STEPS[step]
+    gateway = by_gateway(entry)
+    require(gateway == (by == "gateway"), "DOSSIER_STEP", f"{entry['actor']} takes {step}")
+    extra = set(entry) - {"event", "time", "actor", "from", "dossier", "reason"}
+    wanted = set(must.split()) | (set() if gateway else {"request"})
+    require(wanted <= extra <= wanted | set(may.split()), "DOSSIER_STEP", f"{step} with {sorted(extra)}")
+    new = entry["dossier"] not in dossiers
+    reception = entry.get("to", from_) if step == "REGISTRATION" else from_
+    file = dossiers.setdefault(entry["dossier"], File(reception))
+    require(file.state in states, "DOSSIER_STEP", f"{step} in state {file.state}")
+    who = {"reception": {file.reception}, "either": {file.reception, file.holder}, "asked": set(file.asked)}
+    require(new or from_ in who.get(by, {file.holder}), "DOSSIER_PARTY", f"{step} by {from_}")
+    if "consignment" in entry:
+        result = consignments.get(entry["consignment"])
+        require(result and result["from"] == from_, "DOSSIER_STEP", f"{entry['consignment']} is not its result")
+    check_times(entry, file)
+    if step == "HANDOVER":
+        file.holder = entry["to"]
+    elif step == "OPINION_REQUEST":
+        file.asked[entry["to"]] = entry["due"], entry["rule"]
+    elif step == "OPINION":
+        del file.asked[from_]
+    elif step in ("RECEPTION", "SUPPLEMENT", "PAYMENT", "APOLOGY"):
+        file.appointment = max(file.appointment, entry["due"])
+    file.state = after or file.state
+
+
+def check_times(entry, file):
+    """Rule 17, and what of rule 16 is about questions."""
+    step, now = entry["reason"], entry["time"]
+    if step == "OPINION_REQUEST":
+        require(entry["to"] not in file.asked, "DOSSIER_STEP", f"{entry['to']} was asked before")
+    elif step == "DEEMED_CONSENT":
+        agreed = file.asked.pop(entry["to"], None)
+        require(agreed == (entry["since"], entry["rule"]), "DOSSIER_TIME", f"{agreed} was agreed")
+        require(entry["since"] < now, "DOSSIER_TIME", "who was asked still has time")
+    elif step == "REMINDER":
+        fits = file.reminded < entry["due"] == file.appointment >= now
+        require(fits, "DOSSIER_TIME", f"the appointment is {file.appointment}")
+        file.reminded = entry["due"]
+    elif step == "OVERDUE":
+        fits = file.overdue < entry["since"] == file.appointment < now
+        require(fits, "DOSSIER_TIME", f"the appointment is {file.appointment}")
+        file.overdue = entry["since"]
 
 
 ENDS = ANSWERS | {"redirection", "withdrawal"}

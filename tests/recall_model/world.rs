@@ -11,7 +11,8 @@ use vanthu::delivery::{
 };
 use vanthu::digest::Sha256;
 use vanthu::directory::{Code, SystemId};
-use vanthu::document::{ConsignmentId, Urgency};
+use vanthu::document::{ConsignmentId, DossierCode, Urgency};
+use vanthu::dossier::Dossier;
 use vanthu::log::{Actor, Entry, EntryId, Event, RecipientSet, Status, VerdictMark};
 use vanthu::refusal::{Reason, Refusal};
 
@@ -120,6 +121,10 @@ impl Prior for Ledger {
 
     fn keeping(&self, _: ConsignmentId) -> Result<Keeping, Infallible> {
         Ok(Keeping::default())
+    }
+
+    fn dossier(&self, _: &DossierCode) -> Result<Option<Dossier>, Infallible> {
+        Ok(None)
     }
 }
 

@@ -7,12 +7,14 @@ use vanthu::clock::Time;
 use vanthu::delivery::{Cursor, Holder, LeaseRequest, Term, Transport};
 use vanthu::digest::Sha256;
 use vanthu::document::Urgency;
+use vanthu::dossier::State;
 use vanthu::gateway::ports::{LeaderTerm, Leased, Place, Settled, Store, StoreError, Which};
-use vanthu::log::EntryId;
+use vanthu::limits::DOSSIER_REMINDER;
+use vanthu::log::{Entry, EntryId};
 
 use crate::ledger::{
     Extras, Ledger, accepted, at, audit, code, consigned, consignment, envelope, handed_over, key,
-    later, request, start,
+    later, request, start, step,
 };
 
 /// A place where a store can be opened again and again.
@@ -103,6 +105,7 @@ const CASES: &[Case] = &[
     ("entries are found in order, after a cursor", index_order),
     ("deliveries are listed in the order of codes", deliveries_in_order),
     ("notices are listed in order, after a cursor", notices_in_order),
+    ("dossiers are found by code, agency and alarm, and go along with the epoch", dossiers),
     ("content has one place, the last committed", content_places),
     ("few or many bodies of a consignment are found", bodies_of_a_consignment),
     ("the first checkpoint that covers an entry is found", covering_checkpoint),
@@ -423,6 +426,40 @@ fn deliveries_in_order(desk: &mut Desk) {
         let known = desk.store().consignment(consignment(1)).expect("reads").expect("known");
         assert_eq!((known.accepted, known.envelope), (at(1, 0), envelope(1)));
         desk.reopen();
+    }
+}
+
+fn dossiers(desk: &mut Desk) {
+    let codes: Vec<_> =
+        (1..=5).map(|number| step(number, "", "H49").dossier.expect("one")).collect();
+    for number in (1..=5).rev() {
+        desk.commit(&[step(number, "RECEPTION", "H49")]);
+    }
+    let to = Some(code("H49.11"));
+    desk.commit(&[Entry { to, ..step(2, "HANDOVER", "H49") }]);
+    desk.commit(&[step(3, "WITHDRAWAL", "H49")]);
+    for round in 0..3 {
+        let store = desk.store();
+        let found = store.dossier(&codes[1]).expect("reads").expect("one");
+        assert_eq!((found.state, found.holder.as_str()), (State::InProcess, "H49.11"));
+        assert_eq!(store.dossier(&step(9, "", "H49").dossier.expect("one")), Ok(None));
+        let of = |agency, after, max| store.dossiers_of(&code(agency), after, max).expect("reads");
+        assert_eq!(of("H49", None, 9), codes);
+        assert_eq!(of("H49", Some(&codes[1]), 2), codes[2..4]);
+        assert_eq!(of("H49.11", None, 9), codes[1..2]);
+        assert_eq!(of("H4", None, 9), []);
+        // Three days before its date, and none of what has ended.
+        let reminder = later(5_000_000).before(DOSSIER_REMINDER);
+        let alarms = |until, max| store.alarms(until, max).expect("reads");
+        let expected = [&codes[..2], &codes[3..]].concat();
+        assert_eq!(alarms(later(9_000_000), 9), expected);
+        assert_eq!(alarms(later(9_000_000), 2), expected[..2]);
+        assert_eq!(alarms(reminder, 9), expected[..3], "what is not before it");
+        desk.reopen();
+        if round == 1 {
+            let store = desk.store.as_deref().expect("open");
+            desk.ledger.open_epoch(store).expect("opens");
+        }
     }
 }
 

@@ -10,7 +10,8 @@ use vanthu::clock::Time;
 use vanthu::delivery::{Change, Consignment, Delivery, Keeping, Prior, Token, project};
 use vanthu::digest::Sha256;
 use vanthu::directory::{Code, SystemId};
-use vanthu::document::{ConsignmentId, Urgency};
+use vanthu::document::{ConsignmentId, DossierCode, Urgency};
+use vanthu::dossier::Dossier;
 use vanthu::gateway::ports::{
     Batch, LeaderTerm, LogReader, Place, Registry, Settled, Store, StoreError, Which,
 };
@@ -100,6 +101,20 @@ pub fn handed_over(number: u128, to: &str) -> Entry {
     let (to, envelope) = (Some(code(to)), Some(envelope(number)));
     let status = Some(Status::Accepted);
     Entry { to, envelope, status, ..entry(Event::ContentHandover, number) }
+}
+
+/// A step of the dossier `number`.
+pub fn step(number: u128, word: &str, from: &str) -> Entry {
+    let reception = word == "RECEPTION";
+    Entry {
+        consignment: None,
+        from: Some(code(from)),
+        dossier: DossierCode::parse(&format!("H49-20261126-{number:04}")),
+        reason: Some(word.into()),
+        procedure: reception.then(|| "1.004227".into()),
+        due: reception.then(|| later(u64::try_from(number).expect("small") * 1_000_000)),
+        ..entry(Event::DossierStep, number)
+    }
 }
 
 /// The first entry of the epoch after one that ended with `size` and `root`.
@@ -313,5 +328,9 @@ impl Prior for Pending<'_> {
 
     fn keeping(&self, id: ConsignmentId) -> Result<Keeping, StoreError> {
         self.store.keeping(id)
+    }
+
+    fn dossier(&self, code: &DossierCode) -> Result<Option<Dossier>, StoreError> {
+        self.store.dossier(code)
     }
 }

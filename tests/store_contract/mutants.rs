@@ -9,10 +9,11 @@ use vanthu::delivery::{
 };
 use vanthu::digest::Sha256;
 use vanthu::directory::Code;
-use vanthu::document::{ConsignmentId, Urgency};
+use vanthu::document::{ConsignmentId, DossierCode, Urgency};
+use vanthu::dossier::Dossier;
 use vanthu::gateway::ports::{
-    Backlog, Backlogs, Batch, Head, Item, Keepings, LeaderTerm, Leased, LogReader, LogStore,
-    Mailboxes, Place, Registry, Settled, Store, StoreError, Which,
+    Backlog, Backlogs, Batch, Filing, Head, Item, Keepings, LeaderTerm, Leased, LogReader,
+    LogStore, Mailboxes, Place, Registry, Settled, Store, StoreError, Which,
 };
 use vanthu::log::{EntryId, Service};
 use vanthu::store::memory::MemoryMedium;
@@ -294,6 +295,25 @@ impl Registry for Mutant {
         of: Option<ConsignmentId>,
     ) -> Result<Option<Place>, StoreError> {
         self.inner.place(digest, of)
+    }
+}
+
+impl Filing for Mutant {
+    fn dossier(&self, code: &DossierCode) -> Result<Option<Dossier>, StoreError> {
+        self.inner.dossier(code)
+    }
+
+    fn dossiers_of(
+        &self,
+        agency: &Code,
+        after: Option<&DossierCode>,
+        max: usize,
+    ) -> Result<Vec<DossierCode>, StoreError> {
+        self.inner.dossiers_of(agency, after, max)
+    }
+
+    fn alarms(&self, until: Time, max: usize) -> Result<Vec<DossierCode>, StoreError> {
+        self.inner.alarms(until, max)
     }
 }
 

@@ -5,5 +5,6 @@ mod authority;
 mod country;
 mod deadlines;
 mod door;
+mod dossiers;
 mod outages;
 mod stamps;

@@ -3,6 +3,7 @@
 
 mod check;
 mod country;
+mod dossier;
 mod forgery;
 mod fork;
 mod paper;
@@ -69,8 +70,12 @@ async fn tell(folder: &Folder) -> Result<(), Failure> {
     scenes::circular(&country).await?;
 
     heading("3  A dossier travels from the portal and comes back with a signed result");
+<<<<<<< HEAD
     let dossier = scenes::dossier(&country).await?;
     portal::shows(&country, &dossier).await?;
+=======
+    let dossier = dossier::travels(&country).await?;
+>>>>>>> dossier
 
     heading("4  A tampered document is refused");
     scenes::tampered(&country).await?;

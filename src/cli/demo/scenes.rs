@@ -98,35 +98,6 @@ pub(super) async fn circular(country: &Country) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Portal → one-stop desk → land office → department, which answers the portal.
-pub(super) async fn dossier(country: &Country) -> Result<String, Failure> {
-    let today = crate::clock::Clock::now(&crate::clock::SystemClock).date_in_vietnam();
-    let code = format!("H49.151-{}-0001", today.strftime("%Y%m%d"));
-    let steps = [
-        ("portal", "G22.DVC", "H49.151", "commune", "Hồ sơ đăng ký biến động đất đai"),
-        ("commune", "H49.151", "H49.11.3", "district", "Chuyển hồ sơ thẩm định"),
-        ("district", "H49.11.3", "H49.11", "province", "Kết quả thẩm định"),
-        ("province", "H49.11", "G22.DVC", "portal", "Trả kết quả: Giấy chứng nhận"),
-    ];
-    for (number, (system, from, to, host, subject)) in (1u32..).zip(steps) {
-        let pdf = paper::signed(country, from, subject, &[subject, &code])?;
-        let mut envelope = envelope(from, &[to], &format!("{number:02}/HS"), subject);
-        envelope.dossier_code = code.clone();
-        let parts = vec![("ho-so.pdf".into(), v1::PartRole::Main, pdf)];
-        let result = country.submit(system, envelope, parts).await?;
-        let legal = result.verdict.unwrap_or_default().legal_value;
-        let mut mailbox = country.mailbox(host).await?;
-        let request = v1::AcknowledgeRequest {
-            agency: to.into(),
-            consignment_id: result.consignment_id,
-            lease_token: String::new(),
-        };
-        mailbox.acknowledge(request).await?;
-        say(&format!("{from:<9} → {to:<9} {subject} ({legal}), taken over"));
-    }
-    Ok(code)
-}
-
 /// One byte of a signed letter is changed on the way.
 pub(super) async fn tampered(country: &Country) -> Result<(), Failure> {
     let subject = "Quyết định về việc bổ nhiệm";
@@ -204,7 +175,7 @@ pub(super) async fn evidence(country: &Country, consignment: &str) -> Result<Pat
     Ok(country.folder().join("letter.evidence.zip"))
 }
 
-fn prove(country: &Country, wire: Option<&v1::Receipt>) -> Result<String, Failure> {
+pub(super) fn prove(country: &Country, wire: Option<&v1::Receipt>) -> Result<String, Failure> {
     let file = crate::cli::evidence::receipt_file(wire.unwrap_or(&v1::Receipt::default()))?;
     let receipt = evidence::Receipt::read(file.as_bytes()).map_err(Failure::other)?;
     Ok(receipt.verify(&country.public_key()).map_err(Failure::other)?.id().to_string())

@@ -297,6 +297,7 @@ fn hash_of(term: &Term) -> u64 {
             Sha256::of_parts(&[b"issued", sender, b"\0", &year, number.as_bytes()])
         }
         Term::Dossier(code) => Sha256::of_parts(&[b"dossier", code.as_str().as_bytes()]),
+        Term::DossierSteps(code) => Sha256::of_parts(&[b"dossier steps", code.as_str().as_bytes()]),
         Term::Envelope(digest) => Sha256::of_parts(&[b"envelope", &digest.0]),
         Term::Request(key) => Sha256::of_parts(&[b"request", &key.0]),
         Term::Sender(code) => Sha256::of_parts(&[b"sender", code.as_str().as_bytes()]),

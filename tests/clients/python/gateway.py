@@ -14,6 +14,7 @@ from pathlib import Path
 import grpc
 from vanthu.v1 import (
     directory_service_pb2_grpc,
+    dossier_service_pb2_grpc,
     evidence_service_pb2_grpc,
     log_service_pb2,
     log_service_pb2_grpc,
@@ -221,6 +222,7 @@ class System:
         self.log = log_service_pb2_grpc.LogServiceStub(channel)
         self.evidence = evidence_service_pb2_grpc.EvidenceServiceStub(channel)
         self.directory = directory_service_pb2_grpc.DirectoryServiceStub(channel)
+        self.dossier = dossier_service_pb2_grpc.DossierServiceStub(channel)
 
     def close(self):
         self.raw.close()

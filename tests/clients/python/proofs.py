@@ -15,7 +15,8 @@ ED25519 = b"\x01"
 COSIGNATURE = b"\x04"
 FIELDS = (
     "event time actor consignment from to envelope document number dossier urgency request "
-    "recipients verdict status reason note previous covers content service since offset bodies"
+    "recipients verdict status reason note previous covers content service since offset bodies "
+    "addressed by procedure applicant due rule"
 ).split()
 
 

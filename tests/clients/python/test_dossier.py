@@ -1,0 +1,386 @@
+"""Dossiers of one-stop systems: steps, states, one clock over all agencies, proofs."""
+
+import contextlib
+import datetime
+import hashlib
+import itertools
+import uuid
+
+import pytest
+from gateway import vanthu, vanthu_json, wait_until
+from google.protobuf import timestamp_pb2
+from grpc import StatusCode as Code
+from mail import next_event, watching
+from papers import Letter, official
+from proofs import LogKey, check_receipt
+from refusals import refused
+from vanthu.v1 import dossier_pb2
+from vanthu.v1 import dossier_service_pb2 as ds
+from vanthu.v1 import trace_service_pb2 as tr
+
+STATE, INVALID, MISSING = Code.FAILED_PRECONDITION, Code.INVALID_ARGUMENT, Code.NOT_FOUND
+FORBIDDEN, CONFLICT = Code.PERMISSION_DENIED, Code.ALREADY_EXISTS
+SYSTEMS = {"H49.151": "commune", "H49.152": "commune", "H49": "province", "H49.11": "province", "G22": "portal"}
+PROCEDURE = "1.004227"
+NUMBERS = itertools.count(1)
+
+
+def new_code():
+    return f"H49.151-20261126-{next(NUMBERS):04}"
+
+
+def at(**later):
+    """A moment from now."""
+    moment = timestamp_pb2.Timestamp()
+    moment.FromDatetime(datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(**later))
+    moment.nanos -= moment.nanos % 1_000_000
+    return moment
+
+
+def take(gateway, code, step, agency="H49.151", system=None, **fields):
+    fields.setdefault("request_id", str(uuid.uuid4()))
+    step = step if isinstance(step, int) else dossier_pb2.DossierStep.Value(f"DOSSIER_STEP_{step}")
+    request = ds.RecordStepRequest(agency=agency, dossier_code=code, step=step, **fields)
+    return gateway.system(system or SYSTEMS[agency]).dossier.RecordStep(request)
+
+
+def received(gateway, **fields):
+    """A dossier that was received by the commune."""
+    code = new_code()
+    take(gateway, code, "RECEPTION", **{"procedure_code": PROCEDURE, "due_time": at(days=20), **fields})
+    return code
+
+
+def show(gateway, code, system="commune"):
+    return gateway.system(system).dossier.GetDossier(ds.GetDossierRequest(dossier_code=code))
+
+
+def listed(gateway, agency, system=None, **wanted):
+    found, token = [], ""
+    while True:
+        request = ds.ListDossiersRequest(agency=agency, page_token=token, **wanted)
+        page = gateway.system(system or SYSTEMS[agency]).dossier.ListDossiers(request)
+        found += [dossier.code for dossier in page.dossiers]
+        token = page.next_page_token
+        if not token:
+            return found
+
+
+def result(gateway, code, agency="H49.11", **fields):
+    """A signed document of the dossier."""
+    fields.setdefault("dossier_code", code)
+    letter = Letter(agency, ["H49.152"], **fields)
+    return letter.send(gateway.system(SYSTEMS[agency])).consignment_id
+
+
+def test_a_dossier_goes_from_the_door_through_two_offices_and_back(gateway, tmp_path):
+    code, key = new_code(), LogKey(gateway.pki.vkey)
+    applicant = hashlib.sha256(b"00112233445566778899aabbccddeeff\nNguyen Van A").digest()
+    story = [
+        ("REGISTRATION", "H49.151", {"procedure_code": PROCEDURE, "applicant_sha256": applicant}, 1),
+        ("RECEPTION", "H49.151", {"procedure_code": PROCEDURE, "due_time": at(days=30)}, 2),
+        ("HANDOVER", "H49.151", {"to": "H49.11", "note": "chuyển Sở"}, 4),
+        ("SUPPLEMENT_REQUEST", "H49.11", {"note": "thiếu bản đồ"}, 5),
+        ("SUPPLEMENT", "H49.151", {}, 4),
+        ("PAYMENT_REQUEST", "H49.11", {}, 6),
+        ("PAYMENT", "H49.151", {}, 4),
+        ("OPINION_REQUEST", "H49.11", {"to": "G22", "consent_working_days": 15}, 4),
+        ("OPINION", "G22", {"note": "nhất trí"}, 4),
+        ("APPRAISAL", "H49.11", {}, 4),
+        ("APPROVAL", "H49.11", {}, 4),
+        ("SEALING", "H49.11", {}, 4),
+        ("APOLOGY", "H49.151", {"note": "mưa bão", "due_time": at(days=40)}, 4),
+        ("COMPLETION", "H49.11", {}, 9),
+        ("RETURN", "H49.151", {}, 10),
+    ]
+    with gateway.writes(len(story)):
+        for step, agency, fields, state in story:
+            recorded = take(gateway, code, step, agency, **fields)
+            entry = check_receipt(recorded.receipt, key)
+            assert (entry["event"], entry["reason"], entry["from"]) == ("dossier", step, agency)
+            assert recorded.dossier.state == state and not recorded.repeated, step
+    found = show(gateway, code)
+    assert [step.note for step in found.steps if step.note] == [
+        fields["note"] for _, _, fields, _ in story if "note" in fields
+    ]
+    for step, (word, *_) in zip(found.steps, story, strict=True):
+        check_receipt(step.receipt, key)
+        assert dossier_pb2.DossierStep.Name(step.step) == f"DOSSIER_STEP_{word}"
+    assert list(found.dossier.parties) == ["G22", "H49.11", "H49.151"]
+    assert {one.agency for one in found.clock.worked} == {"H49.151", "H49.11"}
+    assert not found.clock.HasField("remaining") and not found.dossier.late
+    assert found.dossier.appointment_time.seconds > found.dossier.due_time.seconds
+    # Nobody's name is in the log, and every step is proven without the gateway.
+    leaves = [step.receipt.leaf for step in found.steps]
+    assert applicant.hex().encode() in leaves[0] and not any(b"Nguyen" in leaf for leaf in leaves)
+    gateway.stop()
+    vanthu("log", "audit", "--key", gateway.pki.folder / "log.vkey", "--data", gateway.folder / "data")
+
+
+def test_the_portal_registers_what_an_office_receives(gateway):
+    code = new_code()
+    registered = take(gateway, code, "REGISTRATION", "G22", to="H49.151", procedure_code=PROCEDURE)
+    assert (registered.dossier.reception, list(registered.dossier.parties)) == ("H49.151", ["G22", "H49.151"])
+    with gateway.writes(0), refused(FORBIDDEN, "DOSSIER_STEP_NOT_YOURS", "agency", by="reception"):
+        take(gateway, code, "RECEPTION", "G22", procedure_code=PROCEDURE, due_time=at(days=3))
+    with watching(gateway.system("commune"), "H49.151") as door:
+        assert b"\nreason REGISTRATION\n" in next_event(door, "notice")[0].leaf
+    received = take(gateway, code, "RECEPTION", procedure_code=PROCEDURE, due_time=at(days=3))
+    assert received.dossier.holder == "H49.151"
+    assert show(gateway, code, "portal").dossier.state == 2
+
+
+def test_a_result_is_a_signed_document_of_the_dossier(gateway):
+    code = received(gateway)
+    take(gateway, code, "HANDOVER", to="H49")
+    signed = result(gateway, code, "H49", content=official(gateway.pki, "H49"))
+    unsigned, other = result(gateway, code, "H49"), result(gateway, new_code(), "H49", content=official(gateway.pki, "H49"))
+    foreign = result(gateway, code, "H49.151")
+    with gateway.writes(0):
+        with refused(STATE, "DOSSIER_RESULT_UNFIT", "consignment_id", legal_value="INFORMATION_ONLY"):
+            take(gateway, code, "COMPLETION", "H49", consignment_id=unsigned)
+        with refused(STATE, "DOSSIER_RESULT_UNFIT", "consignment_id", legal_value="ORIGINAL"):
+            take(gateway, code, "COMPLETION", "H49", consignment_id=other)
+        with refused(MISSING, "CONSIGNMENT_UNKNOWN", "consignment_id"):
+            take(gateway, code, "COMPLETION", "H49", consignment_id=foreign)
+        with refused(MISSING, "CONSIGNMENT_UNKNOWN", "consignment_id"):
+            take(gateway, code, "COMPLETION", "H49", consignment_id=str(uuid.UUID(int=7)))
+    done = take(gateway, code, "COMPLETION", "H49", consignment_id=signed)
+    assert done.dossier.result_consignment_id == signed
+    # The trace of a dossier tells of its documents and of its steps.
+    trace = gateway.system("commune").trace.Trace(tr.TraceRequest(dossier_code=code))
+    events = [entry.leaf.split(b"\n")[1] for entry in trace.entries]
+    assert events.count(b"event dossier") == 3 and b"event SubmissionAcceptance" in events
+
+
+def test_a_step_is_recorded_once_however_often_it_is_sent(gateway):
+    code, request = new_code(), str(uuid.uuid4())
+    due = at(days=3)
+    fields = {"procedure_code": PROCEDURE, "due_time": due, "note": "đủ hồ sơ", "request_id": request}
+    first = take(gateway, code, "RECEPTION", **fields)
+    with gateway.writes(0):
+        again = take(gateway, code, "RECEPTION", **fields)
+        assert again.repeated and again.receipt.entry_id == first.receipt.entry_id
+        for change in ({"note": "khác"}, {"note": ""}, {"procedure_code": "2.000815"}, {"due_time": at(days=4)}):
+            with refused(CONFLICT, "REQUEST_ID_REUSED", "request_id"):
+                take(gateway, code, "RECEPTION", **{**fields, **change})
+        with refused(CONFLICT, "REQUEST_ID_REUSED", "request_id"):
+            take(gateway, code, "APPRAISAL", request_id=request)
+        with refused(CONFLICT, "REQUEST_ID_REUSED", "request_id"):
+            Letter("H49.151", ["H49"]).send(gateway.system("commune"), request_id=request)
+    # Another agency's requests have names of their own.
+    take(gateway, new_code(), "RECEPTION", "H49.152", **{**fields, "note": ""})
+
+
+def test_who_is_concerned_is_told(gateway):
+    code = new_code()
+    with watching(gateway.system("province"), "H49.11") as department, watching(gateway.system("commune"), "H49.151") as door:
+        take(gateway, code, "RECEPTION", procedure_code=PROCEDURE, due_time=at(days=3))
+        take(gateway, code, "HANDOVER", to="H49.11", note="chuyển")
+        notice, _ = next_event(department, "notice")
+        assert (notice.event, notice.recipient, notice.note) == ("dossier", "H49.11", "chuyển")
+        assert f"dossier {code}\n".encode() in notice.leaf
+        take(gateway, code, "APPRAISAL", "H49.11")
+        notice, _ = next_event(door, "notice")
+        assert b"\nreason APPRAISAL\n" in notice.leaf
+
+
+def test_a_date_that_passes_is_written_by_the_gateway_itself(gateway):
+    code = received(gateway, due_time=at(seconds=2))
+    wait_until(lambda: len(show(gateway, code).steps) == 2)
+    overdue = show(gateway, code)
+    entry = check_receipt(overdue.steps[1].receipt, LogKey(gateway.pki.vkey))
+    assert (entry["reason"], entry["actor"].split(" ")[0]) == ("OVERDUE", "gateway")
+    assert overdue.dossier.late and listed(gateway, "H49.151", late=True) == [code]
+    took = take(gateway, code, "APOLOGY", note="mưa bão", due_time=at(days=2))
+    assert took.dossier.late, "a new date makes nothing timely"
+
+
+def test_dossiers_are_listed_by_agency_state_and_lateness(gateway):
+    codes = [received(gateway) for _ in range(5)]
+    take(gateway, codes[0], "HANDOVER", to="H49.11")
+    take(gateway, codes[1], "WITHDRAWAL")
+    assert listed(gateway, "H49.151") == codes
+    assert listed(gateway, "H49.151", page_size=2) == codes
+    assert listed(gateway, "H49.151", held=True) == codes[2:]
+    assert listed(gateway, "H49.151", state=dossier_pb2.DOSSIER_STATE_WITHDRAWN) == [codes[1]]
+    assert listed(gateway, "H49.11") == [codes[0]]
+    assert listed(gateway, "H49.11", system="auditor") == [codes[0]]
+    assert listed(gateway, "H49.151", late=True) == []
+    with refused(FORBIDDEN, "AGENCY_NOT_YOURS", "agency"):
+        listed(gateway, "H49.11", system="commune")
+    with refused(INVALID, "PAGE_TOKEN_MALFORMED", "page_token"):
+        gateway.system("commune").dossier.ListDossiers(ds.ListDossiersRequest(agency="H49.151", page_token="x"))
+
+
+def test_others_see_nothing_and_what_auditors_see_is_recorded(gateway):
+    code = received(gateway)
+    with gateway.writes(0):
+        with refused(MISSING, "DOSSIER_UNKNOWN", "dossier_code"):
+            show(gateway, code, "portal")
+        with refused(MISSING, "DOSSIER_UNKNOWN", "dossier_code"):
+            show(gateway, new_code())
+        with refused(INVALID, "DOSSIER_CODE_MALFORMED", "dossier_code"):
+            show(gateway, "H49")
+        show(gateway, code)
+    with gateway.writes(1):
+        assert show(gateway, code, "auditor").dossier.code == code
+
+
+def test_the_commands_show_a_dossier_and_keep_its_proofs(gateway, tmp_path):
+    code = new_code()
+    pki, port = gateway.pki.folder, gateway.address.rsplit(":", 1)[1]
+    caller = ["--server", f"https://localhost:{port}", "--ca", pki / "tls/ca.pem", "--cert", pki / "systems/commune.pem"]
+    desk = [*caller, "--agency", "H49.151"]
+    due = at(days=2).ToJsonString()
+    vanthu("dossier", "record", *desk, code, "RECEPTION", "--procedure", PROCEDURE, "--due", due)
+    vanthu("dossier", "record", *desk, code, "HANDOVER", "--to", "H49.11", "--note", "chuyển Sở")
+    assert vanthu("dossier", "list", *desk).startswith(f"{code} in_process at H49.11")
+    told = vanthu("dossier", "show", *caller, "--receipts", tmp_path, code)
+    assert "RECEPTION" in told and "→ H49.11" in told and "chuyển Sở" in told and "H49.151 worked" in told
+    shown = vanthu_json("dossier", "show", *caller, code)
+    assert [step["step"] for step in shown["steps"]] == ["RECEPTION", "HANDOVER"]
+    assert shown["clock"]["remaining_seconds"] >= 0
+    proofs = sorted(tmp_path.iterdir())
+    assert len(proofs) == 2
+    for proof in proofs:
+        assert "dossier" in vanthu("evidence", "verify", proof, "--key", pki / "log.vkey")
+    vanthu("dossier", "record", *desk, code, "APPRAISED", code=2)
+    vanthu("dossier", "show", *caller, new_code(), code=6)
+
+
+# ── what is refused ──────────────────────────────────────────────────────────────────────────────
+
+FIELDS = {
+    "no step": ({"step": 0}, INVALID, "FIELD_MISSING", "step"),
+    "a malformed request id": ({"request_id": "1"}, INVALID, "REQUEST_ID_MALFORMED", "request_id"),
+    "a malformed agency": ({"agency": "Hà Tu", "system": "commune"}, INVALID, "FIELD_MALFORMED", "agency"),
+    "an unknown agency": ({"agency": "H49.999", "system": "commune"}, MISSING, "AGENCY_UNKNOWN", "agency"),
+    "another's agency": ({"agency": "H49", "system": "commune"}, FORBIDDEN, "AGENCY_NOT_YOURS", "agency"),
+    "an auditor": ({"system": "auditor"}, FORBIDDEN, "ROLE_NOT_ALLOWED", None),
+    "a malformed code": ({"code": "H49.151-1"}, INVALID, "DOSSIER_CODE_MALFORMED", "dossier_code"),
+    "no procedure": ({"procedure_code": ""}, INVALID, "FIELD_MISSING", "procedure_code"),
+    "a long procedure": ({"procedure_code": "1" * 51}, INVALID, "FIELD_TOO_LONG", "procedure_code"),
+    "a procedure with a space": ({"procedure_code": "1 2"}, INVALID, "FIELD_MALFORMED", "procedure_code"),
+    "a short commitment": ({"applicant_sha256": b"x"}, INVALID, "FIELD_MALFORMED", "applicant_sha256"),
+    "no date": ({"due_time": None}, INVALID, "FIELD_MISSING", "due_time"),
+    "a date that is past": ({"due_time": at(days=-1)}, INVALID, "DOSSIER_DATE_OUTSIDE", "due_time"),
+    "a date in a lifetime": ({"due_time": at(days=4000)}, INVALID, "DOSSIER_DATE_OUTSIDE", "due_time"),
+    "no date at all": ({"due_time": timestamp_pb2.Timestamp(seconds=-5)}, INVALID, "FIELD_MALFORMED", "due_time"),
+    "an agency where none belongs": ({"to": "H49"}, INVALID, "FIELD_NOT_OF_STEP", "to"),
+    "a result where none belongs": ({"consignment_id": str(uuid.UUID(int=1))}, INVALID, "FIELD_NOT_OF_STEP", "consignment_id"),
+    "a malformed result": ({"consignment_id": "x"}, INVALID, "FIELD_MALFORMED", "consignment_id"),
+    "days where none belong": ({"consent_working_days": 3}, INVALID, "FIELD_NOT_OF_STEP", "consent_working_days"),
+    "a long note": ({"note": "x" * 2001}, INVALID, "FIELD_TOO_LONG", "note"),
+    "the gateway's step": ({"step": "OVERDUE"}, FORBIDDEN, "DOSSIER_STEP_NOT_YOURS", "agency"),
+    "no such dossier": ({"step": "SEALING", "procedure_code": "", "due_time": None}, MISSING, "DOSSIER_UNKNOWN", "dossier_code"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FIELDS)
+def test_a_first_step_that_is_none(shared, name):
+    fields, code, reason, field = FIELDS[name]
+    fields = {"procedure_code": PROCEDURE, "due_time": at(days=3), "code": new_code(), "step": "RECEPTION", **fields}
+    with shared.writes(0), refused(code, reason, field):
+        take(shared, **fields)
+
+
+def in_state(gateway, state):
+    """A dossier of the commune in a state of the portal."""
+    way = {
+        1: ["REGISTRATION"], 2: ["RECEPTION"], 3: ["REGISTRATION", "NON_RECEPTION"], 4: ["RECEPTION", "APPRAISAL"],
+        5: ["RECEPTION", "SUPPLEMENT_REQUEST"], 6: ["RECEPTION", "PAYMENT_REQUEST"], 7: ["RECEPTION", "WITHDRAWAL"],
+        8: ["RECEPTION", "STOP"], 9: ["RECEPTION", "COMPLETION"], 10: ["RECEPTION", "COMPLETION", "RETURN"],
+    }[state]  # fmt: skip
+    code = new_code()
+    for step in way:
+        dossier = take(gateway, code, step, **needed(step)).dossier
+    assert dossier.state == state
+    return code
+
+
+def needed(step):
+    """The fields that a step must have."""
+    fields = {
+        "REGISTRATION": {"procedure_code": PROCEDURE},
+        "RECEPTION": {"procedure_code": PROCEDURE, "due_time": at(days=30)},
+        "HANDOVER": {"to": "H49.11"},
+        "OPINION_REQUEST": {"to": "G22", "consent_working_days": 15},
+        "APOLOGY": {"note": "mưa bão", "due_time": at(days=60)},
+    }
+    with contextlib.suppress(KeyError):
+        return fields[step]
+    return {"note": "lý do"} if step in ("NON_RECEPTION", "SUPPLEMENT_REQUEST", "STOP") else {}
+
+
+# In which states a step may be taken, by the one agency that there is.
+ALLOWED = {
+    "REGISTRATION": [], "RECEPTION": [1], "NON_RECEPTION": [1], "HANDOVER": [2, 4], "APPRAISAL": [2, 4],
+    "APPROVAL": [2, 4], "SEALING": [2, 4], "SUPPLEMENT_REQUEST": [2, 4], "SUPPLEMENT": [5], "PAYMENT_REQUEST": [2, 4],
+    "PAYMENT": [6], "WITHDRAWAL": [1, 2, 4, 5, 6], "STOP": [2, 4, 5, 6], "COMPLETION": [2, 4], "RETURN": [9],
+    "OPINION_REQUEST": [2, 4], "APOLOGY": [2, 4, 5, 6],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("state", range(1, 11))
+def test_every_step_in_every_state(shared, state):
+    for step, states in ALLOWED.items():
+        code = in_state(shared, state)
+        if state in states:
+            take(shared, code, step, **needed(step))
+            continue
+        with shared.writes(0), refused(STATE, "DOSSIER_STEP_NOT_ALLOWED", "step", state=state, step=step):
+            take(shared, code, step, **needed(step))
+
+
+def test_nobody_takes_another_agencys_step(shared):
+    code = received(shared)
+    take(shared, code, "HANDOVER", to="H49.11")
+    with shared.writes(0):
+        for step in ("HANDOVER", "APPRAISAL", "APPROVAL", "SEALING", "STOP", "COMPLETION", "OPINION_REQUEST"):
+            fields = {**needed(step), **({"to": "G22"} if "to" in needed(step) else {})}
+            with refused(FORBIDDEN, "DOSSIER_STEP_NOT_YOURS", "agency", by="holder", holder="H49.11"):
+                take(shared, code, step, "H49.151", **fields)
+        with refused(FORBIDDEN, "DOSSIER_STEP_NOT_YOURS", "agency", by="either"):
+            take(shared, code, "WITHDRAWAL", "H49")
+        with refused(FORBIDDEN, "DOSSIER_STEP_NOT_YOURS", "agency", by="asked"):
+            take(shared, code, "OPINION", "G22")
+    take(shared, code, "COMPLETION", "H49.11")
+    with shared.writes(0), refused(FORBIDDEN, "DOSSIER_STEP_NOT_YOURS", "agency", by="reception"):
+        take(shared, code, "RETURN", "H49.11")
+
+
+AGENCIES = {
+    "itself": ("H49.151", INVALID, "RECIPIENT_IS_SENDER"),
+    "nobody": ("H49.999", MISSING, "AGENCY_UNKNOWN"),
+    "a closed one": ("H49.61", STATE, "AGENCY_CLOSED"),
+    "a malformed one": ("Hà Nội", INVALID, "FIELD_MALFORMED"),
+    "one without a system": ("A49", STATE, "MAILBOX_MISSING"),
+    "none": ("", INVALID, "FIELD_MISSING"),
+}
+
+
+@pytest.mark.parametrize("name", AGENCIES)
+@pytest.mark.parametrize("step", ["HANDOVER", "OPINION_REQUEST"])
+def test_a_dossier_goes_only_where_somebody_is(shared, step, name):
+    to, code, reason = AGENCIES[name]
+    dossier = received(shared)
+    with shared.writes(0), refused(code, reason, "to"):
+        take(shared, dossier, step, **{**needed(step), "to": to})
+
+
+def test_questions_have_a_measure(shared):
+    code = received(shared)
+    with shared.writes(0):
+        with refused(INVALID, "FIELD_MISSING", "consent_working_days"):
+            take(shared, code, "OPINION_REQUEST", to="G22")
+        with refused(INVALID, "OPINION_DAYS_OUTSIDE", "consent_working_days", limit=66):
+            take(shared, code, "OPINION_REQUEST", to="G22", consent_working_days=67)
+        with refused(INVALID, "FIELD_NOT_OF_STEP", "due_time"):
+            take(shared, code, "OPINION_REQUEST", to="G22", consent_working_days=3, due_time=at(days=3))
+    asked = take(shared, code, "OPINION_REQUEST", to="G22", consent_working_days=15).dossier
+    assert [(one.agency, one.rule) for one in asked.opinions] == [("G22", "CONSENT-AFTER-15-WORKING-DAYS")]
+    with shared.writes(0), refused(STATE, "DOSSIER_OPINION_WAITS", "to", code="G22"):
+        take(shared, code, "OPINION_REQUEST", to="G22", consent_working_days=15)
+    with shared.writes(0), refused(INVALID, "DOSSIER_DATE_OUTSIDE", "due_time"):
+        take(shared, code, "APOLOGY", note="mưa bão", due_time=at(days=19))
