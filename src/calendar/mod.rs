@@ -207,48 +207,6 @@ impl Calendar {
         sum
     }
 
-    /// The last moment from which `span` of office hours pass until `end`; the first moment that can be
-    /// written if there were not so many.
-    pub fn before(&self, end: Time, span: Duration) -> Time {
-        if span.is_zero() {
-            return end;
-        }
-        let mut left = span;
-        let mut date = end.date_in_vietnam();
-        while let Some(midnight) = Time::begin_in_vietnam(date) {
-            for (from, to) in self.hours_of(date).iter().rev() {
-                let (from, to) = (midnight.after(minutes(*from)), midnight.after(minutes(*to)));
-                let to = to.min(end);
-                let hours = to.since(from);
-                if left <= hours && from <= to {
-                    return to.before(left);
-                }
-                left -= hours.min(left);
-            }
-            // Nothing is written of the time before 1970.
-            let Some(yesterday) = date.yesterday().ok().filter(|day| day.year() >= 1970) else {
-                break;
-            };
-            date = yesterday;
-        }
-        Time::from_millis(0)
-    }
-
-    /// The office hours from one moment to another; none if the second is not the later one.
-    pub fn between(&self, from: Time, to: Time) -> Duration {
-        let mut sum = Duration::ZERO;
-        let mut date = from.date_in_vietnam();
-        while let Some(midnight) = Time::begin_in_vietnam(date).filter(|midnight| *midnight < to) {
-            for (begin, end) in self.hours_of(date) {
-                let begin = midnight.after(minutes(*begin)).max(from);
-                sum += midnight.after(minutes(*end)).min(to).since(begin);
-            }
-            let Ok(next) = date.tomorrow() else { break };
-            date = next;
-        }
-        sum
-    }
-
     fn hours_of(&self, date: Date) -> &[(u32, u32)] {
         if self.is_working_day(date) { &self.hours } else { &[] }
     }

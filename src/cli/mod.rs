@@ -124,15 +124,12 @@ enum Command {
     Status(mailbox::StatusOptions),
     /// Shows what happened to a document, or looks for documents
     Trace(Box<trace::TraceOptions>),
-<<<<<<< HEAD
     /// Hands dossiers over to the National Public Service Portal
     #[command(subcommand)]
     Portal(portal::Command),
-=======
     /// Records, shows and lists dossiers of one-stop systems
     #[command(subcommand)]
     Dossier(dossier::Command),
->>>>>>> dossier
     /// Prints registers and statistics
     #[command(subcommand)]
     Report(report::Command),

@@ -70,12 +70,8 @@ async fn tell(folder: &Folder) -> Result<(), Failure> {
     scenes::circular(&country).await?;
 
     heading("3  A dossier travels from the portal and comes back with a signed result");
-<<<<<<< HEAD
-    let dossier = scenes::dossier(&country).await?;
-    portal::shows(&country, &dossier).await?;
-=======
     let dossier = dossier::travels(&country).await?;
->>>>>>> dossier
+    portal::shows(&country, &dossier).await?;
 
     heading("4  A tampered document is refused");
     scenes::tampered(&country).await?;
