@@ -1,6 +1,7 @@
 """The National Public Service Portal: the stand-in, and the courier that hands dossiers over to it."""
 
 import json
+import random
 import subprocess
 import time
 
@@ -231,6 +232,35 @@ def test_after_an_outage_everything_comes_once_and_in_order(gateway, portal, cou
     for code, kept in book["dossiers"].items():
         assert [step["NoiDungXuLy"] for step in kept["steps"]] == ["bước 0", "bước 1", "bước 2"], code
         assert kept["replaced"] <= 1, "at most what was under way at the kill came again"
+
+
+def test_kills_at_any_moment_lose_nothing_and_double_nothing(gateway, portal):
+    seed, kills = 20261128, 8
+    chance = random.Random(seed)
+    print("seed", seed)
+    codes = [code_of(number) for number in range(1, 26)]
+    for code in codes:
+        send_dossier(gateway, code)
+    for step in range(2):
+        for code in codes:
+            send_step(gateway, code, NoiDungXuLy=f"bước {step}")
+    portal.fail(slow_ms=5)
+    left = []
+    for _ in range(kills):
+        courier = Courier(gateway, portal)
+        time.sleep(chance.uniform(0.02, 0.5))
+        courier.kill()
+        left.append(len(waiting(gateway.system("portal"), AGENCY)))
+    assert len({count for count in left if count > 0}) > 2, f"the kills came in the middle: {left}"
+    courier = Courier(gateway, portal)
+    wait_until(lambda: empty(gateway))
+    courier.stop()
+    book = portal.book()
+    assert sorted(book["dossiers"]) == codes
+    steps = [[step["NoiDungXuLy"] for step in kept["steps"]] for kept in book["dossiers"].values()]
+    assert steps == [["bước 0", "bước 1"]] * len(codes)
+    again = book["repeated_steps"] + sum(kept["replaced"] for kept in book["dossiers"].values())
+    assert again <= kills, "only what was under way at a kill came again, with the same words"
 
 
 def test_an_answer_that_was_lost_makes_no_second_dossier(gateway, portal, courier):
