@@ -7,7 +7,7 @@ import time
 
 import pytest
 from gateway import CALL_SECONDS, binary
-from mail import waiting, watching
+from mail import next_event, waiting, watching
 from papers import Letter
 from portal import (
     AGENCY,
@@ -24,7 +24,7 @@ from portal import (
     send_step,
     wait_until,
 )
-from vanthu.v1 import delivery_pb2
+from vanthu.v1 import delivery_pb2, envelope_pb2
 from vanthu.v1 import trace_service_pb2 as tr
 
 
@@ -261,6 +261,33 @@ def test_kills_at_any_moment_lose_nothing_and_double_nothing(gateway, portal):
     assert steps == [["bước 0", "bước 1"]] * len(codes)
     again = book["repeated_steps"] + sum(kept["replaced"] for kept in book["dossiers"].values())
     assert again <= kills, "only what was under way at a kill came again, with the same words"
+
+
+def test_an_urgent_step_does_not_overtake_its_dossier(gateway, portal):
+    code, flash = code_of(1), envelope_pb2.URGENCY_FLASH
+    send_dossier(gateway, code)
+    # Its step ends the first page of the mailbox, and it stands on the second, in a lane that comes later.
+    for number in range(2, 501):
+        send(gateway, b"{", code_of(number), urgency=flash)
+    send(gateway, message("CapNhatTienDoHoSoMC", STEP | {"MaHoSo": code}), code, urgency=flash)
+    courier = Courier(gateway, portal)
+    wait_until(lambda: empty(gateway))
+    assert courier.metric('vanthu_portal_messages_total{outcome="taken"}') == 2
+    courier.stop()
+    assert len(portal.book()["dossiers"][code]["steps"]) == 1
+
+
+def test_what_another_watch_holds_is_acknowledged_when_it_lets_go(gateway, portal):
+    send_dossier(gateway, code_of(1))
+    with watching(gateway.system("portal"), AGENCY) as stream:
+        assert next_event(stream, "item")[0].dossier_code == code_of(1)
+        courier = Courier(gateway, portal)
+        wait_until(lambda: "somebody else holds it" in courier.traces())
+        send_step(gateway, code_of(1))
+    wait_until(lambda: empty(gateway))
+    courier.stop()
+    kept = portal.book()["dossiers"][code_of(1)]
+    assert len(kept["steps"]) == 1
 
 
 def test_an_answer_that_was_lost_makes_no_second_dossier(gateway, portal, courier):
