@@ -181,18 +181,22 @@ def test_each_compulsory_field_missing_comes_back_with_its_name(gateway, portal,
     wait_until(lambda: empty(gateway))
     heard = words(gateway, len(names))
     assert {name: heard[consignment] for name, consignment in sent.items()} == {
-        name: f"{name}: compulsory field missing" for name in names}
+        name: f"{name}: thiếu trường bắt buộc / {name}: compulsory field missing" for name in names}
     assert portal.calls(service) == 0
     assert courier.metric('vanthu_portal_messages_total{outcome="refused"}') == len(names)
 
 
 @pytest.mark.parametrize("content, why", [
-    (b"{", "not a JSON object with service and data"),
-    (message("XoaHoSo", {}), "service: none of DongBoHoSoMC, CapNhatTienDoHoSoMC, DongBoTrangThaiHoSo"),
-    (message("DongBoHoSoMC", DOSSIER | {"MaHoSo": "H49.151-20261123-0002"}), "MaHoSo: not the dossier code of the envelope"),
-    (message("DongBoHoSoMC", {"MaTTHC": "9.999999"}), "MaTTHC: the portal's catalogue has no such procedure"),
-    (message("CapNhatTienDoHoSoMC", STEP | {"MaHoSo": code_of(1)}), "the portal refuses it (-1): MaHoSo: not known"),
-    (b" " * 262145, "a message has at most 262144 bytes"),
+    (b"{", "không phải đối tượng JSON có service và data / not a JSON object with service and data"),
+    (message("XoaHoSo", {}), "service: không phải dịch vụ của Cổng được hỗ trợ / "
+     "service: none of DongBoHoSoMC, CapNhatTienDoHoSoMC, DongBoTrangThaiHoSo"),
+    (message("DongBoHoSoMC", DOSSIER | {"MaHoSo": "H49.151-20261123-0002"}),
+     "MaHoSo: không phải mã hồ sơ ghi trên phong bì / MaHoSo: not the dossier code of the envelope"),
+    (message("DongBoHoSoMC", {"MaTTHC": "9.999999"}),
+     "MaTTHC: danh mục của Cổng không có thủ tục này / MaTTHC: the portal's catalogue has no such procedure"),
+    (message("CapNhatTienDoHoSoMC", STEP | {"MaHoSo": code_of(1)}),
+     "Cổng từ chối (-1) / the portal refuses it (-1): MaHoSo: not known"),
+    (b" " * 262145, "thông điệp có tối đa 262144 byte / a message has at most 262144 bytes"),
 ])
 def test_what_cannot_be_taken_comes_back_with_the_reason(gateway, portal, courier, content, why):
     consignment = send(gateway, content, code_of(1))
