@@ -185,7 +185,8 @@ fn number(bytes: &mut Vec<u8>, random: &mut Random) {
         _ => random.pick(&EDGES).map_or(String::new(), |edge| (*edge).to_owned()),
     };
     if new.len() <= digits && random.below(8) > 0 {
-        let padded = format!("{new:0>digits$}");
+        // By hand: format! pads to 65,535 at most.
+        let padded = "0".repeat(digits - new.len()) + &new;
         bytes[start..start + digits].copy_from_slice(padded.as_bytes());
     } else {
         bytes.splice(start..start + digits, new.into_bytes());

@@ -86,6 +86,31 @@ pub enum Wrong {
     OtherDossier,
 }
 
+impl Wrong {
+    /// The same for the clerk.
+    pub fn in_vietnamese(&self) -> String {
+        match self {
+            Self::TooLarge => format!("thông điệp có tối đa {PORTAL_MESSAGE_SIZE_MAX} byte"),
+            Self::Form => "không phải đối tượng JSON có service và data".into(),
+            Self::Service => "service: không phải dịch vụ của Cổng được hỗ trợ".into(),
+            Self::Missing(field) => format!("{field}: thiếu trường bắt buộc"),
+            Self::Unknown(field) => format!("{field}: không có trường này"),
+            Self::NotText(field) => format!("{field}: không phải chuỗi ký tự"),
+            Self::NotAList(field) => format!("{field}: không phải danh sách bản ghi"),
+            Self::NotAMoment(field) => {
+                format!("{field}: không phải thời điểm yyyyMMddHHmmss theo giờ Việt Nam")
+            }
+            Self::State(field) => {
+                format!(
+                    "{field}: không phải trạng thái 1 đến 10 của Cổng, không có trong bảng ánh xạ"
+                )
+            }
+            Self::Procedure => "MaTTHC: danh mục của Cổng không có thủ tục này".into(),
+            Self::OtherDossier => "MaHoSo: không phải mã hồ sơ ghi trên phong bì".into(),
+        }
+    }
+}
+
 /// A site's own states, and which state of the portal each of them is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct States(BTreeMap<String, u32>);

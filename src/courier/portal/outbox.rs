@@ -249,7 +249,8 @@ impl Outbox {
         let message = match self.content(consignment, dossier).await? {
             Content::Other => return Ok(None),
             Content::Wrong(wrong) => {
-                self.refuse(consignment, wrong.to_string()).await?;
+                let reason = format!("{} / {wrong}", wrong.in_vietnamese());
+                self.refuse(consignment, reason).await?;
                 return Ok(Some("refused"));
             }
             Content::Message(message) => message,
@@ -267,8 +268,9 @@ impl Outbox {
             }
             Err(Trouble::Refused { code, text }) => {
                 tracing::warn!(consignment, code, "the portal refuses it");
-                let refused = Trouble::Refused { code, text };
-                self.refuse(consignment, refused.to_string()).await?;
+                let reason =
+                    format!("Cổng từ chối ({code}) / the portal refuses it ({code}): {text}");
+                self.refuse(consignment, reason).await?;
                 Ok(Some("refused"))
             }
             Err(trouble) => Err(trouble.into()),

@@ -1,12 +1,13 @@
 """The National Public Service Portal: the stand-in, and the courier that hands dossiers over to it."""
 
 import json
+import random
 import subprocess
 import time
 
 import pytest
 from gateway import CALL_SECONDS, binary
-from mail import waiting, watching
+from mail import next_event, waiting, watching
 from papers import Letter
 from portal import (
     AGENCY,
@@ -23,7 +24,7 @@ from portal import (
     send_step,
     wait_until,
 )
-from vanthu.v1 import delivery_pb2
+from vanthu.v1 import delivery_pb2, envelope_pb2
 from vanthu.v1 import trace_service_pb2 as tr
 
 
@@ -180,18 +181,22 @@ def test_each_compulsory_field_missing_comes_back_with_its_name(gateway, portal,
     wait_until(lambda: empty(gateway))
     heard = words(gateway, len(names))
     assert {name: heard[consignment] for name, consignment in sent.items()} == {
-        name: f"{name}: compulsory field missing" for name in names}
+        name: f"{name}: thiếu trường bắt buộc / {name}: compulsory field missing" for name in names}
     assert portal.calls(service) == 0
     assert courier.metric('vanthu_portal_messages_total{outcome="refused"}') == len(names)
 
 
 @pytest.mark.parametrize("content, why", [
-    (b"{", "not a JSON object with service and data"),
-    (message("XoaHoSo", {}), "service: none of DongBoHoSoMC, CapNhatTienDoHoSoMC, DongBoTrangThaiHoSo"),
-    (message("DongBoHoSoMC", DOSSIER | {"MaHoSo": "H49.151-20261123-0002"}), "MaHoSo: not the dossier code of the envelope"),
-    (message("DongBoHoSoMC", {"MaTTHC": "9.999999"}), "MaTTHC: the portal's catalogue has no such procedure"),
-    (message("CapNhatTienDoHoSoMC", STEP | {"MaHoSo": code_of(1)}), "the portal refuses it (-1): MaHoSo: not known"),
-    (b" " * 262145, "a message has at most 262144 bytes"),
+    (b"{", "không phải đối tượng JSON có service và data / not a JSON object with service and data"),
+    (message("XoaHoSo", {}), "service: không phải dịch vụ của Cổng được hỗ trợ / "
+     "service: none of DongBoHoSoMC, CapNhatTienDoHoSoMC, DongBoTrangThaiHoSo"),
+    (message("DongBoHoSoMC", DOSSIER | {"MaHoSo": "H49.151-20261123-0002"}),
+     "MaHoSo: không phải mã hồ sơ ghi trên phong bì / MaHoSo: not the dossier code of the envelope"),
+    (message("DongBoHoSoMC", {"MaTTHC": "9.999999"}),
+     "MaTTHC: danh mục của Cổng không có thủ tục này / MaTTHC: the portal's catalogue has no such procedure"),
+    (message("CapNhatTienDoHoSoMC", STEP | {"MaHoSo": code_of(1)}),
+     "Cổng từ chối (-1) / the portal refuses it (-1): MaHoSo: not known"),
+    (b" " * 262145, "thông điệp có tối đa 262144 byte / a message has at most 262144 bytes"),
 ])
 def test_what_cannot_be_taken_comes_back_with_the_reason(gateway, portal, courier, content, why):
     consignment = send(gateway, content, code_of(1))
@@ -231,6 +236,62 @@ def test_after_an_outage_everything_comes_once_and_in_order(gateway, portal, cou
     for code, kept in book["dossiers"].items():
         assert [step["NoiDungXuLy"] for step in kept["steps"]] == ["bước 0", "bước 1", "bước 2"], code
         assert kept["replaced"] <= 1, "at most what was under way at the kill came again"
+
+
+def test_kills_at_any_moment_lose_nothing_and_double_nothing(gateway, portal):
+    seed, kills = 20261128, 8
+    chance = random.Random(seed)
+    print("seed", seed)
+    codes = [code_of(number) for number in range(1, 26)]
+    for code in codes:
+        send_dossier(gateway, code)
+    for step in range(2):
+        for code in codes:
+            send_step(gateway, code, NoiDungXuLy=f"bước {step}")
+    portal.fail(slow_ms=5)
+    left = []
+    for _ in range(kills):
+        courier = Courier(gateway, portal)
+        time.sleep(chance.uniform(0.02, 0.5))
+        courier.kill()
+        left.append(len(waiting(gateway.system("portal"), AGENCY)))
+    assert len({count for count in left if count > 0}) > 2, f"the kills came in the middle: {left}"
+    courier = Courier(gateway, portal)
+    wait_until(lambda: empty(gateway))
+    courier.stop()
+    book = portal.book()
+    assert sorted(book["dossiers"]) == codes
+    steps = [[step["NoiDungXuLy"] for step in kept["steps"]] for kept in book["dossiers"].values()]
+    assert steps == [["bước 0", "bước 1"]] * len(codes)
+    again = book["repeated_steps"] + sum(kept["replaced"] for kept in book["dossiers"].values())
+    assert again <= kills, "only what was under way at a kill came again, with the same words"
+
+
+def test_an_urgent_step_does_not_overtake_its_dossier(gateway, portal):
+    code, flash = code_of(1), envelope_pb2.URGENCY_FLASH
+    send_dossier(gateway, code)
+    # Its step ends the first page of the mailbox, and it stands on the second, in a lane that comes later.
+    for number in range(2, 501):
+        send(gateway, b"{", code_of(number), urgency=flash)
+    send(gateway, message("CapNhatTienDoHoSoMC", STEP | {"MaHoSo": code}), code, urgency=flash)
+    courier = Courier(gateway, portal)
+    wait_until(lambda: empty(gateway))
+    assert courier.metric('vanthu_portal_messages_total{outcome="taken"}') == 2
+    courier.stop()
+    assert len(portal.book()["dossiers"][code]["steps"]) == 1
+
+
+def test_what_another_watch_holds_is_acknowledged_when_it_lets_go(gateway, portal):
+    send_dossier(gateway, code_of(1))
+    with watching(gateway.system("portal"), AGENCY) as stream:
+        assert next_event(stream, "item")[0].dossier_code == code_of(1)
+        courier = Courier(gateway, portal)
+        wait_until(lambda: "somebody else holds it" in courier.traces())
+        send_step(gateway, code_of(1))
+    wait_until(lambda: empty(gateway))
+    courier.stop()
+    kept = portal.book()["dossiers"][code_of(1)]
+    assert len(kept["steps"]) == 1
 
 
 def test_an_answer_that_was_lost_makes_no_second_dossier(gateway, portal, courier):
