@@ -269,7 +269,7 @@ def test_indicators_are_those_of_a_recount_of_the_entries(gateway):
     for period in ({}, {"until": middle}, {"since": middle}):
         found = indicators(gateway, **period)
         text = {name: moment.ToJsonString() for name, moment in period.items()}
-        expected = recount(leaves, text.get("since", ""), text.get("until", "9999"))
+        expected = recount(leaves, text.get("since", ""), text.get("until", at(seconds=1).ToJsonString()))
         ours = {
             one.procedure_code: [one.done_in_time + one.open_in_time, one.done_late + one.open_late, one.withdrawn]
             for one in found.procedures
@@ -317,6 +317,7 @@ def test_the_commands_show_a_dossier_and_keep_its_proofs(gateway, tmp_path):
     shown = vanthu_json("dossier", "show", *caller, code)
     assert [step["step"] for step in shown["steps"]] == ["RECEPTION", "HANDOVER"]
     assert shown["clock"]["remaining_seconds"] >= 0
+    assert "1 received; 0 done in time, 0 late; 1 open in time" in vanthu("dossier", "report", *desk)
     proofs = sorted(tmp_path.iterdir())
     assert len(proofs) == 2
     for proof in proofs:
