@@ -227,6 +227,8 @@ pub const DOSSIER_OPINIONS_MAX: usize = 16;
 pub const OPINION_WORKING_DAYS_MAX: u32 = 66;
 /// Characters of a procedure's code (mã TTHC); those of the national database have 8 to 21.
 pub const PROCEDURE_LENGTH_MAX: usize = 50;
+/// Procedures that one report counts apart; the national database has some 6,500.
+pub const DOSSIER_PROCEDURES_MAX: usize = 10_000;
 /// How far away a dossier's date may be: five years, longer than any procedure.
 pub const DOSSIER_TIME_MAX: Duration = Duration::from_secs(5 * 366 * 24 * 3600);
 /// Before a dossier's date, the reminder: a weekend and a working day.

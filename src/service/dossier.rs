@@ -68,6 +68,14 @@ impl DossierService for Door {
         page.next_page_token = mark.onto(page.next_page_token);
         Ok(Response::new(page))
     }
+
+    async fn get_indicators(
+        &self,
+        request: Request<v1::GetIndicatorsRequest>,
+    ) -> Result<Response<v1::GetIndicatorsResponse>, Status> {
+        let peer = self.peer(&request)?;
+        Ok(Response::new(self.indicators(&peer, request.into_inner()).await?))
+    }
 }
 
 impl Door {

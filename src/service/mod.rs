@@ -8,6 +8,7 @@ mod directory;
 mod dossier;
 mod evidence;
 mod following;
+mod handling;
 mod log;
 mod mailbox;
 mod paging;

@@ -8,11 +8,13 @@
 mod columns;
 mod count;
 mod csv;
+mod handling;
 mod page;
 mod register;
 
 pub use columns::{INCOMING_COLUMNS, OUTGOING_COLUMNS, STATISTICS_COLUMNS, statistics_row};
 pub use count::{Counts, OTHER_REASON, Outcome, Promptness, Share, Tally};
 pub use csv::csv_line;
+pub use handling::Handling;
 pub use page::{page_begin, page_end, page_row};
 pub use register::{Incoming, Outgoing, Paper, day, names};

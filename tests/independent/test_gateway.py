@@ -6,16 +6,19 @@ import re
 import struct
 import subprocess
 import sys
+import uuid
 import zlib
 from pathlib import Path
 
 import pytest
 import verifier
 from examples import EVIDENCE_FORMAT, blocks
-from gateway import vanthu
+from gateway import vanthu, wait_until
+from google.protobuf import timestamp_pb2
 from mail import acknowledge, refuse, report
 from papers import Letter, official
-from vanthu.v1 import delivery_pb2, receipt_pb2
+from vanthu.v1 import delivery_pb2, dossier_pb2, receipt_pb2
+from vanthu.v1 import dossier_service_pb2 as ds
 from vanthu.v1 import evidence_service_pb2 as ev
 from vanthu.v1 import log_service_pb2 as lg
 from verifier import (
@@ -61,9 +64,31 @@ def story(pki, start, tmp_path_factory):
     for index in range(25):
         Letter("H49.152", ["H49.11.3"], subject=f"văn bản {index}").send(commune)
     report(province, "H49", gateway.consignment, delivery_pb2.BUSINESS_STATUS_IN_PROGRESS, "đang xem")
+    file_a_dossier(commune, province)
     gateway.key = Key(country.vkey)
     yield gateway
     gateway.stop()
+
+
+def file_a_dossier(commune, province):
+    """A dossier that passes through two agencies, and whose date the gateway sees passing."""
+    due = timestamp_pb2.Timestamp()
+    due.GetCurrentTime()
+    due.FromMilliseconds(due.ToMilliseconds() + 1_500)
+    steps = [
+        (commune, "H49.151", dossier_pb2.DOSSIER_STEP_RECEPTION, {"procedure_code": "1.004227", "due_time": due}),
+        (commune, "H49.151", dossier_pb2.DOSSIER_STEP_HANDOVER, {"to": "H49.11"}),
+        (province, "H49.11", dossier_pb2.DOSSIER_STEP_OPINION_REQUEST, {"to": "G22", "consent_working_days": 15}),
+        (province, "H49.11", dossier_pb2.DOSSIER_STEP_SUPPLEMENT_REQUEST, {"note": "thiếu bản đồ"}),
+        (commune, "H49.151", dossier_pb2.DOSSIER_STEP_SUPPLEMENT, {}),
+    ]
+    code = "H49.151-20261126-0009"
+    for system, agency, step, more in steps:
+        request = {"request_id": str(uuid.uuid4()), "agency": agency, "dossier_code": code, "step": step, **more}
+        system.dossier.RecordStep(ds.RecordStepRequest(**request))
+    wait_until(lambda: len(commune.dossier.GetDossier(ds.GetDossierRequest(dossier_code=code)).steps) == 6)
+    done = {"agency": "H49.11", "dossier_code": code, "step": dossier_pb2.DOSSIER_STEP_COMPLETION}
+    province.dossier.RecordStep(ds.RecordStepRequest(request_id=str(uuid.uuid4()), **done))
 
 
 def copied(gateway):

@@ -12,10 +12,11 @@ from google.protobuf import timestamp_pb2
 from grpc import StatusCode as Code
 from mail import next_event, watching
 from papers import Letter, official
-from proofs import LogKey, check_receipt
+from proofs import LogKey, check_receipt, read_entry
 from refusals import refused
 from vanthu.v1 import dossier_pb2
 from vanthu.v1 import dossier_service_pb2 as ds
+from vanthu.v1 import log_service_pb2 as lg
 from vanthu.v1 import trace_service_pb2 as tr
 
 STATE, INVALID, MISSING = Code.FAILED_PRECONDITION, Code.INVALID_ARGUMENT, Code.NOT_FOUND
@@ -213,6 +214,81 @@ def test_dossiers_are_listed_by_agency_state_and_lateness(gateway):
         gateway.system("commune").dossier.ListDossiers(ds.ListDossiersRequest(agency="H49.151", page_token="x"))
 
 
+def recount(leaves, since, until):
+    """The counting rules of QĐ 766 over exported entries, by hand: procedure → (in time, late, withdrawn)."""
+    found, dossiers = {}, {}
+    for leaf in leaves:
+        entry = read_entry(leaf)
+        if entry["event"] != "dossier" or entry["time"] >= until:
+            continue
+        step, state = entry["reason"], dossiers.setdefault(entry["dossier"], {"more": 0})
+        if step == "RECEPTION":
+            state.update(procedure=entry["procedure"], due=entry["due"], began=entry["time"])
+        elif step == "SUPPLEMENT":
+            state["due"] = entry["due"]
+        elif step == "SUPPLEMENT_REQUEST":
+            state["more"] += 1
+        elif step in ("COMPLETION", "STOP", "WITHDRAWAL"):
+            state.update(ended=entry["time"], how=step)
+    for state in dossiers.values():
+        if "began" not in state or state.get("ended", until) < since:
+            continue
+        count = found.setdefault(state["procedure"], [0, 0, 0])
+        late = state["more"] > 1 or state.get("ended", until) > state["due"]
+        count[2 if state.get("how") == "WITHDRAWAL" else 1 if late else 0] += 1
+    return found
+
+
+def indicators(gateway, agency="H49.151", system=None, **period):
+    request = ds.GetIndicatorsRequest(agency=agency, **period)
+    return gateway.system(system or SYSTEMS[agency]).dossier.GetIndicators(request)
+
+
+def test_indicators_are_those_of_a_recount_of_the_entries(gateway):
+    other = {"procedure_code": "2.000815"}
+    lives = [
+        ({}, ["COMPLETION", "RETURN"]), ({}, []), ({}, ["WITHDRAWAL"]), (other, ["STOP"]), (other, ["APPRAISAL"]),
+        (other, ["SUPPLEMENT_REQUEST", "SUPPLEMENT", "SUPPLEMENT_REQUEST", "SUPPLEMENT", "COMPLETION"]),
+        ({"due_time": at(seconds=1)}, ["APPRAISAL"]), ({"due_time": at(seconds=1)}, []),
+    ]  # fmt: skip
+    codes = [received(gateway, **fields) for fields, _ in lives]
+    for code, (_, steps) in zip(codes, lives, strict=True):
+        for step in steps:
+            take(gateway, code, step, **needed(step))
+    wait_until(lambda: len(listed(gateway, "H49.151", late=True)) == 3)
+    take(gateway, codes[7], "COMPLETION")
+    take(gateway, new_code(), "REGISTRATION", procedure_code=PROCEDURE)
+    signed = received(gateway)
+    take(gateway, signed, "HANDOVER", to="H49")
+    paper = result(gateway, signed, "H49", content=official(gateway.pki, "H49"))
+    take(gateway, signed, "COMPLETION", "H49", consignment_id=paper)
+    middle = at(seconds=0)
+    take(gateway, codes[1], "STOP", note="lý do")
+    stream = gateway.system("auditor").log.ReadEntries(lg.ReadEntriesRequest())
+    leaves = [leaf for message in stream for leaf in message.leaves]
+    for period in ({}, {"until": middle}, {"since": middle}):
+        found = indicators(gateway, **period)
+        text = {name: moment.ToJsonString() for name, moment in period.items()}
+        expected = recount(leaves, text.get("since", ""), text.get("until", at(seconds=1).ToJsonString()))
+        ours = {
+            one.procedure_code: [one.done_in_time + one.open_in_time, one.done_late + one.open_late, one.withdrawn]
+            for one in found.procedures
+        }
+        assert {code: counts for code, counts in ours.items() if any(counts)} == expected, period
+        total = found.total
+        assert total.carried + total.received == sum(map(sum, ours.values()))
+        in_time, late = (sum(counts[place] for counts in ours.values()) for place in (0, 1))
+        assert total.on_time_basis_points == round(10_000 * in_time / (in_time + late))
+    whole = indicators(gateway).total
+    assert (whole.completed, whole.electronic, whole.electronic_basis_points) == (4, 1, 2500)
+    assert indicators(gateway, "H49").total.received == 0, "it did not receive it"
+    assert indicators(gateway, system="auditor").total == whole
+    with refused(FORBIDDEN, "AGENCY_NOT_YOURS", "agency"):
+        indicators(gateway, "H49", system="commune")
+    with refused(INVALID, "FIELD_MALFORMED", "since"):
+        indicators(gateway, since=timestamp_pb2.Timestamp(seconds=-1))
+
+
 def test_others_see_nothing_and_what_auditors_see_is_recorded(gateway):
     code = received(gateway)
     with gateway.writes(0):
@@ -241,6 +317,7 @@ def test_the_commands_show_a_dossier_and_keep_its_proofs(gateway, tmp_path):
     shown = vanthu_json("dossier", "show", *caller, code)
     assert [step["step"] for step in shown["steps"]] == ["RECEPTION", "HANDOVER"]
     assert shown["clock"]["remaining_seconds"] >= 0
+    assert "1 received; 0 done in time, 0 late; 1 open in time" in vanthu("dossier", "report", *desk)
     proofs = sorted(tmp_path.iterdir())
     assert len(proofs) == 2
     for proof in proofs:
