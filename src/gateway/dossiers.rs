@@ -251,7 +251,8 @@ impl DossierStep {
             }
             Step::Supplement | Step::Payment => Ok(before.and_then(|before| {
                 let stood = calendar.between(before.suspended_at.unwrap_or(now), now);
-                before.due.map(|due| calendar.after(due, stood))
+                // No office time at all moves no date, not even out of a weekend.
+                before.due.map(|due| if stood.is_zero() { due } else { calendar.after(due, stood) })
             })),
             _ => match self.due {
                 None => Ok(None),
