@@ -38,7 +38,7 @@ pub(super) async fn shows(country: &Country, dossier: &str) -> Result<(), Failur
     let address = format!("http://{}", listener.local_addr().map_err(Failure::other)?);
     let stand_in = StandIn::new(credentials(), Duration::from_secs(600)).router();
     let stand_in = tokio::spawn(async move { axum::serve(listener, stand_in).await });
-    let states = States::new([("da-co-ket-qua".to_owned(), 9)].into()).unwrap_or_default();
+    let states = States::new([("da-tra-ket-qua".to_owned(), 10)].into()).unwrap_or_default();
     let pauses = (Duration::from_secs(1), Duration::from_secs(5));
     let channel = country.connect("portal").await?;
     let portal = portal(&address)?;
@@ -59,9 +59,9 @@ pub(super) async fn shows(country: &Country, dossier: &str) -> Result<(), Failur
     stand_in.abort();
     let shown = shown.first().ok_or_else(|| Failure::other("the portal does not know it"))?;
     let steps = shown["TienDoXuLy"].as_array().map_or(0, Vec::len);
-    must(shown["TrangThaiHoSo"] == "9" && steps == 2, "the portal shows the dossier as it is")?;
+    must(shown["TrangThaiHoSo"] == "10" && steps == 2, "the portal shows the dossier as it is")?;
     say(&format!(
-        "the portal shows {dossier}: state 9 (đã xử lý xong), {steps} steps, {}",
+        "the portal shows {dossier}: state 10 (đã trả kết quả), {steps} steps, {}",
         shown["TenTTHC"].as_str().unwrap_or_default()
     ));
     say("each message was acknowledged when the portal had it; none of it stands in the log");
@@ -90,7 +90,7 @@ fn messages(dossier: &str, now: Time) -> Vec<(&'static str, Value)> {
         ("DongBoHoSoMC", whole("2")),
         ("CapNhatTienDoHoSoMC", step("Chi nhánh đất đai", "Thẩm định", 1)),
         ("CapNhatTienDoHoSoMC", step("Sở Nông nghiệp và Môi trường", "Phê duyệt", 2)),
-        ("DongBoHoSoMC", whole("da-co-ket-qua")),
+        ("DongBoHoSoMC", whole("da-tra-ket-qua")),
     ]
 }
 
