@@ -121,6 +121,15 @@ pub(super) struct Leaf<'a> {
     values: [Option<&'a str>; FIELDS.len()],
 }
 
+/// What is wrong with an entry that stands alone: its form (§1), or the fields of its event (§2). A
+/// gateway asks it of what other gateways say, before it repeats them.
+pub fn misfit(leaf: &[u8]) -> Option<String> {
+    match Leaf::read(leaf) {
+        Ok(leaf) => leaf.misfit(),
+        Err(malformed) => Some(malformed.to_string()),
+    }
+}
+
 impl<'a> Leaf<'a> {
     /// Reads leaf bytes.
     pub(super) fn read(bytes: &'a [u8]) -> Result<Self, Malformed> {

@@ -29,5 +29,6 @@ mod services;
 mod shape;
 
 pub use auditor::Auditor;
+pub use leaf::misfit;
 pub use remembered::{NotRemembered, Remembered};
 pub use report::{Counts, Finding, Head, Report, Rule};

@@ -27,9 +27,9 @@ use crate::document::ConsignmentId;
 use crate::evidence::Receipt;
 use crate::gateway::{Error, Gateway, TellError, Teller, ToRelay, Told};
 use crate::limits::{
-    CALL_DEADLINE, CHUNK_DEADLINE, CHUNK_SIZE, RECEIPT_SIZE_MAX, RECORDED_AT_ONCE, RELAY_ASIDE_MAX,
-    RELAY_INLINE_MAX, RELAY_LOOKAHEAD, RELAY_OUTAGE_ATTEMPTS, RELAY_PAUSE_MAX, RELAY_PAUSE_MIN,
-    RELAY_SCAN_MAX, RELAYS_AT_ONCE, REPORTS_SILENCE_MAX,
+    CALL_DEADLINE, CHUNK_DEADLINE, CHUNK_SIZE, ENTRY_SIZE_MAX, RECEIPT_SIZE_MAX, RECORDED_AT_ONCE,
+    RELAY_ASIDE_MAX, RELAY_INLINE_MAX, RELAY_LOOKAHEAD, RELAY_OUTAGE_ATTEMPTS, RELAY_PAUSE_MAX,
+    RELAY_PAUSE_MIN, RELAY_SCAN_MAX, RELAYS_AT_ONCE, REPORTS_SILENCE_MAX,
 };
 use crate::log::{LogPublicKey, Service};
 use crate::proto::v1;
@@ -447,7 +447,7 @@ fn document(relayed: &ToRelay, envelope: Bytes) -> v1::RelayedDocument {
 fn told(report: v1::Report) -> Result<Told, Trouble> {
     let receipt = report.receipt.as_ref().and_then(v1::Receipt::read);
     let fits = report.evidence.len() <= RECEIPT_SIZE_MAX && report.note.len() <= RECEIPT_SIZE_MAX;
-    let receipt = receipt.filter(|_| fits);
+    let receipt = receipt.filter(|receipt| fits && receipt.leaf.len() <= ENTRY_SIZE_MAX);
     let receipt = receipt.ok_or_else(|| Trouble::Line("a report that cannot be read".into()))?;
     Ok(Told { receipt, evidence: report.evidence, note: report.note })
 }

@@ -112,7 +112,7 @@ impl Delivery {
     }
 
     /// Whether the recipient has it, may take it, or will get it as far as we know.
-    fn is_there(&self) -> bool {
+    pub(super) fn is_there(&self) -> bool {
         match self.transport {
             Transport::Consigned
             | Transport::HandedOver

@@ -6,6 +6,19 @@ use super::state::{Delivery, Transport};
 use crate::log::{Entry, Event};
 
 impl Delivery {
+    /// Whether the neighbour behind which the recipient is may tell this answer to an order, or this
+    /// redirection; everything else is known by its event.
+    pub fn fits(&self, word: &Entry) -> bool {
+        match word.event {
+            Event::Redirection => word.to.as_ref() != Some(&self.recipient),
+            Event::OrderAnswer => {
+                let asked = self.order.map(|order| order.kind.word());
+                asked.is_some() && asked == word.reason.as_deref()
+            }
+            _ => true,
+        }
+    }
+
     /// Whether it is news that the neighbour behind which the recipient is tells this event; `None` for one
     /// that may happen again, where only the evidence shows whether it was told before.
     pub fn is_news(&self, event: Event) -> Option<bool> {
@@ -16,7 +29,9 @@ impl Delivery {
             Event::RelayRejection | Event::ContentConsignment => on_its_way,
             Event::RelayFailure => seen.relay_failed.is_none(),
             Event::Redirection => on_its_way || self.transport == Transport::Consigned,
-            Event::ContentHandover | Event::ConsignmentRejection => self.answered.is_none(),
+            Event::ContentHandover | Event::ConsignmentRejection => {
+                self.answered.is_none() && self.is_there()
+            }
             Event::ConsignmentNotification => seen.notified.is_none(),
             Event::ContentAccessTracking => seen.accessed.is_none(),
             Event::ConsignmentNotificationFailure => seen.notification_failed.is_none(),

@@ -214,6 +214,13 @@ impl Dossier {
                 false => Err(Refusal::of_field(Reason::DossierUnknown, "dossier_code")),
             };
         };
+        if dossier.parties.binary_search(from).is_err() {
+            // To others than its parties it does not exist; only that the code is taken cannot be hidden.
+            return Err(match transition.begins {
+                true => named(Refusal::of_field(Reason::DossierStepNotAllowed, "step")),
+                false => Refusal::of_field(Reason::DossierUnknown, "dossier_code"),
+            });
+        }
         if !transition.from.contains(&dossier.state) {
             let refusal = named(Refusal::of_field(Reason::DossierStepNotAllowed, "step"));
             return Err(refusal.with("state", dossier.state.number()));
@@ -240,7 +247,9 @@ impl Dossier {
             let refusal = Refusal::of_field(Reason::DossierFull, "dossier_code");
             Err(refusal.with("of", what).with("limit", limit))
         };
-        if usize::try_from(self.steps).unwrap_or(usize::MAX) >= DOSSIER_STEPS_MAX {
+        // What ends it, or answers one of few questions, has room always.
+        let ends = step.transition().to.is_some_and(State::has_ended) || step == Step::Opinion;
+        if !ends && usize::try_from(self.steps).unwrap_or(usize::MAX) >= DOSSIER_STEPS_MAX {
             return full("steps", DOSSIER_STEPS_MAX);
         }
         let is_new = to.is_some_and(|to| self.parties.binary_search(to).is_err());

@@ -24,16 +24,25 @@ pub(super) fn redirection_denied(
     else {
         return Some("it does not say from whom");
     };
-    let is_answer = |one: &&ProvenEntry| {
-        matches!(one.event, Event::ContentHandover | Event::ConsignmentRejection)
-    };
     match told.get(closed) {
-        Some(before) if before.iter().any(is_answer) => Some("the recipient had answered"),
+        Some(before) if before.iter().any(|one| ends(one, closed)) => {
+            Some("the recipient had answered")
+        }
         Some(before) if before.first().is_some_and(|first| first.service != entry.service) => {
             Some("another gateway tells it than the one behind which the recipient is")
         }
         None if manifest.recipient.is_none() => Some("its recipient was sent nothing"),
         _ => None,
+    }
+}
+
+/// Whether this recipient has it no more after the entry, or has taken it.
+fn ends(entry: &ProvenEntry, recipient: &Code) -> bool {
+    match entry.event {
+        Event::ContentHandover | Event::ConsignmentRejection => true,
+        Event::Redirection => entry.addressed.as_ref() == Some(recipient),
+        Event::OrderAnswer => entry.actor.is_gateway(),
+        _ => false,
     }
 }
 
@@ -48,18 +57,22 @@ pub(super) fn denied(entry: &ProvenEntry, before: &[&ProvenEntry]) -> Option<&'s
         let first = here || entry.event == Event::Relay;
         return (!first).then_some("its recipient was sent nothing");
     }
+    let withdrawn = entry.event == Event::OrderAnswer && entry.actor.is_gateway();
+    let elsewhere = before.first().is_some_and(|first| first.service != entry.service);
+    if elsewhere && !withdrawn && entry.event != Event::Order {
+        return Some("another gateway tells it than the one behind which the recipient is");
+    }
     if matches!(entry.event, Event::Order | Event::OrderAnswer) {
         return order_denied(entry, before);
-    }
-    if before.first().is_some_and(|first| first.service != entry.service) {
-        return Some("another gateway tells it than the one behind which the recipient is");
     }
     let is_relayed = |event| matches!(event, Event::RelayAcceptance | Event::RelayRejection);
     let stands = |events: &[Event]| before.iter().any(|one| events.contains(&one.event));
     let told = entry.service.is_some();
     let repeated = match entry.event {
         Event::StatusReport => false,
-        event if is_answer(event) => before.iter().any(|one| is_answer(one.event)),
+        event if is_answer(event) => {
+            entry.to.as_ref().is_some_and(|to| before.iter().any(|one| ends(one, to)))
+        }
         Event::RelayAcceptance => stands(&[Event::RelayAcceptance, Event::RelayRejection]),
         Event::RelayRejection => stands(&[Event::RelayRejection, Event::ContentConsignment]),
         Event::ContentConsignment if told => {

@@ -327,6 +327,9 @@ fn follow(manifest: &Manifest, key: &LogPublicKey, entries: &[ProvenEntry]) -> R
                 return broken(entry, Fault::Contradiction(what));
             }
             told.entry(to).or_default().push(entry);
+            if let Some(before) = entry.addressed.as_ref().and_then(|closed| told.get_mut(closed)) {
+                before.push(entry);
+            }
             continue;
         }
         if !of_a_delivery(entry.event) {

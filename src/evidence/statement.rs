@@ -229,10 +229,18 @@ fn relay(entry: &ProvenEntry) -> Statement {
         ),
         Event::RelayRejection => (
             format!(
-                "the gateway {neighbour} did not take it for {to}: {reason}, known at {time} (entry {id})"
+                "it was not taken for {to}: {reason}, as the gateway {neighbour} told, known at {time} (entry {id})"
             ),
             format!(
-                "cổng {neighbour} không nhận chuyển đến {to}: {reason}, biết lúc {local} (mục {id})"
+                "không được nhận chuyển đến {to}: {reason}, theo cổng {neighbour}, biết lúc {local} (mục {id})"
+            ),
+        ),
+        Event::RelayFailure if told_by(entry).is_some() => (
+            format!(
+                "until {since} a gateway behind {neighbour} neither took nor refused it for {to}, as {neighbour} told (entry {id})"
+            ),
+            format!(
+                "đến {since_local} một cổng sau {neighbour} chưa nhận cũng chưa từ chối chuyển đến {to}, theo cổng {neighbour} (mục {id})"
             ),
         ),
         _ => (

@@ -332,6 +332,7 @@ fn reject(
 fn answer(stage: &mut Stage<'_>, context: &Context<'_>, answer: Answer) -> Result<Decided, Error> {
     let delivery = stage
         .delivery(answer.consignment, &answer.agency)?
+        .filter(|delivery| delivery.via.is_none())
         .ok_or_else(|| Refusal::of_field(Reason::ConsignmentUnknown, "consignment_id"))?;
     let event = match answer.status {
         Status::Accepted => Event::ContentHandover,
@@ -442,7 +443,8 @@ pub(super) fn asked_for(
 
 fn reply(stage: &mut Stage<'_>, context: &Context<'_>, reply: Reply) -> Result<Decided, Error> {
     let unknown = || Refusal::of_field(Reason::ConsignmentUnknown, "consignment_id");
-    let delivery = stage.delivery(reply.consignment, &reply.agency)?.ok_or_else(unknown)?;
+    let delivery = stage.delivery(reply.consignment, &reply.agency)?;
+    let delivery = delivery.filter(|delivery| delivery.via.is_none()).ok_or_else(unknown)?;
     let kind = match delivery.replied(reply.agrees)? {
         Replied::Before(entry) => return Ok(Decided::Before(entry)),
         Replied::To(kind) => kind,

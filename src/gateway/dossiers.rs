@@ -89,16 +89,23 @@ impl Gateway {
         let directory = &surroundings.directory;
         let agency = peer.speak_for(directory, &step.agency, "agency")?.code.clone();
         step.check_fields()?;
+        let key = request_key(&agency, step.request);
+        // What was recorded is so for ever, whatever became since of the agency that it names.
+        let repeats = self.store.request(&key)?.is_some();
         let to = match &step.to {
+            Some(to) if repeats => Some(directory.agency(to).map_or(to, |it| &it.code).clone()),
             Some(to) => Some(self.named(directory, &agency, to)?),
             None => None,
         };
         let asked = DossierStep { agency, to, ..step };
         let (text, due) = (asked.note.clone(), asked.due);
-        let (note, contents) = self.noted(peer, &asked.note, "note").await?;
+        let (note, contents) = match repeats {
+            true => (None, Vec::new()),
+            false => self.noted(peer, &asked.note, "note").await?,
+        };
         let taken = Taken {
             actor: peer.actor(),
-            key: request_key(&asked.agency, asked.request),
+            key,
             asked,
             note,
             contents,
@@ -295,6 +302,10 @@ impl Taken {
         };
         if let Some((used_for, first)) = stage.request(&self.key)? {
             return repeated(used_for, entry.used_for().unwrap_or(self.key), first);
+        }
+        // What a passed time brought about stands before what is done after it.
+        while let Some(entry) = alarm(stage, context, &asked.dossier)? {
+            stage.push(&entry)?;
         }
         let before = stage.dossier(&asked.dossier)?;
         let (agency, to) = (&asked.agency, asked.to.as_ref());

@@ -203,6 +203,9 @@ fn milestone(
     entry: Entry,
 ) -> Result<Option<Entry>, Error> {
     let Some(delivery) = stage.delivery(consignment, &recipient)? else { return Ok(None) };
+    if delivery.via.is_some() && entry.event != Event::RelayFailure {
+        return Ok(None); // Its gateway tells what happens there.
+    }
     let seen = &delivery.milestones;
     let end = entry.since.unwrap_or(entry.time);
     let is_new = match entry.event {
@@ -234,7 +237,13 @@ fn told(stage: &Stage<'_>, context: &Context<'_>, told: Entry) -> Result<Option<
         (None, Some(content)) => !stage.rests_on(consignment, content)?,
         (None, None) => false,
     };
-    let is_new = is_new && delivery.via == told.service;
+    // An answer comes once for each order, and the evidence of an earlier one does not count again.
+    let replayed = told.event == Event::OrderAnswer
+        && match &told.content {
+            Some(content) => stage.rests_on(consignment, content)?,
+            None => true,
+        };
+    let is_new = is_new && !replayed && delivery.fits(&told) && delivery.via == told.service;
     let consigned = redirected || told.event == Event::ContentConsignment;
     Ok(is_new.then_some(Entry {
         time: context.now,
@@ -252,7 +261,10 @@ fn brought_order(stage: &mut Stage<'_>, context: &Context<'_>, order: Entry) -> 
     let Some(delivery) = stage.delivery(consignment, to)? else { return Ok(()) };
     let Some(ordered) = delivery.brought(&order) else { return Ok(()) };
     let by_is_known = match order.by {
-        Some(by) => stage.consignment(by)?.is_some(),
+        Some(by) => stage.delivery(by, to)?.is_some_and(|by| {
+            (&by.sender, &by.brought_by, &by.via)
+                == (&delivery.sender, &delivery.brought_by, &delivery.via)
+        }),
         None => true,
     };
     if !by_is_known || stage.rests_on(consignment, content)? {

@@ -109,11 +109,13 @@ impl Gateway {
         id: ConsignmentId,
         neighbour: &Service,
     ) -> Result<Option<ToRelay>, Error> {
-        let recipients = self.behind(id, neighbour)?;
+        let mut recipients = self.behind(id, neighbour)?;
         let consignment = self.store.consignment(id)?.filter(|_| !recipients.is_empty());
         let Some(consignment) = consignment else { return Ok(None) };
         let mut promised = self.store.deliveries(id, Which::After(None, DELIVERIES_MAX))?;
         promised.retain(|delivery| consignment.promised(delivery));
+        // Successors that the neighbour told of it found itself.
+        recipients.retain(|(code, _)| promised.iter().any(|one| one.recipient == *code));
         Ok(Some(ToRelay {
             receipt: self.reading.receipt(consignment.accepted)?,
             promised: promised.into_iter().map(|delivery| delivery.recipient).collect(),
@@ -150,7 +152,7 @@ impl Gateway {
         for results in results.chunks(RECORDED_AT_ONCE / 2) {
             let mut said = Said::of(self, teller)?;
             for (recipient, receipt) in results {
-                let told = receipt.verify(&teller.key).map_err(unproven)?;
+                let told = verified(receipt, &teller.key)?;
                 if (&told.from, told.envelope) != (&ours.from, ours.envelope) {
                     return Err(unproven("another document"));
                 }
@@ -181,7 +183,7 @@ impl Gateway {
         let mut said = Said::of(self, teller)?;
         let (mut looked_at, mut last, mut early) = (0, None, None);
         for told in words {
-            let entry = told.receipt.verify(&teller.key).map_err(unproven)?;
+            let entry = verified(&told.receipt, &teller.key)?;
             if let Some(delivery) = self.told_of(teller, &entry)? {
                 let early_word = entry.event != Event::Order;
                 if early_word && delivery.transport == Transport::Relaying {
@@ -202,6 +204,10 @@ impl Gateway {
             }
             // What it brought is asked back after we have it, whenever it was asked.
             (looked_at, last) = (looked_at + 1, last.max(Some(entry.id())));
+            // What follows may be about the successor, who is known once this is recorded.
+            if entry.event == Event::Redirection {
+                break;
+            }
         }
         let before = self.store.told(&teller.service)?;
         let swept = last
@@ -242,6 +248,15 @@ impl Gateway {
         let contents =
             if pieces.is_empty() { Vec::new() } else { self.keep_pieces(pieces).await? };
         Ok(self.record(Recording { facts, swept, contents }).await?)
+    }
+}
+
+/// What a neighbour says, proven and well-formed: whatever it signed, our log can hold it.
+fn verified(receipt: &Receipt, key: &LogPublicKey) -> Result<ProvenEntry, TellError> {
+    let entry = receipt.verify(key).map_err(unproven)?;
+    match crate::audit::misfit(&receipt.leaf) {
+        None => Ok(entry),
+        Some(misfit) => Err(unproven(misfit)),
     }
 }
 
@@ -296,7 +311,7 @@ impl Said {
             consignment,
             to: Some(to.clone()),
             addressed: told.addressed.clone().filter(|_| event == Event::Redirection),
-            by: told.by,
+            by: told.by.filter(|_| event == Event::Order),
             status: told.status,
             reason: told.reason.clone().filter(|_| refused || !relayed),
             note: told.note,

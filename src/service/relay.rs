@@ -198,7 +198,7 @@ impl Reporter {
         let (receipt, entry) = match taken && by_it {
             false => (receipt, entry),
             // Now it can be told what was asked before it had the document.
-            true => match self.asked(&entry)? {
+            true => match self.asked(id, &entry)? {
                 Some(order) => self.entry(order)?,
                 None => return Ok(None),
             },
@@ -220,14 +220,16 @@ impl Reporter {
         Ok((receipt, entry))
     }
 
-    /// The order that waits for its answer where the entry happened.
-    fn asked(&self, entry: &Entry) -> Result<Option<EntryId>, End> {
+    /// The order before this entry that waits for its answer where the entry happened. A later one has a
+    /// notice of its own.
+    fn asked(&self, id: EntryId, entry: &Entry) -> Result<Option<EntryId>, End> {
         let Some((consignment, to)) = entry.consignment.zip(entry.to.as_ref()) else {
             return Ok(None);
         };
         let delivery = self.door.gateway.store().deliveries(consignment, Which::At(to))?.pop();
         let order = delivery.and_then(|delivery| delivery.order);
-        Ok(order.filter(|order| order.answer.is_none()).map(|order| order.entry))
+        let waits = order.filter(|order| order.answer.is_none() && order.entry < id);
+        Ok(waits.map(|order| order.entry))
     }
 
     async fn send(&self, report: Option<v1::Report>) -> Result<(), End> {

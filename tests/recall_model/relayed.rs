@@ -330,7 +330,8 @@ impl Pair {
         }
         let about = if redirected { theirs.addressed.clone() } else { theirs.to.clone() };
         let delivery = self.sender.delivery(theirs.consignment?, &about?)?.clone();
-        if theirs.event.is_told_on() && delivery.is_news(theirs.event) == Some(true) {
+        let news = delivery.is_news(theirs.event) == Some(true) && delivery.fits(&theirs);
+        if theirs.event.is_told_on() && news {
             let entry = told(&theirs, nth, there(), self.sender.now());
             self.sender.write(entry, &there());
         }

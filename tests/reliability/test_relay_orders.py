@@ -196,6 +196,26 @@ def test_a_redirection_two_gateways_away_names_both_codes_to_the_sender(country,
     country.stop_and_audit()
 
 
+def test_what_a_successor_does_while_nobody_hears_it_is_learnt_together(country):
+    sent = arrived(country, "H01.7")
+    becomes(country, sent, H01_7="CONSIGNED")
+    severed = {line: country.lines[line].target for line in (("nation", "h49"), ("h49", "nation"))}
+    for line in severed:
+        country.lines[line].target = None
+        country.lines[line].reset()
+    gateway = country.gateways["h01"]
+    path = gateway.home / "directory.toml"
+    path.write_text(closed_yesterday(path.read_text(), "H01.7", "H01"))
+    gateway.signal(signal.SIGHUP)
+    wait_for(lambda: sent in waiting(country, "H01"), 30, "it does not reach the successor")
+    acknowledge(country, "H01", sent)
+    wait_for(lambda: events(country, "nation", sent, "H01")["ContentHandover"] == 1, 30, "not told")
+    for line, target in severed.items():
+        country.lines[line].target = target
+    becomes(country, sent, H01_7="REDIRECTED", H01="HANDED_OVER")
+    country.stop_and_audit()
+
+
 def test_what_a_further_gateway_rejects_is_told_to_the_sender(country):
     gateway = country.gateways["h01"]
     path = gateway.home / "directory.toml"

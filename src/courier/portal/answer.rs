@@ -36,7 +36,7 @@ pub enum Trouble {
 /// # Errors
 /// [`Trouble`].
 pub fn read(status: StatusCode, body: &[u8]) -> Result<Map<String, Value>, Trouble> {
-    if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
+    if status == StatusCode::UNAUTHORIZED {
         return Err(Trouble::Credentials);
     }
     let refuses = matches!(
@@ -95,7 +95,7 @@ mod tests {
             (200, "{\"error_code\": \"15\"}", Err(Trouble::Credentials)),
             (200, "{\"error_code\": 15}", Err(Trouble::Credentials)),
             (401, "", Err(Trouble::Credentials)),
-            (403, "<html>", Err(Trouble::Credentials)),
+            (403, "<html>", line("HTTP status 403")),
             (200, "{\"error_code\": -1, \"message\": \"Email\"}", refused("-1", "Email")),
             (200, "{\"error_code\": \"22\", \"ErrorDesc\": \"x\"}", refused("22", "x")),
             (200, &long, refused("9", &"x".repeat(TEXT_LENGTH_MAX))),

@@ -132,7 +132,12 @@ impl Portal {
         let record = message.record();
         let body = match message.service() {
             Service::Dossier => {
-                let is_known = !self.find(message.dossier()).await?.is_empty();
+                // How the portal says that it does not know a dossier is not written anywhere.
+                let is_known = match self.find(message.dossier()).await {
+                    Ok(found) => !found.is_empty(),
+                    Err(Trouble::Refused { .. }) => false,
+                    Err(trouble) => return Err(trouble),
+                };
                 json!({ "isUpdating": if is_known { "True" } else { "False" }, "data": [record] })
             }
             Service::Step => json!({ "data": [record] }),

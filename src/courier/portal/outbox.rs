@@ -173,14 +173,18 @@ impl Outbox {
                 self.alarm(true);
                 self.observer.handed("credentials");
                 sleep(PORTAL_CREDENTIALS_LOOK).await;
+                // It may be this record that is not taken so: another goes first next time.
+                let until = Instant::now() + self.pauses.0;
+                self.held.entry(dossier).or_insert(Held { failures: 0, until }).until = until;
                 Ok(())
             }
             Err(Delay::Portal(trouble)) => {
                 tracing::warn!(consignment, failures = self.failures + 1, %trouble, "not handed over");
                 self.observer.handed("failed");
-                self.hold(dossier);
                 self.failures = self.failures.saturating_add(1);
                 sleep(self.pause(self.failures - 1)).await;
+                // Held from now on: what is behind it in the mailbox has its turn first.
+                self.hold(dossier);
                 Ok(())
             }
             Err(Delay::Gateway(status)) if is_leased(&status) => {
@@ -297,9 +301,11 @@ impl Outbox {
         };
         let procedure = match draft.procedure() {
             None => None,
-            Some(code) => match self.portal.procedure(code).await? {
-                None => return Ok(Content::Wrong(Wrong::Procedure)),
-                found => found,
+            Some(code) => match self.portal.procedure(code).await {
+                Ok(None) | Err(Trouble::Refused { .. }) => {
+                    return Ok(Content::Wrong(Wrong::Procedure));
+                }
+                found => found?,
             },
         };
         Ok(match draft.ready(procedure.as_ref()) {
@@ -340,11 +346,12 @@ impl Outbox {
 
     fn went_well(&mut self, dossier: &str, outcome: &'static str) {
         self.observer.handed(outcome);
-        self.alarm(false);
-        if self.failures >= PORTAL_OUTAGE_FAILURES {
-            // It was the portal and not these dossiers.
-            self.held.clear();
+        if self.is_alarmed || self.failures >= PORTAL_OUTAGE_FAILURES {
+            // It was the portal and not these dossiers; one that fails again waits as long as it has to.
+            let now = Instant::now();
+            self.held.values_mut().for_each(|held| held.until = now);
         }
+        self.alarm(false);
         self.held.remove(dossier);
         self.failures = 0;
     }

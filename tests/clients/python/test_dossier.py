@@ -4,6 +4,7 @@ import contextlib
 import datetime
 import hashlib
 import itertools
+import time
 import uuid
 
 import pytest
@@ -418,10 +419,14 @@ def test_nobody_takes_another_agencys_step(shared):
             fields = {**needed(step), **({"to": "G22"} if "to" in needed(step) else {})}
             with refused(FORBIDDEN, "DOSSIER_STEP_NOT_YOURS", "agency", by="holder", holder="H49.11"):
                 take(shared, code, step, "H49.151", **fields)
-        with refused(FORBIDDEN, "DOSSIER_STEP_NOT_YOURS", "agency", by="either"):
-            take(shared, code, "WITHDRAWAL", "H49")
         with refused(FORBIDDEN, "DOSSIER_STEP_NOT_YOURS", "agency", by="asked"):
-            take(shared, code, "OPINION", "G22")
+            take(shared, code, "OPINION", "H49.11")
+        # To others than its parties it does not exist.
+        for step in ("WITHDRAWAL", "APPRAISAL", "OPINION"):
+            with refused(MISSING, "DOSSIER_UNKNOWN", "dossier_code"):
+                take(shared, code, step, "G22")
+        with refused(STATE, "DOSSIER_STEP_NOT_ALLOWED", "step"):
+            take(shared, code, "RECEPTION", "G22", procedure_code=PROCEDURE, due_time=at(days=3))
     take(shared, code, "COMPLETION", "H49.11")
     with shared.writes(0), refused(FORBIDDEN, "DOSSIER_STEP_NOT_YOURS", "agency", by="reception"):
         take(shared, code, "RETURN", "H49.11")
@@ -444,6 +449,24 @@ def test_a_dossier_goes_only_where_somebody_is(shared, step, name):
     dossier = received(shared)
     with shared.writes(0), refused(code, reason, "to"):
         take(shared, dossier, step, **{**needed(step), "to": to})
+
+
+def test_a_full_dossier_can_be_ended_and_nothing_else(shared):
+    code = received(shared)
+    for _ in range(499):
+        take(shared, code, "APPRAISAL")
+    with shared.writes(0), refused(Code.RESOURCE_EXHAUSTED, "DOSSIER_FULL", "dossier_code", of="steps", limit=500):
+        take(shared, code, "APPRAISAL")
+    take(shared, code, "COMPLETION")
+    assert take(shared, code, "RETURN").dossier.state == 10
+
+
+def test_what_a_passed_date_brought_about_stands_before_what_is_done_after_it(gateway):
+    code = received(gateway, due_time=at(milliseconds=400))
+    time.sleep(0.45)
+    take(gateway, code, "APOLOGY", note="mưa bão", due_time=at(days=2))
+    told = [dossier_pb2.DossierStep.Name(step.step).removeprefix("DOSSIER_STEP_") for step in show(gateway, code).steps]
+    assert told == ["RECEPTION", "OVERDUE", "APOLOGY"]
 
 
 def test_questions_have_a_measure(shared):

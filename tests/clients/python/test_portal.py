@@ -313,6 +313,29 @@ def test_one_dossier_in_trouble_holds_back_no_other(gateway, portal, courier):
     assert len(dossiers[code_of(1)]["steps"]) == 1 and code_of(2) in dossiers
 
 
+def test_one_record_that_never_goes_holds_back_only_its_own_dossier(gateway, portal, courier):
+    codes = [code_of(number) for number in range(1, 21)]
+    portal.fail(service="CapNhatTienDoHoSoMC", error_code=20)
+    send_dossier(gateway, codes[0])
+    stuck = send_step(gateway, codes[0])
+    for code in codes[1:]:
+        send_dossier(gateway, code)
+    wait_until(lambda: sorted(portal.book()["dossiers"]) == codes)
+    assert [item.consignment_id for item in waiting(gateway.system("portal"), AGENCY)] == [stuck]
+    assert portal.calls("CapNhatTienDoHoSoMC") <= 6, "it is tried ever less often"
+
+
+def test_look_ups_that_are_refused_decide_nothing_about_others(gateway, portal, courier):
+    portal.fail(service="LayThuTuc", times=1, error_code=9)
+    unknown = send_dossier(gateway, code_of(1))
+    wait_until(lambda: empty(gateway))
+    assert words(gateway, 1) == {unknown: "MaTTHC: the portal's catalogue has no such procedure"}
+    portal.fail(service="TraCuuHoSo", times=1, error_code=9)
+    send_dossier(gateway, code_of(2))
+    wait_until(lambda: empty(gateway))
+    assert sorted(portal.book()["dossiers"]) == [code_of(2)]
+
+
 def test_a_session_that_has_run_out_is_renewed(gateway, tmp_path):
     portal = Portal(tmp_path, session_seconds=1)
     courier = Courier(gateway, portal)
