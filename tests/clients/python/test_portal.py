@@ -327,9 +327,9 @@ def test_one_record_that_never_goes_holds_back_only_its_own_dossier(gateway, por
 
 def test_look_ups_that_are_refused_decide_nothing_about_others(gateway, portal, courier):
     portal.fail(service="LayThuTuc", times=1, error_code=9)
-    unknown = send_dossier(gateway, code_of(1))
+    unknown = send_dossier(gateway, code_of(1), **{name: "" for name in FROM_CATALOGUE})
     wait_until(lambda: empty(gateway))
-    assert words(gateway, 1) == {unknown: "MaTTHC: the portal's catalogue has no such procedure"}
+    assert words(gateway, 1) == {unknown: "MaTTHC: danh mục của Cổng không có thủ tục này / MaTTHC: the portal's catalogue has no such procedure"}
     portal.fail(service="TraCuuHoSo", times=1, error_code=9)
     send_dossier(gateway, code_of(2))
     wait_until(lambda: empty(gateway))
