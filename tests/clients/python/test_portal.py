@@ -248,14 +248,20 @@ def test_kills_at_any_moment_lose_nothing_and_double_nothing(gateway, portal):
     for step in range(2):
         for code in codes:
             send_step(gateway, code, NoiDungXuLy=f"bước {step}")
-    portal.fail(slow_ms=5)
-    left = []
+    portal.fail(slow_ms=20)
+
+    def count():
+        return len(waiting(gateway.system("portal"), AGENCY))
+
+    left = [count()]
     for _ in range(kills):
         courier = Courier(gateway, portal)
-        time.sleep(chance.uniform(0.02, 0.5))
+        goal = max(left[-1] - chance.randrange(1, 8), 0)
+        wait_until(lambda goal=goal: count() <= goal)
+        time.sleep(chance.uniform(0, 0.04))
         courier.kill()
-        left.append(len(waiting(gateway.system("portal"), AGENCY)))
-    assert len({count for count in left if count > 0}) > 2, f"the kills came in the middle: {left}"
+        left.append(count())
+    assert len({waits for waits in left if waits > 0}) > 4, f"the kills came in the middle: {left}"
     courier = Courier(gateway, portal)
     wait_until(lambda: empty(gateway))
     courier.stop()
