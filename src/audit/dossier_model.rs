@@ -8,7 +8,7 @@ use crate::clock::Time;
 use crate::digest::Sha256;
 use crate::directory::{Code, SystemId};
 use crate::document::DossierCode;
-use crate::dossier::{Alarm, By, Dossier, Extra, Step, TRANSITIONS, consent_rule};
+use crate::dossier::{By, Dossier, Extra, Step, TRANSITIONS, consent_rule};
 use crate::log::{Actor, Entry, EntryId, Event};
 
 const AGENCIES: [&str; 4] = ["H49.151", "H49.11", "H49", "G22"];
@@ -29,17 +29,20 @@ impl Dice {
     }
 }
 
-fn entry(system: &str, from: Code, step: Step, now: Time) -> Entry {
+fn actor(system: &str) -> Actor {
     let certificate = match system {
         "gateway" => key("gate.example", 7).public().fingerprint(),
         other => Sha256::of(other.as_bytes()),
     };
-    let actor = Actor { system: SystemId::parse(system).expect("an id"), certificate };
+    Actor { system: SystemId::parse(system).expect("an id"), certificate }
+}
+
+fn entry(system: &str, from: Code, step: Step, now: Time) -> Entry {
     Entry {
         from: Some(from),
         dossier: DossierCode::parse("H49.151-20261126-0001"),
         reason: Some(step.word().into()),
-        ..Entry::new(Event::DossierStep, now, actor)
+        ..Entry::new(Event::DossierStep, now, actor(system))
     }
 }
 
@@ -64,21 +67,6 @@ fn attempt(dice: &mut Dice, number: usize, now: Time, dossier: Option<&Dossier>)
         due: has(Extra::Due).then(|| Time::from_millis(appointment.millis() + later)),
         rule: has(Extra::Rule).then(|| consent_rule(3)),
         ..entry("commune", from, row.step, now)
-    }
-}
-
-/// What the gateway writes by itself.
-fn alarmed(dossier: &Dossier, alarm: Alarm, now: Time) -> Entry {
-    let entry = entry("gateway", dossier.holder.clone(), alarm.step(), now);
-    match alarm {
-        Alarm::Reminder(end) => Entry { due: Some(end), ..entry },
-        Alarm::Overdue(end) => Entry { since: Some(end), ..entry },
-        Alarm::Consent(opinion) => Entry {
-            to: Some(opinion.asked),
-            since: Some(opinion.due),
-            rule: Some(opinion.rule),
-            ..entry
-        },
     }
 }
 
@@ -107,7 +95,7 @@ fn live(seed: u64) -> usize {
                 "seed {seed}"
             );
             let Some(alarm) = alarm else { break };
-            let entry = alarmed(before, alarm, now);
+            let entry = alarm.entry(before, Entry::new(Event::DossierStep, now, actor("gateway")));
             dossier = Some(before.after(EntryId::ZERO, &entry));
             entries.push(entry);
         }

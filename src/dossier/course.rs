@@ -309,4 +309,25 @@ impl Alarm {
             Self::Consent(_) => Step::DeemedConsent,
         }
     }
+
+    /// Its entry, from the gateway's that says nothing yet but `now`.
+    #[must_use]
+    pub fn entry(self, dossier: &Dossier, bare: Entry) -> Entry {
+        let entry = Entry {
+            from: Some(dossier.holder.clone()),
+            dossier: Some(dossier.code.clone()),
+            reason: Some(self.step().word().to_owned()),
+            ..bare
+        };
+        match self {
+            Self::Reminder(end) => Entry { due: Some(end), ..entry },
+            Self::Overdue(end) => Entry { since: Some(end), ..entry },
+            Self::Consent(opinion) => Entry {
+                to: Some(opinion.asked),
+                since: Some(opinion.due),
+                rule: Some(opinion.rule),
+                ..entry
+            },
+        }
+    }
 }

@@ -17,7 +17,7 @@ use crate::delivery::{Prior as _, Term};
 use crate::digest::Sha256;
 use crate::directory::{Code, Directory, Ending};
 use crate::document::{ConsignmentId, DossierCode, RequestId};
-use crate::dossier::{Alarm, By, Dossier, Extra, Step, consent_rule};
+use crate::dossier::{By, Dossier, Extra, Step, consent_rule};
 use crate::limits::{
     DEADLINES_LOOK, DOSSIER_STEPS_MAX, DOSSIER_TIME_MAX, OPINION_WORKING_DAYS_MAX,
     PROCEDURE_LENGTH_MAX, RECORDED_AT_ONCE,
@@ -339,21 +339,7 @@ pub(super) fn alarm(
     code: &DossierCode,
 ) -> Result<Option<Entry>, Error> {
     let Some(dossier) = stage.dossier(code)? else { return Ok(None) };
-    let Some(alarm) = dossier.alarm(context.now) else { return Ok(None) };
-    let entry = Entry {
-        from: Some(dossier.holder),
-        dossier: Some(dossier.code),
-        reason: Some(alarm.step().word().to_owned()),
-        ..Entry::new(Event::DossierStep, context.now, context.gateway.clone())
-    };
-    Ok(Some(match alarm {
-        Alarm::Reminder(end) => Entry { due: Some(end), ..entry },
-        Alarm::Overdue(end) => Entry { since: Some(end), ..entry },
-        Alarm::Consent(opinion) => Entry {
-            to: Some(opinion.asked),
-            since: Some(opinion.due),
-            rule: Some(opinion.rule),
-            ..entry
-        },
-    }))
+    let alarm = dossier.alarm(context.now);
+    let bare = Entry::new(Event::DossierStep, context.now, context.gateway.clone());
+    Ok(alarm.map(|alarm| alarm.entry(&dossier, bare)))
 }
