@@ -185,7 +185,7 @@ fn warn_of_unknown_years(calendar: &Calendar, moments: &[Time]) {
 }
 
 /// A minute in Vietnam, or a moment with its distance from UTC.
-fn moment(text: &str) -> Result<Time, String> {
+pub(super) fn moment(text: &str) -> Result<Time, String> {
     let local = match text.len() {
         16 => format!("{text}:00+07:00"),
         _ => text.to_owned(),

@@ -28,7 +28,7 @@ pub(super) enum Command {
     /// Which fields a step has, who may take it and when: src/log/FORMAT.md §2.
     ///
     /// Examples:
-    ///   vanthu dossier record H49.151-20261126-0002 RECEPTION --procedure 1.004227 --due 2026-12-03T16:59:59.999Z
+    ///   vanthu dossier record H49.151-20261126-0002 RECEPTION --procedure 1.004227 --due 2026-12-03T17:00
     ///   vanthu dossier record H49.151-20261126-0002 HANDOVER --to H49.11
     ///   vanthu dossier record H49.151-20261126-0002 OPINION_REQUEST --to G22 --consent-after 15
     Record(Box<RecordOptions>),
@@ -69,8 +69,8 @@ pub(super) struct RecordOptions {
     /// Commitment to who the applicant is: SHA-256 in 64 digits of a salted text
     #[arg(long)]
     applicant: Option<Sha256>,
-    /// Until when, as 2026-12-03T16:59:59.999Z
-    #[arg(long)]
+    /// Until when: a minute in Vietnam, or a moment with its distance from UTC
+    #[arg(long, value_parser = super::calendar::moment)]
     due: Option<Time>,
     /// Working days of silence after which who is asked consents
     #[arg(long, default_value_t = 0)]
