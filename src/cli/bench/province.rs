@@ -51,7 +51,7 @@ pub(super) struct File {
 }
 
 /// What was done in all.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Totals {
     pub(super) documents: u64,
     pub(super) deliveries: u64,
@@ -246,4 +246,46 @@ impl Province {
 fn share(whole: u64, day: usize, days: usize) -> u64 {
     let until = |day: usize| whole * day as u64 / days.max(1) as u64;
     until(day + 1) - until(day)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A year in which everything is done at once.
+    fn year(seed: u64) -> (Totals, Vec<String>) {
+        let days = 250;
+        let mut province = Province::new(seed, 9, 2_000, days);
+        let mut codes = Vec::new();
+        for day in 0..days {
+            for job in province.jobs(day) {
+                let done = match job {
+                    Job::Letter { number, to, .. } => {
+                        let consignment = ConsignmentId(uuid::Uuid::from_u128(number.into()));
+                        Done::Sent { consignment, to }
+                    }
+                    Job::Answer { consignment, by, status } => {
+                        Done::Answered { consignment, by, status }
+                    }
+                    Job::Dossier(mut file) => {
+                        let deeds = file.today();
+                        codes.extend(deeds.iter().map(|deed| format!("{} {deed:?}", file.code())));
+                        Done::Worked { file, deeds }
+                    }
+                };
+                province.follow(day, done);
+            }
+        }
+        (province.totals(), codes)
+    }
+
+    #[test]
+    fn a_seed_gives_one_year_and_another_seed_another() {
+        let (totals, codes) = year(7);
+        assert_eq!((totals, codes.clone()), year(7));
+        assert_ne!(codes, year(8).1);
+        assert_eq!((totals.documents, totals.dossiers), (2_000, 210));
+        assert!(totals.deliveries > 2_000 && totals.ended > 180, "{totals:?}");
+        assert_eq!(totals.steps, codes.len() as u64);
+    }
 }
