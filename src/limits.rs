@@ -219,6 +219,9 @@ pub const NOTE_SIZE_MAX: usize = 2_000;
 
 /// Steps of one dossier: a land dossier has some thirty, and every opinion two.
 pub const DOSSIER_STEPS_MAX: usize = 500;
+/// Times that a citizen may say something about one dossier: some two a week for a year. They take no room
+/// from its steps.
+pub const DOSSIER_FEEDBACK_MAX: usize = 100;
 /// Agencies that have a dossier or are asked about it: its record holds their codes.
 pub const DOSSIER_PARTIES_MAX: usize = 32;
 /// Opinions that a dossier may wait for at once: all departments of a province, whose record must fit.

@@ -15,7 +15,7 @@ use crate::client;
 use crate::clock::Time;
 use crate::digest::Sha256;
 use crate::dossier::Step;
-use crate::log::Entry;
+use crate::log::{Entry, Grade};
 use crate::proto::v1;
 use crate::proto::v1::dossier_service_client::DossierServiceClient;
 use crate::statistics::Share;
@@ -31,6 +31,7 @@ pub(super) enum Command {
     ///   vanthu dossier record H49.151-20261126-0002 RECEPTION --procedure 1.004227 --due 2026-12-03T17:00
     ///   vanthu dossier record H49.151-20261126-0002 HANDOVER --to H49.11
     ///   vanthu dossier record H49.151-20261126-0002 OPINION_REQUEST --to G22 --consent-after 15
+    ///   vanthu dossier record H49.151-20261126-0002 SATISFACTION --grade 5 --note "nhanh, lịch sự"
     Record(Box<RecordOptions>),
     /// Shows a dossier, its steps, and the working time that each agency used
     Show(ShowOptions),
@@ -75,6 +76,9 @@ pub(super) struct RecordOptions {
     /// Working days of silence after which who is asked consents
     #[arg(long, default_value_t = 0)]
     consent_after: u32,
+    /// How satisfied the citizen was, from 1, the worst, to 5
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=5))]
+    grade: Option<u32>,
     /// UUID of the request, to repeat it; a new one if none is named
     #[arg(long)]
     request: Option<Uuid>,
@@ -157,6 +161,7 @@ async fn record(options: RecordOptions, output: Output) -> Result<Exit, Failure>
             .into(),
         due_time: options.due.map(crate::proto::timestamp),
         consent_working_days: options.consent_after,
+        grade: options.grade.unwrap_or_default(),
     };
     let response = client.record_step(request).await?.into_inner();
     options.keeping.keep(response.receipt.as_ref())?;
@@ -318,6 +323,9 @@ fn json_of(dossier: &v1::Dossier) -> Value {
         "end_time": dossier.end_time.map(time),
         "result_consignment_id": dossier.result_consignment_id,
         "late": dossier.late,
+        "origin": dossier.origin,
+        "feedback": dossier.feedback,
+        "grade": Some(dossier.grade).filter(|grade| *grade > 0),
     })
 }
 
@@ -352,6 +360,7 @@ fn step_json(step: &v1::RecordedStep) -> Value {
         "since": text(entry.and_then(|entry| entry.since)),
         "due": text(entry.and_then(|entry| entry.due)),
         "rule": entry.and_then(|entry| entry.rule.as_deref()),
+        "grade": entry.and_then(|entry| entry.grade).map(Grade::number),
         "note": step.note,
     })
 }
@@ -364,9 +373,10 @@ fn step_line(step: &v1::RecordedStep) -> String {
     };
     let to = if entry.to.is_some() { format!(" → {}", code(&entry.to)) } else { String::new() };
     let until = entry.due.map(|due| format!(", until {}", due.in_vietnam())).unwrap_or_default();
+    let grade = entry.grade.map(|grade| format!(", grade {grade} of 5")).unwrap_or_default();
     let note = if step.note.is_empty() { String::new() } else { format!(": {}", step.note) };
     format!(
-        "{id:>8}  {}  {:<18} {}{to}{until}  by {}{note}",
+        "{id:>8}  {}  {:<18} {}{to}{until}{grade}  by {}{note}",
         entry.time.in_vietnam(),
         entry.reason.as_deref().unwrap_or_default(),
         code(&entry.from),

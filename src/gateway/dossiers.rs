@@ -22,7 +22,7 @@ use crate::limits::{
     DEADLINES_LOOK, DOSSIER_STEPS_MAX, DOSSIER_TIME_MAX, OPINION_WORKING_DAYS_MAX,
     PROCEDURE_LENGTH_MAX, RECORDED_AT_ONCE,
 };
-use crate::log::{Actor, Entry, EntryId, Event};
+use crate::log::{Actor, Entry, EntryId, Event, Grade};
 use crate::refusal::{Reason, Refusal};
 
 /// A step as a one-stop system tells it.
@@ -50,6 +50,8 @@ pub struct DossierStep {
     pub due: Option<Time>,
     /// After so many working days of silence who is asked consents; 0 if nobody is asked.
     pub consent_working_days: u32,
+    /// How satisfied the citizen was.
+    pub grade: Option<Grade>,
 }
 
 /// A step that is well-formed and whose words are kept.
@@ -64,7 +66,7 @@ pub(super) struct Taken {
 }
 
 /// Names of [`Extra`] fields in requests.
-const FIELDS: [(Extra, &str); 7] = [
+const FIELDS: [(Extra, &str); 8] = [
     (Extra::To, "to"),
     (Extra::Consignment, "consignment_id"),
     (Extra::Note, "note"),
@@ -72,6 +74,7 @@ const FIELDS: [(Extra, &str); 7] = [
     (Extra::Applicant, "applicant_sha256"),
     (Extra::Due, "due_time"),
     (Extra::Rule, "consent_working_days"),
+    (Extra::Grade, "grade"),
 ];
 
 impl Gateway {
@@ -234,6 +237,7 @@ impl DossierStep {
             Extra::Applicant => self.applicant.is_some(),
             Extra::Due => self.due.is_some(),
             Extra::Rule => self.consent_working_days > 0,
+            Extra::Grade => self.grade.is_some(),
             Extra::Since => false,
         }
     }
@@ -298,6 +302,7 @@ impl Taken {
             applicant: asked.applicant,
             rule: (asked.consent_working_days > 0)
                 .then(|| consent_rule(asked.consent_working_days)),
+            grade: asked.grade,
             ..Entry::new(Event::DossierStep, context.now, self.actor)
         };
         if let Some((used_for, first)) = stage.request(&self.key)? {

@@ -12,7 +12,7 @@ use crate::document::DossierCode;
 use crate::dossier::{Dossier, State, Step, Worktime};
 use crate::gateway::{Asked, DossierStep, Error, Peer, note_text};
 use crate::limits::SCAN_PAGE;
-use crate::log::Entry;
+use crate::log::{Entry, Grade};
 use crate::proto::v1;
 use crate::proto::v1::dossier_service_server::DossierService;
 use crate::refusal::{Reason, Refusal};
@@ -88,6 +88,9 @@ impl Door {
         if !peer.may_read(&surroundings.directory, &dossier.parties.iter().collect::<Vec<_>>()) {
             return Err(unknown().into());
         }
+        // What the citizen says is for those who answer to the citizen.
+        let answering = [&dossier.origin, &dossier.reception, &dossier.holder];
+        let answers = peer.may_read(&surroundings.directory, &answering);
         let (mut entries, mut steps) = (Vec::new(), Vec::new());
         for (id, entry) in self.gateway.steps_of(&code)? {
             let receipt = self.gateway.reading().receipt(id)?;
@@ -95,7 +98,10 @@ impl Door {
             steps.push(v1::RecordedStep {
                 receipt: Some(convert::receipt(receipt)),
                 step: step.map_or(v1::DossierStep::Unspecified, step_to_wire).into(),
-                note: self.words_of(&entry),
+                note: match step {
+                    Some(Step::Feedback | Step::Satisfaction) if !answers => String::new(),
+                    _ => self.words_of(&entry),
+                },
             });
             entries.push(entry);
         }
@@ -183,6 +189,10 @@ fn step_of(wire: v1::RecordStepRequest) -> Result<DossierStep, Refusal> {
         None => None,
         Some(time) => Some(convert::time(time).ok_or_else(|| malformed("due_time"))?),
     };
+    let grade = match wire.grade {
+        0 => None,
+        grade => Some(Grade::new(grade).ok_or_else(|| malformed("grade"))?),
+    };
     Ok(DossierStep {
         request: convert::request_id(&wire.request_id)?,
         agency: convert::agency_code(&wire.agency)?,
@@ -195,6 +205,7 @@ fn step_of(wire: v1::RecordStepRequest) -> Result<DossierStep, Refusal> {
         applicant,
         due,
         consent_working_days: wire.consent_working_days,
+        grade,
     })
 }
 
@@ -239,6 +250,9 @@ fn to_wire(dossier: &Dossier, now: Time) -> v1::Dossier {
         end_time: time(dossier.ended_at),
         result_consignment_id: dossier.result.map(|id| id.to_string()).unwrap_or_default(),
         late: dossier.is_late(now),
+        origin: dossier.origin.to_string(),
+        feedback: dossier.feedback,
+        grade: dossier.grade.map_or(0, Grade::number),
     }
 }
 

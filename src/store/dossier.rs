@@ -11,6 +11,7 @@ use crate::directory::Code;
 use crate::document::DossierCode;
 use crate::dossier::{Dossier, Opinion, State};
 use crate::gateway::ports::{Filing, StoreError};
+use crate::log::Grade;
 use crate::proto::storage;
 
 /// What a dossier writes.
@@ -43,6 +44,8 @@ pub fn write(record: &Dossier) -> Write {
         opinions: record.opinions.iter().map(opinion).collect(),
         ended_at_ms: record.ended_at.map(Time::millis),
         result: record.result.map(|id| id.0.as_bytes().to_vec()),
+        feedback: record.feedback,
+        grade: record.grade.map_or(0, Grade::number),
     };
     Write::put(key::dossier(&record.code), value.encode_to_vec())
 }
@@ -80,6 +83,11 @@ pub fn read(bytes: &[u8]) -> Result<Dossier, StoreError> {
             result: match &record.result {
                 None => None,
                 Some(id) => Some(read_id(id)?),
+            },
+            feedback: record.feedback,
+            grade: match record.grade {
+                0 => None,
+                number => Some(Grade::new(number)?),
             },
         })
     };
