@@ -230,6 +230,14 @@ pub const DOSSIER_OPINIONS_MAX: usize = 16;
 pub const OPINION_WORKING_DAYS_MAX: u32 = 66;
 /// Characters of a procedure's code (mã TTHC); those of the national database have 8 to 21.
 pub const PROCEDURE_LENGTH_MAX: usize = 50;
+/// Characters of a procedure's or a field's name; the longest of the national database have some 500.
+pub const PROCEDURE_NAME_LENGTH_MAX: usize = 1_000;
+/// Working days that the law may give for a procedure: four years, within [`DOSSIER_TIME_MAX`].
+pub const PROCEDURE_WORKING_DAYS_MAX: u32 = 1_000;
+/// Procedures of a catalogue, and its fields: three times the national database.
+pub const PROCEDURES_MAX: usize = 20_000;
+/// Bytes of a file of procedures: 20,000 of 800 bytes.
+pub const PROCEDURES_SIZE_MAX: u64 = 16 * 1024 * 1024;
 /// Procedures that one report counts apart; the national database has some 6,500.
 pub const DOSSIER_PROCEDURES_MAX: usize = 10_000;
 /// How far away a dossier's date may be: five years, longer than any procedure.
