@@ -238,8 +238,17 @@ pub const PROCEDURE_WORKING_DAYS_MAX: u32 = 1_000;
 pub const PROCEDURES_MAX: usize = 20_000;
 /// Bytes of a file of procedures: 20,000 of 800 bytes.
 pub const PROCEDURES_SIZE_MAX: u64 = 16 * 1024 * 1024;
-/// Procedures that one report counts apart; the national database has some 6,500.
-pub const DOSSIER_PROCEDURES_MAX: usize = 10_000;
+/// Procedures, fields or agencies that one report counts apart: the national database has some 6,500
+/// procedures, a province some 500 agencies; so many rows of each fit a message.
+pub const DOSSIER_ROWS_MAX: usize = 10_000;
+/// Documents of one dossier among which one is sought that the portal took.
+pub const DOSSIER_DOCUMENTS_COUNTED_MAX: usize = 256;
+/// How often all dossiers are counted for who follows their numbers, at most.
+pub const INDICATORS_EVERY: Duration = Duration::from_secs(5);
+/// The counting takes one part in so many of the time, however long it takes.
+pub const INDICATORS_SHARE: u32 = 10;
+/// How long counts are good of a log that does not grow: a date passes, a day begins.
+pub const INDICATORS_AGE_MAX: Duration = Duration::from_secs(60);
 /// How far away a dossier's date may be: five years, longer than any procedure.
 pub const DOSSIER_TIME_MAX: Duration = Duration::from_secs(5 * 366 * 24 * 3600);
 /// Before a dossier's date, the reminder: a weekend and a working day.

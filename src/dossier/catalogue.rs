@@ -240,7 +240,10 @@ mod tests {
         assert_eq!(catalogue.procedure("1.003003"), Some(&change()));
         assert_eq!(catalogue.procedure("1.003004"), None);
         assert_eq!(catalogue.field("G15-DD"), Some("Đất đai"));
-        assert_eq!((catalogue.as_of(), Catalogue::default().as_of()), (Some(day("2026-11-01")), None));
+        assert_eq!(
+            (catalogue.as_of(), Catalogue::default().as_of()),
+            (Some(day("2026-11-01")), None)
+        );
     }
 
     #[test]
@@ -253,7 +256,12 @@ mod tests {
             (vec![Field { name: " ".into(), ..land() }], vec![], Row::Field(0), "name"),
             (vec![], vec![change()], Row::Procedure(0), "field"),
             (vec![land()], vec![change(), change()], Row::Procedure(1), "code"),
-            (vec![land()], vec![Procedure { code: "".into(), ..change() }], Row::Procedure(0), "code"),
+            (
+                vec![land()],
+                vec![Procedure { code: "".into(), ..change() }],
+                Row::Procedure(0),
+                "code",
+            ),
             (vec![land()], vec![Procedure { name: long, ..change() }], Row::Procedure(0), "name"),
             (
                 vec![land()],

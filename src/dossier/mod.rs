@@ -11,9 +11,7 @@ mod state;
 mod step;
 mod worktime;
 
-pub use catalogue::{
-    Catalogue, Field, Level, NotACatalogue, Procedure, Row, is_procedure_code,
-};
+pub use catalogue::{Catalogue, Field, Level, NotACatalogue, Procedure, Row, is_procedure_code};
 pub use course::{Alarm, Dossier, Opinion};
 pub use state::State;
 pub use step::{By, Extra, Step, TRANSITIONS, Transition, consent_rule};

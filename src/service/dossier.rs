@@ -1,7 +1,12 @@
 //! Dossiers of one-stop systems.
 
+use std::pin::Pin;
+use std::sync::Arc;
+
+use tokio_stream::Stream;
 use tonic::{Request, Response, Status};
 
+use super::admission::ClientCertificate;
 use super::reads::query;
 use super::status::to_status;
 use super::{Door, convert, paging};
@@ -20,8 +25,12 @@ use crate::refusal::{Reason, Refusal};
 /// Dossiers looked at for one page: at some 20 us each, a tenth of a second.
 const LOOKED_AT_MAX: usize = 20 * SCAN_PAGE;
 
+type Messages<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+
 #[tonic::async_trait]
 impl DossierService for Door {
+    type WatchIndicatorsStream = Messages<v1::WatchIndicatorsResponse>;
+
     async fn record_step(
         &self,
         request: Request<v1::RecordStepRequest>,
@@ -75,6 +84,21 @@ impl DossierService for Door {
     ) -> Result<Response<v1::GetIndicatorsResponse>, Status> {
         let peer = self.peer(&request)?;
         Ok(Response::new(self.indicators(&peer, request.into_inner()).await?))
+    }
+
+    async fn watch_indicators(
+        &self,
+        request: Request<v1::WatchIndicatorsRequest>,
+    ) -> Result<Response<Self::WatchIndicatorsStream>, Status> {
+        let peer = self.peer(&request)?;
+        let certificate =
+            request.extensions().get::<Option<Arc<ClientCertificate>>>().cloned().flatten();
+        let agency = self.followed(&peer, &request.get_ref().agency).map_err(to_status)?;
+        let place = self.watches.take(&peer.system).map_err(to_status)?;
+        let named = agency.as_ref().map_or("", Code::as_str);
+        let asked = query(Asked::Statistics, "watch-indicators", &[("agency", named)]);
+        self.noted(&peer, &mut String::new(), &asked).await?;
+        Ok(Response::new(Box::pin(self.watch_numbers(agency, certificate, place))))
     }
 }
 

@@ -100,6 +100,16 @@ impl<M: Medium> Filing for Table<M> {
         found.map(|bytes| read(&bytes)).transpose()
     }
 
+    fn dossiers(
+        &self,
+        after: Option<&DossierCode>,
+        max: usize,
+    ) -> Result<Vec<Dossier>, StoreError> {
+        let from = after.map_or_else(|| b"f".to_vec(), |code| key::next(key::dossier(code)));
+        let pairs = self.reading()?.kv.scan(&from, &key::end_of(b"f"), max)?;
+        pairs.iter().map(|(_, value)| read(value)).collect()
+    }
+
     fn dossiers_of(
         &self,
         agency: &Code,
@@ -109,18 +119,18 @@ impl<M: Medium> Filing for Table<M> {
         let prefix = key::dossiers_of(agency);
         let from =
             after.map_or_else(|| prefix.clone(), |code| key::next(key::dossier_of(agency, code)));
-        self.dossiers(&from, &key::end_of(&prefix), prefix.len(), max)
+        self.listed(&from, &key::end_of(&prefix), prefix.len(), max)
     }
 
     fn alarms(&self, until: Time, max: usize) -> Result<Vec<DossierCode>, StoreError> {
         let until = key::alarms_at(until);
-        self.dossiers(b"u", &until, until.len(), max)
+        self.listed(b"u", &until, until.len(), max)
     }
 }
 
 impl<M: Medium> Table<M> {
     /// The dossiers at the ends of keys, behind `size` bytes.
-    fn dossiers(
+    fn listed(
         &self,
         from: &[u8],
         to: &[u8],
