@@ -43,6 +43,7 @@ pub(super) enum Field {
     Applicant,
     Due,
     Rule,
+    Grade,
 }
 
 use Field as F;
@@ -69,7 +70,7 @@ pub(super) const fn set_of(fields: &[Field]) -> Fields {
 const ALWAYS: Fields = set_of(&[F::Event, F::Time, F::Actor]);
 
 /// §1: every field with its name and the rule for its value, in order.
-const FIELDS: [(Field, &str, Check); 30] = [
+const FIELDS: [(Field, &str, Check); 31] = [
     (F::Event, "event", |value| Kind::of(value).is_some()),
     (F::Time, "time", |value| moment(value).is_some()),
     (F::Actor, "actor", |value| pair(value, is_system, is_digest)),
@@ -100,6 +101,7 @@ const FIELDS: [(Field, &str, Check); 30] = [
     (F::Applicant, "applicant", is_digest),
     (F::Due, "due", |value| moment(value).is_some()),
     (F::Rule, "rule", is_word),
+    (F::Grade, "grade", |value| ["1", "2", "3", "4", "5"].contains(&value)),
 ];
 
 /// The bytes are not an entry.
@@ -497,7 +499,7 @@ mod tests {
             let leaf = Leaf::read(text.as_bytes()).expect("an entry");
             assert_eq!(leaf.misfit(), None, "{text}");
         }
-        assert_eq!(documented().len(), 56);
+        assert_eq!(documented().len(), 58);
         for (place, (field, ..)) in FIELDS.iter().enumerate() {
             assert_eq!(*field as usize, place, "FIELDS stand in order");
         }

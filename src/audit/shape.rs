@@ -255,6 +255,7 @@ pub(super) const SHAPES: [Shape; 28] = [
             F::Applicant,
             F::Due,
             F::Rule,
+            F::Grade,
         ],
         actor: Actor::Any,
         ..shape(Kind::Dossier, "dossier", &[F::From, F::Dossier, F::Reason])

@@ -6,9 +6,10 @@ use crate::clock::Time;
 use crate::directory::Code;
 use crate::document::{ConsignmentId, DossierCode};
 use crate::limits::{
-    DOSSIER_OPINIONS_MAX, DOSSIER_PARTIES_MAX, DOSSIER_REMINDER, DOSSIER_STEPS_MAX,
+    DOSSIER_FEEDBACK_MAX, DOSSIER_OPINIONS_MAX, DOSSIER_PARTIES_MAX, DOSSIER_REMINDER,
+    DOSSIER_STEPS_MAX,
 };
-use crate::log::{Entry, EntryId};
+use crate::log::{Entry, EntryId, Grade};
 use crate::refusal::{Reason, Refusal};
 
 /// A dossier as it stands.
@@ -20,6 +21,8 @@ pub struct Dossier {
     pub state: State,
     /// The procedure's code (mã TTHC).
     pub procedure: String,
+    /// The agency that took its first step.
+    pub origin: Code,
     /// The agency that received it, which need not be the one that decides.
     pub reception: Code,
     /// The agency that has it.
@@ -54,6 +57,10 @@ pub struct Dossier {
     pub ended_at: Option<Time>,
     /// The consignment that carries the result.
     pub result: Option<ConsignmentId>,
+    /// How often the citizen said something about how it is handled.
+    pub feedback: u32,
+    /// How satisfied the citizen was.
+    pub grade: Option<Grade>,
 }
 
 /// An opinion that was asked.
@@ -88,6 +95,7 @@ impl Dossier {
             code: entry.dossier.clone()?,
             state: State::Registered,
             procedure: entry.procedure.clone()?,
+            origin: from.clone(),
             reception: reception.clone(),
             holder: reception.clone(),
             parties: vec![from],
@@ -105,6 +113,8 @@ impl Dossier {
             opinions: Vec::new(),
             ended_at: None,
             result: None,
+            feedback: 0,
+            grade: None,
         };
         fresh.admit(&reception);
         Some(fresh.after(id, entry))
@@ -163,6 +173,8 @@ impl Dossier {
             Step::Completion => self.result = entry.consignment,
             Step::Reminder => self.remind_at = None,
             Step::Overdue => (self.remind_at, self.overdue) = (None, true),
+            Step::Feedback => self.feedback = self.feedback.saturating_add(1),
+            Step::Satisfaction => self.grade = self.grade.or(entry.grade),
             Step::Registration
             | Step::NonReception
             | Step::Appraisal
@@ -199,7 +211,7 @@ impl Dossier {
     ///
     /// # Errors
     /// [`Reason::DossierUnknown`], [`Reason::DossierStepNotAllowed`], [`Reason::DossierStepNotYours`],
-    /// [`Reason::DossierFull`].
+    /// [`Reason::DossierGraded`], [`Reason::DossierFull`].
     pub fn check(
         before: Option<&Self>,
         step: Step,
@@ -237,6 +249,7 @@ impl Dossier {
             By::Reception => *from == self.reception,
             By::Holder => *from == self.holder,
             By::Either => *from == self.reception || *from == self.holder,
+            By::Origin => *from == self.origin || *from == self.reception,
             By::Asked => self.opinions.iter().any(|opinion| opinion.asked == *from),
             By::Gateway => false,
         }
@@ -247,9 +260,21 @@ impl Dossier {
             let refusal = Refusal::of_field(Reason::DossierFull, "dossier_code");
             Err(refusal.with("of", what).with("limit", limit))
         };
-        // What ends it, or answers one of few questions, has room always.
+        let count = |count: u32| usize::try_from(count).unwrap_or(usize::MAX);
+        if step == Step::Feedback {
+            return match count(self.feedback) >= DOSSIER_FEEDBACK_MAX {
+                true => full("feedback", DOSSIER_FEEDBACK_MAX),
+                false => Ok(()),
+            };
+        }
+        if step == Step::Satisfaction {
+            let graded = Refusal::of_field(Reason::DossierGraded, "grade");
+            return self.grade.map_or(Ok(()), |grade| Err(graded.with("grade", grade)));
+        }
+        // What ends it, or answers one of few questions, has room always; what citizens say takes no
+        // room from agencies.
         let ends = step.transition().to.is_some_and(State::has_ended) || step == Step::Opinion;
-        if !ends && usize::try_from(self.steps).unwrap_or(usize::MAX) >= DOSSIER_STEPS_MAX {
+        if !ends && count(self.steps.saturating_sub(self.feedback)) >= DOSSIER_STEPS_MAX {
             return full("steps", DOSSIER_STEPS_MAX);
         }
         let is_new = to.is_some_and(|to| self.parties.binary_search(to).is_err());

@@ -159,7 +159,11 @@ pub async fn start_at(
     let (closing, closed) = watch::channel(false);
     let metrics = Arc::new(Metrics::default());
     let mut tasks = JoinSet::new();
-    tasks.spawn(operations::serve(pages, metrics.clone(), gateway.clone(), closed.clone()));
+    let door = Door::new(gateway.clone(), admission.clone(), closed.clone()).with_seal(seal);
+    let latest = door.snapshots();
+    tasks.spawn(operations::serve(pages, metrics.clone(), gateway.clone(), latest, closed.clone()));
+    tasks.spawn(door.clone().keep_counting());
+    tasks.spawn(note_dossiers(metrics.clone(), door.snapshots()));
     tasks.spawn(note_head(metrics.clone(), gateway.clone()));
     tasks.spawn(note_backlog(metrics.clone(), gateway.clone()));
     let (readers, readers_tls) = around.start(&mut tasks, &gateway, &admission, &metrics, &closed);
@@ -168,7 +172,6 @@ pub async fn start_at(
     tasks.spawn(retain(gateway.clone(), rules, config.retention.every_hours));
     unattended(&mut tasks, &gateway, deadlines, stamping);
     let couriers = Mutex::new(send_couriers(&gateway, neighbours));
-    let door = Door::new(gateway.clone(), admission.clone(), closed.clone()).with_seal(seal);
     let (health, health_service) = tonic_health::server::health_reporter();
     tasks.spawn(report_health(health, gateway.clone(), closed.clone()));
     let mut routes = door.routes().add_service(health_service);
@@ -346,6 +349,15 @@ fn unattended(
     tasks.spawn(keep_redirecting(gateway.clone()));
     if let Some(stamping) = stamping {
         tasks.spawn(have_stamped(gateway.clone(), stamping));
+    }
+}
+
+async fn note_dossiers(metrics: Arc<Metrics>, mut latest: service::Latest) {
+    while latest.changed().await.is_ok() {
+        let snapshot = latest.borrow_and_update().clone();
+        if let Some(snapshot) = snapshot {
+            metrics.note_dossiers(&snapshot.total);
+        }
     }
 }
 

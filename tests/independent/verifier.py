@@ -162,6 +162,7 @@ FIELDS = {
     "applicant": matches(DIGEST),
     "due": is_time,
     "rule": matches(WORD),
+    "grade": one_of("1", "2", "3", "4", "5"),
 }
 
 # ── §2 events ────────────────────────────────────────────────────────────────────────────────────
@@ -225,7 +226,7 @@ EVENTS = {
     "order-answer": shape(f"{ABOUT} status reason", "note", told=True, status={"15", "16"}, reason=ORDERS),
     "directory": shape("note content", gateway=True),
     "dossier": shape(
-        "from dossier reason", "to request consignment note since procedure applicant due rule"
+        "from dossier reason", "to request consignment note since procedure applicant due rule grade"
     ),
 }
 # States in which a step is taken (0: none), the state after it, who takes it, its fields.
@@ -251,6 +252,8 @@ STEPS = {
     "APOLOGY": ({2, 4, 5, 6}, None, "either", "note due", ""),
     "REMINDER": ({2, 4}, None, "gateway", "due", ""),
     "OVERDUE": ({2, 4}, None, "gateway", "since", ""),
+    "FEEDBACK": (set(range(1, 11)), None, "origin", "note", ""),
+    "SATISFACTION": ({10}, None, "origin", "grade", "note"),
 }
 PROMISED = {"ContentConsignment", "relay"}
 RELAYED = {"RelayAcceptance", "RelayRejection"}
@@ -699,11 +702,13 @@ class Story:
 class File:
     """A dossier as its entries tell it."""
 
-    def __init__(self, reception):
+    def __init__(self, origin, reception):
+        self.origin = origin
         self.state, self.reception, self.holder = 0, reception, reception
         # Who was asked and has not answered → until when, by which rule.
         self.asked = {}
         self.appointment = self.reminded = self.overdue = ""
+        self.graded = False
 
 
 def step_of_dossier(entry, dossiers, consignments):
@@ -718,9 +723,14 @@ def step_of_dossier(entry, dossiers, consignments):
     require(wanted <= extra <= wanted | set(may.split()), "DOSSIER_STEP", f"{step} with {sorted(extra)}")
     new = entry["dossier"] not in dossiers
     reception = entry.get("to", from_) if step == "REGISTRATION" else from_
-    file = dossiers.setdefault(entry["dossier"], File(reception))
+    file = dossiers.setdefault(entry["dossier"], File(from_, reception))
     require(file.state in states, "DOSSIER_STEP", f"{step} in state {file.state}")
-    who = {"reception": {file.reception}, "either": {file.reception, file.holder}, "asked": set(file.asked)}
+    who = {
+        "reception": {file.reception},
+        "either": {file.reception, file.holder},
+        "asked": set(file.asked),
+        "origin": {file.origin, file.reception},
+    }
     require(new or from_ in who.get(by, {file.holder}), "DOSSIER_PARTY", f"{step} by {from_}")
     if "consignment" in entry:
         result = consignments.get(entry["consignment"])
@@ -734,6 +744,9 @@ def step_of_dossier(entry, dossiers, consignments):
         del file.asked[from_]
     elif step in ("RECEPTION", "SUPPLEMENT", "PAYMENT", "APOLOGY"):
         file.appointment = max(file.appointment, entry["due"])
+    elif step == "SATISFACTION":
+        require(not file.graded, "DOSSIER_STEP", "graded before")
+        file.graded = True
     file.state = after or file.state
 
 
