@@ -139,6 +139,7 @@ pub(super) fn entry_json(id: &str, entry: &Entry) -> serde_json::Value {
         "applicant": entry.applicant.map(|digest| digest.to_string()),
         "due": entry.due.map(|time| time.to_string()),
         "rule": entry.rule,
+        "grade": entry.grade.map(|grade| grade.to_string()),
     })
 }
 

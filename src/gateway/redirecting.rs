@@ -61,7 +61,8 @@ impl Gateway {
         let mut after = None;
         loop {
             let (gateway, agency) = (self.clone(), closed.clone());
-            let page = tokio::task::spawn_blocking(move || gateway.needing(&agency, after.as_ref()));
+            let page =
+                tokio::task::spawn_blocking(move || gateway.needing(&agency, after.as_ref()));
             let (needing, last) = page.await.map_err(|_| Fault::Stopped)??;
             if !needing.is_empty() {
                 let fact = |dossier| Fact::Succeeded {

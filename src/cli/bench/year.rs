@@ -213,6 +213,7 @@ async fn one(gateway: &Gateway, job: Job, now: Time, due: Option<Time>) -> Resul
                     applicant: None,
                     due: due.filter(|_| step == crate::dossier::Step::Reception),
                     consent_working_days: 0,
+                    grade: None,
                 };
                 let system = peer(&host(by), Role::Agency);
                 gateway.record_step(&system, recorded).await.map_err(Failure::other)?;
@@ -243,17 +244,13 @@ async fn statistics(pki: &DevPki, process: &Process, expected: &Totals) -> Resul
     let statistics = begun.elapsed();
     let begun = Instant::now();
     let mut dossiers = DossierServiceClient::new(channel);
-    let (mut received, mut ended, mut late) = (0, 0, 0);
-    for commune in 0..COMMUNES {
-        let request = v1::GetIndicatorsRequest { agency: nation::commune(commune), since, until };
-        let found = dossiers.get_indicators(request).await?.into_inner();
-        let total = found.total.unwrap_or_default();
-        received += total.received;
-        ended += total.done_in_time + total.done_late + total.withdrawn;
-        late += total.done_late + total.open_late;
-    }
+    let scope = v1::IndicatorScope::All.into();
+    let request = v1::GetIndicatorsRequest { scope, since, until, ..Default::default() };
+    let total = dossiers.get_indicators(request).await?.into_inner().total.unwrap_or_default();
+    let ended = total.done_in_time + total.done_late + total.withdrawn;
+    let late = total.done_late + total.open_late;
     let indicators = begun.elapsed();
-    let counted = (accepted, deliveries, handed_over, received, ended);
+    let counted = (accepted, deliveries, handed_over, total.received, ended);
     let Totals { documents, deliveries, acknowledged, dossiers, ended, .. } = *expected;
     if counted != (documents, deliveries, acknowledged, dossiers, ended) {
         return Err(Failure::other(format!("counted {counted:?}, done {expected:?}")));
