@@ -225,7 +225,7 @@ def test_dossiers_are_listed_by_agency_state_and_lateness(gateway):
 
 
 def recount(leaves, since, until, portals=()):
-    """The counting rules of QĐ 766 over exported entries, by hand: dossier → what it counts as; nothing else is asked."""
+    """The counting rules of QĐ 766 over exported entries, by hand: what each dossier counts as."""
     dossiers, documents = {}, {}
     for leaf in leaves:
         entry = read_entry(leaf)
