@@ -31,7 +31,7 @@ use crate::limits::{
 };
 use crate::log::LogKey;
 use crate::proto::DESCRIPTORS;
-use crate::service::{self, Admission, AdmissionLayer, DeadlineLayer, Door, RetentionRule};
+use crate::service::{self, Admission, AdmissionLayer, DeadlineLayer, Door, Latest, RetentionRule};
 use crate::store;
 use crate::store::content::ContentStore;
 use crate::store::guard::FileGuard;
@@ -160,12 +160,7 @@ pub async fn start_at(
     let metrics = Arc::new(Metrics::default());
     let mut tasks = JoinSet::new();
     let door = Door::new(gateway.clone(), admission.clone(), closed.clone()).with_seal(seal);
-    let latest = door.snapshots();
-    tasks.spawn(operations::serve(pages, metrics.clone(), gateway.clone(), latest, closed.clone()));
-    tasks.spawn(door.clone().keep_counting());
-    tasks.spawn(note_dossiers(metrics.clone(), door.snapshots()));
-    tasks.spawn(note_head(metrics.clone(), gateway.clone()));
-    tasks.spawn(note_backlog(metrics.clone(), gateway.clone()));
+    operate(&mut tasks, pages, &metrics, &gateway, &door, &closed);
     let (readers, readers_tls) = around.start(&mut tasks, &gateway, &admission, &metrics, &closed);
     let rules = retention_rules(&config);
     tasks.spawn(socket.serve(gateway.clone(), rules.clone(), closed.clone()));
@@ -352,7 +347,7 @@ fn unattended(
     }
 }
 
-async fn note_dossiers(metrics: Arc<Metrics>, mut latest: service::Latest) {
+async fn note_dossiers(metrics: Arc<Metrics>, mut latest: Latest) {
     while latest.changed().await.is_ok() {
         let snapshot = latest.borrow_and_update().clone();
         if let Some(snapshot) = snapshot {
@@ -420,6 +415,23 @@ async fn retain(gateway: Arc<Gateway>, rules: Arc<[RetentionRule]>, every_hours:
             Err(error) => tracing::error!(%error, "the retention rules were not applied"),
         }
     }
+}
+
+/// Serves the operator's pages and keeps what they show.
+fn operate(
+    tasks: &mut JoinSet<()>,
+    pages: TcpListener,
+    metrics: &Arc<Metrics>,
+    gateway: &Arc<Gateway>,
+    door: &Door,
+    closed: &watch::Receiver<bool>,
+) {
+    let (latest, closed) = (door.snapshots(), closed.clone());
+    tasks.spawn(operations::serve(pages, metrics.clone(), gateway.clone(), latest, closed));
+    tasks.spawn(door.clone().keep_counting());
+    tasks.spawn(note_dossiers(metrics.clone(), door.snapshots()));
+    tasks.spawn(note_head(metrics.clone(), gateway.clone()));
+    tasks.spawn(note_backlog(metrics.clone(), gateway.clone()));
 }
 
 async fn note_head(metrics: Arc<Metrics>, gateway: Arc<Gateway>) {

@@ -117,3 +117,91 @@ impl Standing {
         self.year.add(&other.year);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::directory::{Code, SystemId};
+    use crate::document::DossierCode;
+    use crate::dossier::Step;
+    use crate::log::{Actor, Entry, EntryId, Event, Grade};
+
+    fn at(text: &str) -> Time {
+        text.parse().expect("a time")
+    }
+
+    /// A dossier after these steps.
+    fn dossier(steps: &[(Step, &str)]) -> Dossier {
+        let system = SystemId::parse("commune").expect("an id");
+        let actor = Actor { system, certificate: crate::digest::Sha256::of(b"certificate") };
+        let entry = |(step, time): &(Step, &str)| Entry {
+            from: Code::parse("H49.151"),
+            dossier: DossierCode::parse("H49.151-20261126-0001"),
+            reason: Some(step.word().into()),
+            procedure: Some("1.003003".into()).filter(|_| *step == Step::Reception),
+            due: Some(at("2026-12-03T16:59:59.999Z")).filter(|_| *step == Step::Reception),
+            grade: Grade::new(5).filter(|_| *step == Step::Satisfaction),
+            ..Entry::new(Event::DossierStep, at(time), actor.clone())
+        };
+        let mut steps = steps.iter().map(entry);
+        let first = steps.next().and_then(|first| Dossier::begin(EntryId::ZERO, &first));
+        steps.fold(first.expect("a first step"), |one, step| one.after(EntryId::ZERO, &step))
+    }
+
+    fn standing(dossier: &Dossier, now: &str) -> Standing {
+        let known = || Ok::<_, std::convert::Infallible>(true);
+        Standing::of(dossier, &Calendars::at(at(now)), known).expect("nothing fails")
+    }
+
+    #[test]
+    fn days_and_years_are_those_of_vietnam() {
+        // One minute before, and at midnight in Vietnam.
+        let before = Calendars::at(at("2026-12-31T16:59:00.000Z"));
+        assert_eq!(before.today.since, Some(at("2026-12-30T17:00:00.000Z")));
+        assert_eq!(before.year.since, Some(at("2025-12-31T17:00:00.000Z")));
+        let after = Calendars::at(at("2026-12-31T17:00:00.000Z"));
+        assert_eq!(after.today, after.year);
+        assert_eq!(after.year.since, Some(after.year.until));
+    }
+
+    #[test]
+    fn a_dossier_stands_in_its_state_and_counts_while_it_is_open() {
+        let life = [
+            (Step::Reception, "2026-11-26T03:00:00.000Z"),
+            (Step::Completion, "2026-12-04T03:00:00.000Z"),
+            (Step::Return, "2026-12-04T04:00:00.000Z"),
+            (Step::Feedback, "2026-12-04T05:00:00.000Z"),
+            (Step::Satisfaction, "2026-12-04T06:00:00.000Z"),
+        ];
+        let open = dossier(&life[..1]);
+        let first = standing(&open, "2026-11-26T04:00:00.000Z");
+        assert_eq!((first.states[1], first.late), (1, 0));
+        assert_eq!((first.today.received, first.today.carried, first.year.synchronised), (1, 0, 1));
+        let next = standing(&open, "2026-12-04T02:00:00.000Z");
+        assert_eq!((next.late, next.today.received, next.today.carried), (1, 0, 1));
+        assert_eq!((next.today.open_late, next.year.received, next.today.synchronised), (1, 1, 0));
+        let done = dossier(&life);
+        let last = standing(&done, "2026-12-04T07:00:00.000Z");
+        assert_eq!((last.states[9], last.late, last.today.done_late), (1, 0, 1));
+        assert_eq!((last.today.grades, last.today.feedback), ([0, 0, 0, 0, 1], 1));
+        assert_eq!(last.year.satisfied().basis_points(), Some(10_000));
+        let later = standing(&done, "2026-12-05T07:00:00.000Z");
+        assert_eq!((later.today, later.year.done_late), (Handling::default(), 1));
+        assert_eq!(standing(&done, "2027-01-05T07:00:00.000Z").year, Handling::default());
+    }
+
+    #[test]
+    fn what_no_row_is_left_for_stands_under_none() {
+        let open = dossier(&[(Step::Reception, "2026-11-26T03:00:00.000Z")]);
+        let one = Handling::of(&open, Stand::Received, at("2026-11-27T03:00:00.000Z"), false);
+        let mut counts = Breakdown::default();
+        for number in 0..DOSSIER_ROWS_MAX + 2 {
+            let procedure = format!("1.{number:06}");
+            counts.take(&Dossier { procedure, ..open.clone() }, &Catalogue::default(), &one);
+        }
+        assert_eq!(counts.procedures.len(), DOSSIER_ROWS_MAX + 1);
+        assert_eq!(counts.procedures[""].received, 2);
+        assert_eq!(counts.total.received, counts.fields[""].received);
+        assert_eq!(counts.agencies["H49.151"], counts.total);
+    }
+}
