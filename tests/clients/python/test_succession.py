@@ -5,7 +5,7 @@ from gateway import vanthu, wait_until
 from grpc import StatusCode as Code
 from proofs import LogKey, check_receipt
 from refusals import refused
-from test_directory import change, closed_yesterday
+from test_directory import APPROVED, change, closed_yesterday
 from test_dossier import PROCEDURE, at, listed, new_code, show, take
 from vanthu.v1 import dossier_pb2
 
@@ -45,7 +45,7 @@ def test_a_successor_has_received_and_has_and_was_asked_what_the_closed_agency_w
         take(gateway, code, "OPINION_REQUEST", "H49.11", to=CLOSED, consent_working_days=15)
     take(gateway, both, "OPINION_REQUEST", "H49.11", to=SUCCESSOR, consent_working_days=3)
 
-    change(gateway, closed_yesterday(CLOSED, SUCCESSOR))
+    change(gateway, lambda text: APPROVED + closed_yesterday(CLOSED, SUCCESSOR)(text))
     gateway.reload()
     dossier = succeeded(gateway, registered)
     assert (dossier.reception, dossier.holder, dossier.origin) == (SUCCESSOR, SUCCESSOR, "G22")
@@ -58,7 +58,7 @@ def test_a_successor_has_received_and_has_and_was_asked_what_the_closed_agency_w
     assert words(show(gateway, ended, "auditor"))[-1] == "RETURN"
     assert set(listed(gateway, SUCCESSOR)) == {registered, held, asked, both}
 
-    with gateway.writes(0), refused(Code.FAILED_PRECONDITION, "SENDER_CLOSED", "agency", successors=SUCCESSOR):
+    with gateway.writes(0), refused(Code.PERMISSION_DENIED, "DOSSIER_STEP_NOT_YOURS", "agency", by="holder", holder=SUCCESSOR):
         take(gateway, held, "APPRAISAL", CLOSED, "commune")
     take(gateway, registered, "RECEPTION", SUCCESSOR, procedure_code=PROCEDURE, due_time=due)
     take(gateway, held, "APPRAISAL", SUCCESSOR)
