@@ -20,6 +20,8 @@ pub struct Dossier {
     pub state: State,
     /// The procedure's code (mã TTHC).
     pub procedure: String,
+    /// The agency that took its first step.
+    pub origin: Code,
     /// The agency that received it, which need not be the one that decides.
     pub reception: Code,
     /// The agency that has it.
@@ -88,6 +90,7 @@ impl Dossier {
             code: entry.dossier.clone()?,
             state: State::Registered,
             procedure: entry.procedure.clone()?,
+            origin: from.clone(),
             reception: reception.clone(),
             holder: reception.clone(),
             parties: vec![from],
