@@ -246,7 +246,7 @@ async fn exchange(to: &Address, body: Vec<u8>) -> Result<(StatusCode, Bytes), Tr
     Ok((status, body.map_err(broken)?.to_bytes()))
 }
 
-fn fingerprint(login: &Login) -> Sha256 {
+pub(super) fn fingerprint(login: &Login) -> Sha256 {
     let mut hasher = Hasher::default();
     hasher.update(&login.username.len().to_be_bytes());
     hasher.update(login.username.as_bytes());

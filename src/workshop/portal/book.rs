@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use super::{Refusal, procedures, refusal};
+use super::procedures;
+use crate::courier::portal::desk::{Denial, denied};
 use crate::courier::portal::{Field, Service};
 use crate::limits::PORTAL_STAND_IN_DOSSIERS_MAX;
 
@@ -30,7 +31,7 @@ impl Book {
         service: Service,
         is_updating: &str,
         records: &[Value],
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), Denial> {
         let records: Result<Vec<_>, _> =
             records.iter().map(|record| checked(service, record)).collect();
         let records = records?;
@@ -38,16 +39,16 @@ impl Book {
             let is_known = self.dossiers.contains_key(code(record));
             match (service, is_updating, is_known) {
                 (Service::Dossier, "False", false) | (Service::Dossier, "True", true) => {}
-                (Service::Dossier, "False", true) => return Err(refusal("MaHoSo: known already")),
+                (Service::Dossier, "False", true) => return Err(denied("MaHoSo: known already")),
                 (Service::Dossier, "True", false) | (Service::Step | Service::Status, _, false) => {
-                    return Err(refusal("MaHoSo: not known"));
+                    return Err(denied("MaHoSo: not known"));
                 }
-                (Service::Dossier, ..) => return Err(refusal("isUpdating")),
+                (Service::Dossier, ..) => return Err(denied("isUpdating")),
                 (Service::Step | Service::Status, _, true) => {}
             }
         }
         if self.dossiers.len() + records.len() > PORTAL_STAND_IN_DOSSIERS_MAX {
-            return Err(refusal("too many dossiers"));
+            return Err(denied("too many dossiers"));
         }
         records.into_iter().for_each(|record| self.keep(service, record));
         Ok(())
@@ -98,10 +99,10 @@ fn code(record: &Map<String, Value>) -> &str {
 }
 
 /// The record, if the portal would take it; otherwise the field at fault.
-fn checked(service: Service, record: &Value) -> Result<Map<String, Value>, Refusal> {
-    let record = record.as_object().ok_or_else(|| refusal("data"))?;
+fn checked(service: Service, record: &Value) -> Result<Map<String, Value>, Denial> {
+    let record = record.as_object().ok_or_else(|| denied("data"))?;
     for field in service.fields() {
-        let wrong = || refusal(field.name);
+        let wrong = || denied(field.name);
         match record.get(field.name) {
             None if field.compulsory => return Err(wrong()),
             None | Some(Value::Array(_)) => {}
@@ -116,7 +117,7 @@ fn checked(service: Service, record: &Value) -> Result<Map<String, Value>, Refus
     }
     let procedure = record.get("MaTTHC").and_then(Value::as_str);
     if procedure.is_some_and(|code| procedures::find(code).is_none()) {
-        return Err(refusal("MaTTHC"));
+        return Err(denied("MaTTHC"));
     }
     Ok(record.clone())
 }
