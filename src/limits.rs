@@ -458,6 +458,8 @@ pub const PORTAL_DOSSIER_MESSAGES_MAX: usize = 1_000;
 /// Dossiers of which it is remembered what the portal has said, so that it is not read again: some 30
 /// KiB each.
 pub const PORTAL_DOSSIERS_REMEMBERED_MAX: usize = 1_024;
+/// Questions that the portal gives at once and that are remembered: its answer has room for some thousands.
+pub const PORTAL_QUESTIONS_MAX: usize = 10_000;
 /// Steps that are told and not yet handed over; one takes some 300 bytes, and its place 30 in a file.
 pub const PORTAL_STEPS_AHEAD_MAX: usize = 10_000;
 /// Names of agencies that are remembered for steps; a province has some hundreds.

@@ -58,6 +58,10 @@ pub struct PortalFile {
     pub receive: Option<SocketAddr>,
     /// TOML file with the `username` and `password` with which it logs in here, read at each log-in.
     pub receive_credentials: Option<PathBuf>,
+    /// Seconds between two times that the portal is asked for citizens' questions; without it, it is not.
+    pub questions_every_seconds: Option<u64>,
+    /// Code of the agency that gets questions for which `offices` has none.
+    pub questions_to: Option<String>,
     /// This site's own states, and which of the portal's, 1 to 10, each of them is.
     #[serde(default)]
     pub states: BTreeMap<String, u32>,
@@ -125,6 +129,15 @@ impl PortalFile {
         if file.receive.is_some_and(|address| !address.ip().is_loopback()) {
             return wrong("receive: must be a loopback address");
         }
+        let questions_to = file.questions_to.as_deref();
+        if questions_to.is_some_and(|code| Code::parse(code).is_none()) {
+            return wrong("questions_to: not the code of an agency");
+        }
+        if file.questions_every_seconds == Some(0)
+            || file.questions_every_seconds.is_some() != questions_to.is_some()
+        {
+            return wrong("questions_every_seconds, at least 1, and questions_to: both or none");
+        }
         if file.receive.is_some() != file.receive_credentials.is_some() {
             return wrong("receive and receive_credentials: both or none");
         }
@@ -169,6 +182,12 @@ impl PortalFile {
     /// Agencies that write about dossiers of others.
     pub fn heard(&self) -> BTreeSet<Code> {
         self.abroad.iter().filter_map(|code| Code::parse(code)).collect()
+    }
+
+    /// How often the portal is asked for questions, and who gets them.
+    pub fn questions(&self) -> Option<(Duration, Code)> {
+        let every = self.questions_every_seconds.map(Duration::from_secs)?;
+        Some((every, self.questions_to.as_deref().and_then(Code::parse)?))
     }
 
     /// Where dossiers of an office from the portal go.
@@ -261,6 +280,11 @@ mod tests {
             (
                 "receive = \"192.0.2.1:80\"\nreceive_credentials = \"x\"",
                 ": receive: must be a loopback address",
+            ),
+            ("questions_to = \"\"", ": questions_to: not the code of an agency"),
+            (
+                "questions_every_seconds = 60",
+                ": questions_every_seconds, at least 1, and questions_to: both or none",
             ),
             ("receive = \"127.0.0.1:0\"", ": receive and receive_credentials: both or none"),
             ("receive_credentials = \"x\"", ": receive and receive_credentials: both or none"),

@@ -19,14 +19,14 @@ use crate::cli::exit::{Exit, Failure};
 use crate::client;
 use crate::clock::SystemClock;
 use crate::config::PortalFile;
-use crate::courier::portal::{Intake, Observer, Outbox, Receiver, Steps};
+use crate::courier::portal::{Intake, Observer, Outbox, Questions, Receiver, Steps};
 use crate::telemetry;
 
 /// Messages to the portal are documents to its agency whose media type is
 /// application/vnd.vanthu.dvcqg+json. Each is handed over, in order, and then acknowledged; what the
 /// portal refuses is returned with its words. With `state` in the configuration, steps of dossiers that
 /// began at the portal are told to it; with `receive`, the portal hands dossiers over here, and they go
-/// on as documents. Ends on SIGTERM or SIGINT, and may be killed at any time: what is not acknowledged
+/// on as documents; with `questions_every_seconds`, so do citizens' questions. Ends on SIGTERM or SIGINT, and may be killed at any time: what is not acknowledged
 /// or noted is handed over again.
 ///
 /// Exit codes: 3 the configuration cannot be used, 4 the gateway cannot be reached, 5 it does not
@@ -57,6 +57,8 @@ pub(super) async fn run(options: RunOptions) -> Result<Exit, Failure> {
     telemetry::start_traces();
     let file = PortalFile::read(&options.config)?;
     let portal = file.portal()?;
+    // A session of its own, so that no message waits for the portal's questions.
+    let asking = file.questions().map(|how| Ok::<_, Failure>((file.portal()?, how))).transpose()?;
     let metrics = Arc::new(Metrics::default());
     let pages = listen("operations", options.operations).await?;
     if options.receive.is_some() && file.receive_credentials.is_none() {
@@ -93,14 +95,21 @@ pub(super) async fn run(options: RunOptions) -> Result<Exit, Failure> {
             None => std::future::pending().await,
         }
     };
+    let intake = file.code().map(|agency| {
+        Arc::new(Intake::new(channel, agency, file.office_map(), Arc::new(SystemClock)))
+    });
     let received = async {
-        match door.zip(file.code()) {
-            Some((door, agency)) => {
-                let offices = file.office_map();
-                let intake = Intake::new(channel, agency, offices, Arc::new(SystemClock));
-                let receiver = Receiver::new(intake, file.expected(), metrics.clone());
-                receiver.serve(door).await;
-                "the door for the portal was closed"
+        match door.zip(intake.clone()) {
+            Some((door, intake)) => {
+                Receiver::new(intake, file.expected(), metrics.clone()).serve(door).await;
+            }
+            None => std::future::pending().await,
+        }
+    };
+    let asked = async {
+        match asking.zip(intake.clone()) {
+            Some(((portal, (every, to)), intake)) => {
+                Questions::new(portal, intake, to, every, metrics.clone()).run().await;
             }
             None => std::future::pending().await,
         }
@@ -110,7 +119,8 @@ pub(super) async fn run(options: RunOptions) -> Result<Exit, Failure> {
         _ = interrupt.recv() => Ok(Exit::Ok),
         ended = outbox.run() => Err(Failure::new(Exit::NotPermitted, ended)),
         error = served => Err(Failure::other(error)),
-        error = received => Err(Failure::other(error)),
+        () = received => Err(Failure::other("the door for the portal was closed")),
+        () = asked => Err(Failure::other("nobody asks for questions any longer")),
     }
 }
 

@@ -57,7 +57,7 @@ impl Said {
         match message.service() {
             Service::Dossier => said.record = Some((age, record)),
             Service::Step => said.steps = BTreeMap::from([((moment, digest), record)]),
-            Service::Status => {}
+            Service::Status | Service::Answer => {}
         }
         said
     }
@@ -127,7 +127,7 @@ fn age(message: &Ready) -> Age {
     let moment = match message.service() {
         Service::Dossier => of_record(message),
         Service::Step => message.text("ThoiDiemXuLy").to_owned(),
-        Service::Status => message.text("NgayXuLy").to_owned(),
+        Service::Status | Service::Answer => message.text("NgayXuLy").to_owned(),
     };
     let field = if message.service() == Service::Dossier { "TrangThaiHoSo" } else { "TrangThai" };
     (moment, message.text(field).parse().unwrap_or(0), message.digest())
@@ -159,7 +159,7 @@ mod tests {
                 "HinhThuc": "0", "DonViXuLy": "UBND xã",
             }),
             Service::Step => json!({ "NguoiXuLy": "A", "NoiDungXuLy": "x" }),
-            Service::Status => json!({}),
+            Service::Status | Service::Answer => json!({}),
         };
         data["MaHoSo"] = json!(CODE);
         for (name, value) in more.as_object().expect("fields") {

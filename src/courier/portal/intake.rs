@@ -3,19 +3,23 @@
 //! often it comes.
 //!
 //! What the portal has said of a dossier is read back from the documents that the gateway keeps; what
-//! is held here only saves reading them again. So a restart, or a second courier, changes nothing.
+//! is held here only saves reading them again. So a restart changes nothing.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use bytes::Bytes;
 use prost::Message as _;
+use serde_json::{Map, Value, json};
 use tokio::sync::{Mutex, MutexGuard};
 use tonic::transport::Channel;
 use tonic::{Code as Grpc, Status};
 use tonic_types::StatusExt as _;
 
+use super::answer::SYSTEM;
 use super::call::{fetch, message_part, reason, within};
+use super::client::QUESTIONS;
+use super::desk::{Denial, denied};
 use super::inbound::Said;
 use super::message::{Draft, Ready, Service, States};
 use crate::clock::Clock;
@@ -40,10 +44,6 @@ const SHELVES: usize = 64;
 const KIND: &str = "Thông điệp của Cổng Dịch vụ công quốc gia";
 /// Name of their only part.
 const PART_NAME: &str = "ho-so.dvcqg";
-
-/// Why a message is not there, in words for the portal: later, the same may succeed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct NotTaken(pub(super) String);
 
 /// What is remembered of some dossiers.
 type Shelf = HashMap<DossierCode, Said>;
@@ -70,24 +70,21 @@ impl Intake {
         Self { channel, agency, offices, clock, shelves }
     }
 
-    /// Takes a message: when this returns, the gateway has it for good.
-    pub(super) async fn take(
-        &self,
-        dossier: &DossierCode,
-        message: &Ready,
-    ) -> Result<(), NotTaken> {
+    /// Takes a message: when this returns, the gateway has it for good. Otherwise the portal is told why not
+    /// yet, or why never.
+    pub(super) async fn take(&self, dossier: &DossierCode, message: &Ready) -> Result<(), Denial> {
         let mut shelf = self.shelf(dossier).lock().await;
         let said = self.said(&mut shelf, dossier).await?;
         let to = self.office(dossier, &said, message);
         if !said.knows(message) {
             if said.count() >= PORTAL_DOSSIER_MESSAGES_MAX {
-                let words =
-                    "MaHoSo: quá nhiều thông điệp về hồ sơ này / too many messages about it";
-                return Err(NotTaken(words.to_owned()));
+                let words = "MaHoSo: quá nhiều thông điệp / MaHoSo: too many messages about it";
+                return Err(denied(words));
             }
             // Until it is known to be there, nothing of the dossier is.
             shelf.remove(dossier);
-            self.submit(dossier, message, &to, said.overtook(message)).await?;
+            let subject = subject(dossier, message, said.overtook(message));
+            self.submit(Some(dossier), message.written(), &to, subject).await?;
             shelf.insert(dossier.clone(), said.join(Said::of(message)));
         }
         let begins = message.service() == Service::Dossier && message.text("TrangThaiHoSo") == "1";
@@ -95,10 +92,7 @@ impl Intake {
     }
 
     /// What TraCuuHoSo answers.
-    pub(super) async fn find(
-        &self,
-        dossier: &DossierCode,
-    ) -> Result<Option<serde_json::Value>, NotTaken> {
+    pub(super) async fn find(&self, dossier: &DossierCode) -> Result<Option<Value>, Denial> {
         let mut shelf = self.shelf(dossier).lock().await;
         Ok(self.said(&mut shelf, dossier).await?.found(dossier.as_str()))
     }
@@ -113,11 +107,11 @@ impl Intake {
         &self,
         shelf: &mut MutexGuard<'_, Shelf>,
         dossier: &DossierCode,
-    ) -> Result<Said, NotTaken> {
+    ) -> Result<Said, Denial> {
         if let Some(said) = shelf.get(dossier) {
             return Ok(said.clone());
         }
-        let said = self.read_back(dossier).await.map_err(not_taken)?;
+        let said = self.read_back(dossier).await.map_err(|status| not_yet(&status))?;
         if shelf.len() >= PORTAL_DOSSIERS_REMEMBERED_MAX / SHELVES {
             shelf.clear();
         }
@@ -184,23 +178,31 @@ impl Intake {
     fn office(&self, dossier: &DossierCode, said: &Said, message: &Ready) -> Code {
         let named = match message.service() {
             Service::Dossier => Some(message.text("DonViXuLy")),
-            Service::Step | Service::Status => said.office(),
+            Service::Step | Service::Status | Service::Answer => said.office(),
         };
         let office = named.and_then(|office| self.offices.get(office));
         office.cloned().unwrap_or_else(|| dossier.agency())
     }
 
+    /// Takes a citizen's question, as it stands, to an office.
+    pub(super) async fn ask(&self, question: &Map<String, Value>, to: &Code) -> Result<(), Denial> {
+        let text = |name: &str| question.get(name).and_then(Value::as_str).unwrap_or_default();
+        let to = self.offices.get(text("DonViXuLy")).unwrap_or(to);
+        let dossier = DossierCode::parse(text("MaHoSo"));
+        let content = json!({ "service": QUESTIONS, "data": question }).to_string().into_bytes();
+        self.submit(dossier.as_ref(), content, to, "Cổng gửi câu hỏi của công dân".to_owned()).await
+    }
+
+    /// Sends a message on as a document, unless it was sent before.
     async fn submit(
         &self,
-        dossier: &DossierCode,
-        message: &Ready,
+        dossier: Option<&DossierCode>,
+        content: Vec<u8>,
         to: &Code,
-        newer: Option<&str>,
-    ) -> Result<(), NotTaken> {
-        let content = message.written();
+        subject: String,
+    ) -> Result<(), Denial> {
         let digest = Sha256::of(&content);
         let request_id = name_of(&digest);
-        let today = self.clock.now().date_in_vietnam();
         let part = v1::Part {
             name: PART_NAME.to_owned(),
             media_type: super::MEDIA_TYPE.to_owned(),
@@ -211,8 +213,43 @@ impl Intake {
         };
         let envelope = v1::Envelope {
             document_id: format!("{},DVCQG,{request_id}", self.agency),
+            subject,
+            recipients: vec![to.to_string()],
+            dossier_code: dossier.map(DossierCode::to_string).unwrap_or_default(),
+            parts: vec![part],
+            ..self.envelope()
+        };
+        let envelope = Bytes::from(envelope.encode_to_vec());
+        let mut submission = SubmissionServiceClient::new(self.channel.clone());
+        // What is refused for its addressee comes again and again, and would fill the log each time.
+        let announced = v1::AnnounceRequest { envelope: envelope.clone() };
+        let announced = within(CALL_DEADLINE, submission.announce(announced)).await;
+        announced.map_err(|status| not_yet(&status))?;
+        let request = v1::SubmitDocumentRequest {
+            request_id,
+            envelope,
+            parts: vec![content.into()],
+            validate_only: false,
+        };
+        match within(CALL_DEADLINE, submission.submit_document(request)).await {
+            Ok(_) => {
+                tracing::info!("taken from the portal");
+                Ok(())
+            }
+            // The same message under another envelope: it was taken on another day, or when other
+            // things were known.
+            Err(status) if reason(&status).as_deref() == Some(Reason::RequestIdReused.code()) => {
+                Ok(())
+            }
+            Err(status) => Err(not_yet(&status)),
+        }
+    }
+
+    /// What all envelopes have in common.
+    fn envelope(&self) -> v1::Envelope {
+        let today = self.clock.now().date_in_vietnam();
+        v1::Envelope {
             type_name: KIND.to_owned(),
-            subject: subject(dossier, message, newer),
             issue_date: Some(v1::Date {
                 year: today.year().into(),
                 month: today.month().into(),
@@ -222,29 +259,7 @@ impl Intake {
             secrecy: v1::Secrecy::None.into(),
             form: v1::Form::Original.into(),
             sender: self.agency.to_string(),
-            recipients: vec![to.to_string()],
-            dossier_code: dossier.to_string(),
-            parts: vec![part],
             ..v1::Envelope::default()
-        };
-        let request = v1::SubmitDocumentRequest {
-            request_id,
-            envelope: envelope.encode_to_vec().into(),
-            parts: vec![content.into()],
-            validate_only: false,
-        };
-        let mut submission = SubmissionServiceClient::new(self.channel.clone());
-        match within(CALL_DEADLINE, submission.submit_document(request)).await {
-            Ok(_) => {
-                tracing::info!(service = message.service().name(), "taken from the portal");
-                Ok(())
-            }
-            // The same message under another envelope: it was taken on another day, or when other
-            // things were known.
-            Err(status) if reason(&status).as_deref() == Some(Reason::RequestIdReused.code()) => {
-                Ok(())
-            }
-            Err(status) => Err(not_taken(status)),
         }
     }
 
@@ -255,7 +270,7 @@ impl Intake {
         dossier: &DossierCode,
         message: &Ready,
         to: &Code,
-    ) -> Result<(), NotTaken> {
+    ) -> Result<(), Denial> {
         let request = v1::RecordStepRequest {
             request_id: name_of(&Sha256::of(format!("REGISTRATION {dossier}").as_bytes())),
             agency: self.agency.to_string(),
@@ -275,7 +290,7 @@ impl Intake {
                 tracing::info!(reason, "not registered");
                 Ok(())
             }
-            Err(status) => Err(not_taken(status)),
+            Err(status) => Err(not_yet(&status)),
         }
     }
 }
@@ -293,7 +308,7 @@ fn subject(dossier: &DossierCode, message: &Ready, newer: Option<&str>) -> Strin
     let (what, state) = match message.service() {
         Service::Dossier => ("hồ sơ", message.text("TrangThaiHoSo")),
         Service::Step => ("tiến độ", message.text("TrangThai")),
-        Service::Status => ("trạng thái", message.text("TrangThai")),
+        Service::Status | Service::Answer => ("trạng thái", message.text("TrangThai")),
     };
     let late = newer.map(|moment| format!(" (đến muộn: đã có tin mới hơn, {moment})"));
     format!("Cổng gửi {what} {dossier}, trạng thái {state}{}", late.unwrap_or_default())
@@ -307,22 +322,21 @@ fn is_settled(code: Grpc) -> bool {
     )
 }
 
-/// In words for the portal's operators.
-fn not_taken(status: Status) -> NotTaken {
-    tracing::warn!(code = ?status.code(), reason = reason(&status), "not taken from the portal");
+/// In words for the portal's operators: later, the same may succeed.
+fn not_yet(status: &Status) -> Denial {
+    tracing::warn!(code = ?status.code(), reason = reason(status), "not taken from the portal");
     let vietnamese = status.get_details_localized_message().map(|words| words.message);
     let vietnamese = vietnamese.unwrap_or_else(|| "hệ thống tiếp nhận tạm ngừng".to_owned());
-    let english = match reason(&status) {
+    let english = match reason(status) {
         Some(reason) => format!("{reason}: {}", status.message()),
         None => "the gateway cannot be reached now".to_owned(),
     };
-    NotTaken(format!("{vietnamese} / {english}"))
+    (SYSTEM, format!("{vietnamese} / {english}"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     #[test]
     fn a_message_has_one_name_for_ever_and_another_has_another() {

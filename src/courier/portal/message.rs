@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use super::client::Procedure;
-use super::fields::{DOSSIER, Field, Kind, OF_PROCEDURE, STATUS, STEP};
+use super::fields::{DOSSIER, Field, Kind, OF_PROCEDURE, STATUS, STEP, question_id};
 use crate::clock::Time;
 use crate::digest::Sha256;
 use crate::limits::PORTAL_MESSAGE_SIZE_MAX;
@@ -22,15 +22,17 @@ pub enum Service {
     Step,
     /// To change the state of a dossier and nothing else (DongBoTrangThaiHoSo).
     Status,
+    /// To take the answer to a citizen's question (DongBoHoiDap).
+    Answer,
 }
 
 impl Service {
-    /// All of them.
+    /// Those about dossiers.
     pub const ALL: [Self; 3] = [Self::Dossier, Self::Step, Self::Status];
 
     /// The one with this name on the wire.
     pub fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|service| service.name() == name)
+        Self::ALL.into_iter().chain([Self::Answer]).find(|service| service.name() == name)
     }
 
     /// Its name on the wire.
@@ -39,15 +41,17 @@ impl Service {
             Self::Dossier => "DongBoHoSoMC",
             Self::Step => "CapNhatTienDoHoSoMC",
             Self::Status => "DongBoTrangThaiHoSo",
+            Self::Answer => "DongBoHoiDap",
         }
     }
 
-    /// The fields of its record.
+    /// The fields of its record; none are known of an answer.
     pub fn fields(self) -> &'static [Field] {
         match self {
             Self::Dossier => DOSSIER,
             Self::Step => STEP,
             Self::Status => STATUS,
+            Self::Answer => &[],
         }
     }
 }
@@ -62,7 +66,9 @@ pub enum Wrong {
     #[error("not a JSON object with service and data")]
     Form,
     /// It names another service.
-    #[error("service: none of DongBoHoSoMC, CapNhatTienDoHoSoMC, DongBoTrangThaiHoSo")]
+    #[error(
+        "service: none of DongBoHoSoMC, CapNhatTienDoHoSoMC, DongBoTrangThaiHoSo, DongBoHoiDap"
+    )]
     Service,
     /// A compulsory field is missing or empty.
     #[error("{0}: compulsory field missing")]
@@ -186,7 +192,16 @@ impl Draft {
     /// # Errors
     /// [`Wrong`] with the first field that cannot be used.
     pub fn of(service: Service, data: &Map<String, Value>, states: &States) -> Result<Self, Wrong> {
-        Ok(Self { service, record: written(data, service.fields(), states)? })
+        let record = match service {
+            Service::Answer => {
+                question_id(data).ok_or(Wrong::Missing("id"))?;
+                data.clone()
+            }
+            Service::Dossier | Service::Step | Service::Status => {
+                written(data, service.fields(), states)?
+            }
+        };
+        Ok(Self { service, record })
     }
 
     /// The dossier code, or nothing.
@@ -432,6 +447,13 @@ mod tests {
             assert_eq!(changed(name, value), Some(wrong));
         }
         assert_eq!(parse("XoaHoSo", &dossier()), Err(Wrong::Service));
+        // Of answers no fields are known but the name of the question.
+        let answer = |data: Value| parse("DongBoHoiDap", &data).map(|draft| draft.record);
+        let passed = json!({ "MaHoiDap": 7, "TraLoi": ["x"] });
+        assert_eq!(answer(passed.clone()).map(Value::Object), Ok(passed));
+        for nameless in [json!({}), json!({ "id": " " }), json!({ "ID": ["7"] })] {
+            assert_eq!(answer(nameless), Err(Wrong::Missing("id")));
+        }
         for text in ["", "{", "[]", "{\"service\": \"DongBoHoSoMC\", \"data\": []}"] {
             assert_eq!(Draft::parse(text.as_bytes(), CODE, &states()), Err(Wrong::Form), "{text}");
         }

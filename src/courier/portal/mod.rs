@@ -18,16 +18,18 @@ mod intake;
 mod journal;
 mod message;
 mod outbox;
+mod questions;
 mod receive;
 mod steps;
 
 pub use answer::{CREDENTIALS, SYSTEM, Trouble, read as read_answer};
-pub use client::{Addresses, Credentials, Login, Portal, Procedure};
-pub use fields::{DOSSIER, Field, STATUS, STEP};
+pub use client::{Addresses, Credentials, Login, Portal, Procedure, QUESTIONS};
+pub use fields::{DOSSIER, Field, STATUS, STEP, question_id};
 pub use inbound::Said;
 pub use intake::Intake;
 pub use message::{Draft, Ready, Service, States, Wrong};
 pub use outbox::{Ended, Observer, Outbox};
+pub use questions::Questions;
 pub use receive::Receiver;
 pub use steps::Steps;
 

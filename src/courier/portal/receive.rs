@@ -24,7 +24,7 @@ use tower::ServiceExt as _;
 use super::answer::{CREDENTIALS, SYSTEM};
 use super::client::Credentials;
 use super::desk::{self, Denial, Sessions, denied, page};
-use super::intake::{Intake, NotTaken};
+use super::intake::Intake;
 use super::message::{Draft, Ready, Service, States, Wrong};
 use super::outbox::Observer;
 use crate::document::DossierCode;
@@ -36,7 +36,7 @@ use crate::limits::{
 
 /// The door.
 pub struct Receiver {
-    intake: Intake,
+    intake: Arc<Intake>,
     credentials: Credentials,
     sessions: Mutex<Sessions>,
     observer: Arc<dyn Observer>,
@@ -44,7 +44,7 @@ pub struct Receiver {
 
 impl Receiver {
     /// A door to `intake` for who has these credentials; they are asked for at each log-in.
-    pub fn new(intake: Intake, credentials: Credentials, observer: Arc<dyn Observer>) -> Self {
+    pub fn new(intake: Arc<Intake>, credentials: Credentials, observer: Arc<dyn Observer>) -> Self {
         let sessions = Mutex::new(Sessions::new(PORTAL_SESSION_AGE_MAX));
         Self { intake, credentials, sessions, observer }
     }
@@ -97,11 +97,13 @@ impl Receiver {
         if text("madonvi").is_empty() {
             return Err(denied("madonvi"));
         }
-        let rows = match (text("service"), Service::named(text("service"))) {
+        let service = Service::named(text("service"));
+        let service = service.filter(|service| Service::ALL.contains(service));
+        let rows = match (text("service"), service) {
             ("TraCuuHoSo", _) => {
                 let dossier = DossierCode::parse(text("mahoso"));
                 let found = self.intake.find(&dossier.ok_or_else(|| denied("mahoso"))?).await;
-                found.map_err(later)?.into_iter().collect()
+                found?.into_iter().collect()
             }
             (_, Some(service)) => {
                 if service == Service::Dossier && !matches!(text("isUpdating"), "True" | "False") {
@@ -126,7 +128,7 @@ impl Receiver {
         for (dossier, message) in checked.inspect_err(|_| self.observer.received("refused"))? {
             let taken = self.intake.take(&dossier, &message).await;
             self.observer.received(if taken.is_ok() { "taken" } else { "failed" });
-            taken.map_err(later)?;
+            taken?;
         }
         Ok(())
     }
@@ -147,10 +149,6 @@ fn checked(service: Service, record: &Value) -> Result<(DossierCode, Ready), Den
             .ok_or_else(|| denied("MaHoSo: không phải mã hồ sơ / MaHoSo: not a dossier code"))?,
         message,
     ))
-}
-
-fn later(NotTaken(words): NotTaken) -> Denial {
-    (SYSTEM, words)
 }
 
 async fn converse(socket: TcpStream, peer: SocketAddr, router: Router) {

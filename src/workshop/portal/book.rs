@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::procedures;
 use crate::courier::portal::desk::{Denial, denied};
-use crate::courier::portal::{Field, Service};
+use crate::courier::portal::{Field, Service, question_id};
 use crate::limits::PORTAL_STAND_IN_DOSSIERS_MAX;
 
 /// Dossiers by code.
@@ -15,6 +15,10 @@ pub(super) struct Book {
     dossiers: BTreeMap<String, Kept>,
     /// Steps that came again.
     repeated: u64,
+    /// Questions by their names.
+    questions: BTreeMap<String, Value>,
+    /// Answers by the names of their questions.
+    answers: BTreeMap<String, Map<String, Value>>,
 }
 
 struct Kept {
@@ -44,7 +48,7 @@ impl Book {
                     return Err(denied("MaHoSo: not known"));
                 }
                 (Service::Dossier, ..) => return Err(denied("isUpdating")),
-                (Service::Step | Service::Status, _, true) => {}
+                (Service::Step | Service::Status, _, true) | (Service::Answer, ..) => {}
             }
         }
         if self.dossiers.len() + records.len() > PORTAL_STAND_IN_DOSSIERS_MAX {
@@ -70,8 +74,34 @@ impl Book {
                 let state = record.get("TrangThai").cloned().unwrap_or_default();
                 kept.record.insert("TrangThaiHoSo".to_owned(), state);
             }
-            (Service::Step | Service::Status, None) => {}
+            (Service::Step | Service::Status, None) | (Service::Answer, _) => {}
         }
+    }
+
+    /// A citizen asks.
+    pub(super) fn ask(&mut self, question: &Value) -> Result<(), Denial> {
+        if self.questions.len() >= PORTAL_STAND_IN_DOSSIERS_MAX {
+            return Err(denied("too many questions"));
+        }
+        let id = question.as_object().and_then(question_id).ok_or_else(|| denied("id"))?;
+        self.questions.insert(id, question.clone());
+        Ok(())
+    }
+
+    /// Questions that are not answered.
+    pub(super) fn open_questions(&self) -> Vec<Value> {
+        let open = self.questions.iter().filter(|(id, _)| !self.answers.contains_key(*id));
+        open.map(|(_, question)| question.clone()).collect()
+    }
+
+    /// Takes answers to questions that there are.
+    pub(super) fn answer(&mut self, records: &[Value]) -> Result<(), Denial> {
+        for record in records {
+            let record = record.as_object().ok_or_else(|| denied("data"))?;
+            let id = question_id(record).filter(|id| self.questions.contains_key(id));
+            self.answers.insert(id.ok_or_else(|| denied("id"))?, record.clone());
+        }
+        Ok(())
     }
 
     /// What TraCuuHoSo says of a dossier.
@@ -90,7 +120,11 @@ impl Book {
             let Kept { record, replaced, steps } = kept;
             (code.clone(), json!({ "record": record, "replaced": replaced, "steps": steps }))
         });
-        json!({ "dossiers": Map::from_iter(dossiers), "repeated_steps": self.repeated })
+        json!({
+            "dossiers": Map::from_iter(dossiers),
+            "repeated_steps": self.repeated,
+            "answers": self.answers,
+        })
     }
 }
 

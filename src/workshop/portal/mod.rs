@@ -10,6 +10,7 @@
 //! POST /api      {session, madonvi, service, …} -> {error_code, result}
 //! GET  /book     what it got, and how often it was called
 //! POST /faults   {status, error_code, service, times, slow_ms, done}: how the next calls fail
+//! POST /questions an object with an id: a citizen asks
 //! POST /originate {to, service, record} -> {error_code}: it happens on the portal, which tells the door at `to`
 //! ```
 
@@ -32,7 +33,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::courier::portal::desk::{self, Denial, REFUSED, Sessions, denied, page};
-use crate::courier::portal::{CREDENTIALS, Credentials, SYSTEM, Service, Trouble};
+use crate::courier::portal::{CREDENTIALS, Credentials, QUESTIONS, SYSTEM, Service, Trouble};
 use book::Book;
 use faults::Faults;
 use originate::Origin;
@@ -73,6 +74,7 @@ impl StandIn {
             .route("/api", post(api))
             .route("/book", get(book))
             .route("/faults", post(set_faults))
+            .route("/questions", post(ask))
             .route("/originate", post(originate))
             .with_state(Arc::new(self))
     }
@@ -107,9 +109,14 @@ impl StandIn {
             "LayDanhMucCoQuan" => vec![json!({ "MADONVI": text("madonvi") })],
             "LayDanhMucLinhVuc" => procedures::fields(),
             "TraCuuHoSo" => memory.book.find(text("mahoso")),
+            QUESTIONS => memory.book.open_questions(),
             name => {
                 let service = Service::named(name).ok_or_else(|| denied("service"))?;
                 let records = desk::records(service, asked)?;
+                if service == Service::Answer {
+                    memory.book.answer(records)?;
+                    return Ok(json!({ "result": [] }));
+                }
                 memory.book.take(service, text("isUpdating"), records)?;
                 Vec::new()
             }
@@ -157,7 +164,8 @@ async fn api(State(portal): State<Arc<StandIn>>, body: Bytes) -> Response {
     let name = asked.as_ref().ok().and_then(|asked| asked.get("service")?.as_str());
     // Only known names are counted, so that no caller makes the list grow.
     let known = procedures::SERVICES.iter().copied();
-    let known = known.chain(Service::ALL.map(Service::name)).find(|known| Some(*known) == name);
+    let known = known.chain(Service::ALL.map(Service::name)).chain([Service::Answer.name()]);
+    let known = known.chain([QUESTIONS]).find(|known| Some(*known) == name);
     reply(&portal, known.unwrap_or("other"), || portal.serve(asked.as_ref().map_err(Clone::clone)?))
         .await
 }
@@ -203,6 +211,11 @@ async fn set_faults(State(portal): State<Arc<StandIn>>, body: Bytes) -> Response
         }
         None => StatusCode::BAD_REQUEST.into_response(),
     }
+}
+
+async fn ask(State(portal): State<Arc<StandIn>>, body: Bytes) -> Response {
+    let asked = desk::read(&body).and_then(|question| portal.memory().book.ask(&question));
+    portal.answer(asked.map(|()| json!({})))
 }
 
 /// What happens on the portal stands in its book first. The door may be out; to tell it again, do this

@@ -190,7 +190,7 @@ def test_each_compulsory_field_missing_comes_back_with_its_name(gateway, portal,
 @pytest.mark.parametrize("content, why", [
     (b"{", "không phải đối tượng JSON có service và data / not a JSON object with service and data"),
     (message("XoaHoSo", {}), "service: không phải dịch vụ của Cổng được hỗ trợ / "
-     "service: none of DongBoHoSoMC, CapNhatTienDoHoSoMC, DongBoTrangThaiHoSo"),
+     "service: none of DongBoHoSoMC, CapNhatTienDoHoSoMC, DongBoTrangThaiHoSo, DongBoHoiDap"),
     (message("DongBoHoSoMC", DOSSIER | {"MaHoSo": "H49.151-20261123-0002"}),
      "MaHoSo: không phải mã hồ sơ ghi trên phong bì / MaHoSo: not the dossier code of the envelope"),
     (message("DongBoHoSoMC", {"MaTTHC": "9.999999"}),
