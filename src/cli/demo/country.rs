@@ -72,6 +72,11 @@ impl Country {
         self.clock.now()
     }
 
+    /// The clock itself.
+    pub(super) fn clock(&self) -> Arc<LeapingClock> {
+        self.clock.clone()
+    }
+
     /// Time passes until this moment.
     pub(super) fn leap_to(&self, moment: Time) {
         self.clock.leap_to(moment);
@@ -158,12 +163,9 @@ impl Country {
 
 fn listing(name: &str, role: v1::PartRole, bytes: &[u8]) -> v1::Part {
     let digest = crate::digest::Sha256::of(bytes);
-    let is_message = name.ends_with(".dvcqg");
-    let media_type =
-        if is_message { crate::courier::portal::MEDIA_TYPE } else { "application/pdf" };
     v1::Part {
         name: name.to_owned(),
-        media_type: media_type.to_owned(),
+        media_type: "application/pdf".to_owned(),
         size: bytes.len() as u64,
         sha256: Bytes::copy_from_slice(&digest.0),
         role: role.into(),

@@ -7,9 +7,10 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use super::country::Country;
-use super::scenes::{PATIENCE, must, prove};
+use super::portal::{AGENCY, Stand};
+use super::scenes::{PATIENCE, must, next_item, prove};
 use super::{paper, say};
-use crate::calendar::{Calendar, Counting};
+use crate::calendar::Calendar;
 use crate::cli::Failure;
 use crate::clock::Time;
 use crate::log::Entry;
@@ -18,11 +19,9 @@ use crate::proto::v1::DossierStep as Step;
 use crate::proto::v1::dossier_service_client::DossierServiceClient;
 use crate::workshop::profile::Profile;
 
-/// Working days that the procedure may take.
-const DAYS: u32 = 30;
 /// Working days after which the People's Committee consents if it says nothing.
 const CONSENT_DAYS: u32 = 15;
-/// The procedure, of those that the portal's stand-in knows.
+/// The procedure, one of the catalogue: it says how long it may take.
 pub(super) const PROCEDURE: &str = "1.003003";
 /// The revocation lists of this country hold while its weeks pass, Tết among them.
 const CRL_DAYS: u32 = 120;
@@ -47,15 +46,14 @@ pub(super) async fn country(folder: &Path) -> Result<Country, Failure> {
 pub(super) async fn travels(country: &Country) -> Result<String, Failure> {
     let code = format!("H49.151-{}-0001", country.now().date_in_vietnam().strftime("%Y%m%d"));
     let file = Desk { country, code: &code, calendar: Calendar::vietnam() };
+    let portal = Stand::open(country).await?;
     let plain = v1::RecordStepRequest::default;
     let to = |to: &str| v1::RecordStepRequest { to: to.into(), ..plain() };
-    let of = |more| v1::RecordStepRequest { procedure_code: PROCEDURE.into(), ..more };
 
-    file.send(("portal", "G22.DVC"), ("commune", "H49.151"), 1, "Hồ sơ đăng ký biến động").await?;
-    file.take("portal", "G22.DVC", Step::Registration, of(to("H49.151"))).await?;
+    portal.files(country, &code).await?;
+    file.arrives().await?;
     file.work(1);
-    let due_time = file.in_days(DAYS).map(crate::proto::timestamp);
-    let received = of(v1::RecordStepRequest { due_time, ..plain() });
+    let received = v1::RecordStepRequest { procedure_code: PROCEDURE.into(), ..plain() };
     file.take("commune", "H49.151", Step::Reception, received).await?;
     file.work(3);
     let subject = "Chuyển hồ sơ thẩm định";
@@ -77,7 +75,11 @@ pub(super) async fn travels(country: &Country) -> Result<String, Failure> {
     file.take("province", "H49.11", Step::Completion, done).await?;
     file.work(1);
     file.take("commune", "H49.151", Step::Return, plain()).await?;
-    file.shown().await?;
+    let grade = v1::RecordStepRequest { grade: 5, ..plain() };
+    file.take("portal", AGENCY, Step::Satisfaction, grade).await?;
+    let steps = file.shown().await?;
+    // All but the two that came from there.
+    portal.shows(&code, "10", steps - 2).await?;
     Ok(code)
 }
 
@@ -95,10 +97,26 @@ impl Desk<'_> {
         self.country.leap_to(self.calendar.after(self.country.now(), span));
     }
 
-    /// The end of the working day so many working days from now.
-    fn in_days(&self, days: u32) -> Option<Time> {
-        let days = std::num::NonZeroU32::new(days)?;
-        self.calendar.due(self.country.now(), days, Counting::default())
+    /// The commune is handed what the portal sent, and takes it over.
+    async fn arrives(&self) -> Result<(), Failure> {
+        let mut mailbox = self.country.mailbox("commune").await?;
+        let item = next_item(&mut mailbox, "H49.151").await?;
+        must(item.dossier_code == self.code, "the dossier comes to the desk")?;
+        let request = v1::AcknowledgeRequest {
+            agency: "H49.151".into(),
+            consignment_id: item.consignment_id,
+            lease_token: item.lease_token,
+        };
+        mailbox.acknowledge(request).await?;
+        let found = self.found("portal").await?;
+        let registered = found.steps.first().and_then(|step| step.receipt.as_ref());
+        let entry = prove(self.country, registered)?;
+        say(&format!(
+            "{}  {AGENCY:<9} {:<18} state  1, proven in entry {entry}",
+            self.country.now().in_vietnam(),
+            word(Step::Registration),
+        ));
+        Ok(())
     }
 
     /// Sends a signed document of the dossier and takes it over; gives the consignment.
@@ -193,7 +211,7 @@ impl Desk<'_> {
     }
 
     /// The clock and the proofs, as the portal sees them; each proof is kept as a file.
-    async fn shown(&self) -> Result<(), Failure> {
+    async fn shown(&self) -> Result<usize, Failure> {
         let found = self.found("portal").await?;
         for (number, step) in (1..).zip(&found.steps) {
             prove(self.country, step.receipt.as_ref())?;
@@ -216,7 +234,7 @@ impl Desk<'_> {
                 minutes % 60
             ));
         }
-        Ok(())
+        Ok(found.steps.len())
     }
 }
 

@@ -74,7 +74,6 @@ async fn tell(folder: &Folder) -> Result<(), Failure> {
     heading("3  A dossier travels from the portal and comes back with a signed result");
     let land = dossier::country(folder.path()).await?;
     let dossier = dossier::travels(&land).await?;
-    portal::shows(&land, &dossier).await?;
 
     heading("4  A tampered document is refused");
     scenes::tampered(&country).await?;

@@ -181,7 +181,7 @@ pub(super) fn prove(country: &Country, wire: Option<&v1::Receipt>) -> Result<Str
     Ok(receipt.verify(&country.public_key()).map_err(Failure::other)?.id().to_string())
 }
 
-async fn next_item(
+pub(super) async fn next_item(
     mailbox: &mut MailboxServiceClient<Channel>,
     agency: &str,
 ) -> Result<v1::Item, Failure> {
