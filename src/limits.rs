@@ -456,8 +456,37 @@ pub const PORTAL_PROCEDURES_MAX: usize = 10_000;
 pub const PORTAL_WAITING_MAX: usize = 100_000;
 /// Dossiers that the stand-in of the portal remembers: what a test sends in a minute.
 pub const PORTAL_STAND_IN_DOSSIERS_MAX: usize = 100_000;
-/// Sessions that it remembers.
-pub const PORTAL_STAND_IN_SESSIONS_MAX: usize = 1_000;
+/// Sessions that a server of the portal's API remembers; its known clients hold one each.
+pub const PORTAL_SESSIONS_MAX: usize = 1_000;
+/// Connections that the portal may have open to us: one for each call that it makes at once.
+pub const PORTAL_CONNECTIONS_MAX: usize = 64;
+/// One of them may pause so long between two calls.
+pub const PORTAL_CONNECTION_PAUSE_MAX: Duration = Duration::from_secs(60);
+/// A call of the portal, body and answer: less than the 60 s for which its known clients wait for it.
+pub const PORTAL_CALL_TIME_MAX: Duration = Duration::from_secs(50);
+/// Bytes of a call: a hundred dossiers of 30 KiB, or some of the largest.
+pub const PORTAL_CALL_SIZE_MAX: usize = 4 * 1024 * 1024;
+/// Records in one call; each is a document and an entry, some 10 ms one after the other.
+pub const PORTAL_RECORDS_MAX: usize = 100;
+/// How long a session of the portal's lasts with us: it is renewed by itself, and one that leaks is
+/// worthless soon.
+pub const PORTAL_SESSION_AGE_MAX: Duration = Duration::from_secs(1800);
+/// A user name and password that are wrong are answered after so long: with the connections above, 64
+/// guesses a second at most.
+pub const PORTAL_LOGIN_PAUSE: Duration = Duration::from_secs(1);
+/// Messages of the portal about one dossier: as many documents as a dossier is traced through.
+pub const PORTAL_DOSSIER_MESSAGES_MAX: usize = 1_000;
+/// Dossiers of which it is remembered what the portal has said, so that it is not read again: some 30
+/// KiB each.
+pub const PORTAL_DOSSIERS_REMEMBERED_MAX: usize = 1_024;
+/// Questions that the portal gives at once and that are remembered: its answer has room for some thousands.
+pub const PORTAL_QUESTIONS_MAX: usize = 10_000;
+/// Steps that are told and not yet handed over; one takes some 300 bytes, and its place 30 in a file.
+pub const PORTAL_STEPS_AHEAD_MAX: usize = 10_000;
+/// Names of agencies that are remembered for steps; a province has some hundreds.
+pub const PORTAL_NAMES_MAX: usize = 10_000;
+/// How long such a name is good; it changes by decree.
+pub const PORTAL_NAME_AGE_MAX: Duration = Duration::from_secs(3600);
 /// Failures in a row that make an outage, and no longer the trouble of single dossiers.
 pub const PORTAL_OUTAGE_FAILURES: u32 = 3;
 /// The longest that a dossier with which the portal has trouble waits for its next turn.

@@ -29,7 +29,7 @@ const fn row(
     Row { word, states, next, by, must, may: &[F::Note] }
 }
 
-const ROWS: [Row; 23] = [
+const ROWS: [Row; 24] = [
     Row {
         may: &[F::To, F::Note, F::Applicant],
         ..row("REGISTRATION", "–", "1", "reception", &[F::Procedure])
@@ -62,6 +62,7 @@ const ROWS: [Row; 23] = [
     Row { may: &[], ..row("OVERDUE", "2 4", "", "gateway", &[F::Since]) },
     row("FEEDBACK", "1 2 3 4 5 6 7 8 9 10", "", "origin", &[F::Note]),
     row("SATISFACTION", "10", "", "origin", &[F::Grade]),
+    Row { may: &[], ..row("SUCCESSION", "1 2 4 5 6 9", "", "gateway", &[F::To]) },
 ];
 
 /// The fields that only some steps have.
@@ -134,7 +135,7 @@ impl Dossiers {
         if !row.is_taken_in(file.state) {
             let message = format!("{word} in state {}", file.state);
             findings.add(Some(id), Rule::DossierStep, message);
-        } else if !file.may(row.by, from) {
+        } else if !file.may(row, from) {
             let message = format!("{from} cannot take the step {word}");
             findings.add(Some(id), Rule::DossierParty, message);
         }
@@ -190,11 +191,16 @@ impl File {
         file
     }
 
-    fn may(&self, by: &str, from: &str) -> bool {
-        match by {
+    fn may(&self, row: &Row, from: &str) -> bool {
+        let was_asked = || self.asked.iter().any(|asked| *asked.of == *from);
+        match row.by {
+            _ if row.word == "SUCCESSION" => {
+                [&self.origin, &self.reception, &self.holder].iter().any(|one| ***one == *from)
+                    || was_asked()
+            }
             "reception" => *self.reception == *from,
             "origin" => *self.origin == *from || *self.reception == *from,
-            "asked" => self.asked.iter().any(|asked| *asked.of == *from),
+            "asked" => was_asked(),
             "either" => *self.reception == *from || *self.holder == *from,
             _ => *self.holder == *from,
         }
@@ -249,7 +255,24 @@ impl File {
             "REMINDER" => self.reminded = due,
             "OVERDUE" => self.overdue = since,
             "SATISFACTION" => self.graded = true,
+            "SUCCESSION" => self.succeed(from, to),
             _ => {}
+        }
+    }
+}
+
+impl File {
+    /// Another agency stands wherever `closed` stood.
+    fn succeed(&mut self, closed: &str, successor: &str) {
+        for place in [&mut self.origin, &mut self.reception, &mut self.holder] {
+            if **place == *closed {
+                *place = successor.into();
+            }
+        }
+        let doubled = self.asked.iter().any(|asked| *asked.of == *successor);
+        self.asked.retain(|asked| *asked.of != *closed || !doubled);
+        for asked in self.asked.iter_mut().filter(|asked| *asked.of == *closed) {
+            asked.of = successor.into();
         }
     }
 }

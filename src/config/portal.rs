@@ -1,7 +1,8 @@
 //! The way to the National Public Service Portal: a file of its own, because the process that calls the
 //! portal is one of its own, and the gateway never sees its password.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -47,9 +48,26 @@ pub struct PortalFile {
     /// The longest rest.
     #[serde(default = "retry_seconds_max")]
     pub retry_seconds_max: u64,
+    /// File in which the courier notes how far the steps of dossiers are told to the portal; without it,
+    /// they are not told.
+    pub state: Option<PathBuf>,
+    /// Agencies that may write about dossiers of other provinces and central bodies than their own.
+    #[serde(default)]
+    pub abroad: Vec<String>,
+    /// Where the portal calls us, a loopback address; without it, it cannot.
+    pub receive: Option<SocketAddr>,
+    /// TOML file with the `username` and `password` with which it logs in here, read at each log-in.
+    pub receive_credentials: Option<PathBuf>,
+    /// Seconds between two times that the portal is asked for citizens' questions; without it, it is not.
+    pub questions_every_seconds: Option<u64>,
+    /// Code of the agency that gets questions for which `offices` has none.
+    pub questions_to: Option<String>,
     /// This site's own states, and which of the portal's, 1 to 10, each of them is.
     #[serde(default)]
     pub states: BTreeMap<String, u32>,
+    /// DonViXuLy of dossiers from the portal, and the agency to which each goes.
+    #[serde(default)]
+    pub offices: BTreeMap<String, String>,
 }
 
 /// The file with user name and password.
@@ -81,7 +99,8 @@ impl PortalFile {
         let text = std::fs::read_to_string(path).map_err(|error| Error::new(path, error))?;
         let mut file: Self = toml::from_str(&text).map_err(|error| Error::new(path, error))?;
         let folder = path.parent().unwrap_or(Path::new("."));
-        for one in file.ca.iter_mut().chain(&mut file.credentials) {
+        let paths = file.ca.iter_mut().chain(&mut file.credentials).chain(&mut file.state);
+        for one in paths.chain(&mut file.receive_credentials) {
             *one = folder.join(&*one);
         }
         let wrong = |problem: &str| Err(Error::new(path, problem));
@@ -100,6 +119,27 @@ impl PortalFile {
         }
         if States::new(file.states.clone()).is_none() {
             return wrong("states: each is one of the portal's, 1 to 10");
+        }
+        if file.abroad.iter().any(|code| Code::parse(code).is_none()) {
+            return wrong("abroad: codes of agencies");
+        }
+        if file.offices.values().any(|code| Code::parse(code).is_none()) {
+            return wrong("offices: each is the code of an agency");
+        }
+        if file.receive.is_some_and(|address| !address.ip().is_loopback()) {
+            return wrong("receive: must be a loopback address");
+        }
+        let questions_to = file.questions_to.as_deref();
+        if questions_to.is_some_and(|code| Code::parse(code).is_none()) {
+            return wrong("questions_to: not the code of an agency");
+        }
+        if file.questions_every_seconds == Some(0)
+            || file.questions_every_seconds.is_some() != questions_to.is_some()
+        {
+            return wrong("questions_every_seconds, at least 1, and questions_to: both or none");
+        }
+        if file.receive.is_some() != file.receive_credentials.is_some() {
+            return wrong("receive and receive_credentials: both or none");
         }
         Ok(file)
     }
@@ -132,6 +172,37 @@ impl PortalFile {
             Box::new(move || read_login(credentials.as_deref()).map_err(|error| error.to_string()));
         let wait = Duration::from_secs(self.wait_seconds);
         Ok(Portal::new(addresses, self.madonvi.clone(), credentials, wait))
+    }
+
+    /// The portal's agency, whose mailbox holds the messages.
+    pub fn code(&self) -> Option<Code> {
+        Code::parse(&self.agency)
+    }
+
+    /// Agencies that write about dossiers of others.
+    pub fn heard(&self) -> BTreeSet<Code> {
+        self.abroad.iter().filter_map(|code| Code::parse(code)).collect()
+    }
+
+    /// How often the portal is asked for questions, and who gets them.
+    pub fn questions(&self) -> Option<(Duration, Code)> {
+        let every = self.questions_every_seconds.map(Duration::from_secs)?;
+        Some((every, self.questions_to.as_deref().and_then(Code::parse)?))
+    }
+
+    /// Where dossiers of an office from the portal go.
+    pub fn office_map(&self) -> BTreeMap<String, Code> {
+        let office = |(name, code): (&String, &String)| Some((name.clone(), Code::parse(code)?));
+        self.offices.iter().filter_map(office).collect()
+    }
+
+    /// With what the portal logs in here; read anew each time.
+    pub fn expected(&self) -> Credentials {
+        let path = self.receive_credentials.clone();
+        Box::new(move || {
+            let path = path.as_deref().ok_or("receive_credentials is not given")?;
+            read_login(Some(path)).map_err(|error| error.to_string())
+        })
     }
 
     /// The state map.
@@ -204,6 +275,19 @@ mod tests {
             ("retry_seconds = 0", ": retry_seconds: from 1 to retry_seconds_max"),
             ("retry_seconds = 301", ": retry_seconds: from 1 to retry_seconds_max"),
             ("[states]\nx = 11", ": states: each is one of the portal's, 1 to 10"),
+            ("abroad = [\"H 49\"]", ": abroad: codes of agencies"),
+            ("[offices]\nx = \"\"", ": offices: each is the code of an agency"),
+            (
+                "receive = \"192.0.2.1:80\"\nreceive_credentials = \"x\"",
+                ": receive: must be a loopback address",
+            ),
+            ("questions_to = \"\"", ": questions_to: not the code of an agency"),
+            (
+                "questions_every_seconds = 60",
+                ": questions_every_seconds, at least 1, and questions_to: both or none",
+            ),
+            ("receive = \"127.0.0.1:0\"", ": receive and receive_credentials: both or none"),
+            ("receive_credentials = \"x\"", ": receive and receive_credentials: both or none"),
         ] {
             assert_eq!(file(&format!("{good}{more}")).err().as_deref(), Some(problem));
         }

@@ -419,7 +419,8 @@ fn redirected<P: Prior + ?Sized>(
     Ok(())
 }
 
-/// A step of a dossier. Who received it, who has it and who is named are told, but not who acts.
+/// A step of a dossier. Who began it, who received it, who has it and who is named are told, but not who
+/// acts.
 fn filed<P: Prior + ?Sized>(
     id: EntryId,
     entry: &Entry,
@@ -443,7 +444,7 @@ fn filed<P: Prior + ?Sized>(
         changes.extend(alarms.0.map(|at| alarm(at, false)));
         changes.extend(alarms.1.map(|at| alarm(at, true)));
     }
-    let mut told = vec![&next.reception, &next.holder];
+    let mut told = vec![&next.origin, &next.reception, &next.holder];
     told.extend(&entry.to);
     told.sort();
     told.dedup();

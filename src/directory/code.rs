@@ -24,6 +24,15 @@ impl Code {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Its first level, `H49` of `H49.11` and of `000.00.11.H49`: the province, or the central body. A
+    /// code begins with a letter in the one notation and with a digit in the other.
+    pub fn top(&self) -> &str {
+        let is_reversed = self.0.starts_with(|first: char| first.is_ascii_digit());
+        let mut levels = self.0.split('.');
+        let top = if is_reversed { levels.next_back() } else { levels.next() };
+        top.unwrap_or(&self.0)
+    }
 }
 
 impl fmt::Display for Code {

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::directory::Code;
+
 /// A dossier code `AGENCY-DATE-SERIAL`: the agency code in either notation, a date of six or eight
 /// digits, a serial of four to seven (TT 01/2018/TT-VPCP Art. 19 and later practice). Kept as text.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -17,13 +19,19 @@ impl DossierCode {
             && (4..=7).contains(&serial.len())
             && digits(date)
             && matches!(date.len(), 6 | 8)
-            && crate::directory::Code::parse(agency).is_some();
+            && Code::parse(agency).is_some();
         fits.then(|| Self(text.into()))
     }
 
     /// As it is written.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The agency whose code it begins with: the one that numbers it.
+    pub fn agency(&self) -> Code {
+        let agency = self.0.rsplitn(3, '-').nth(2).and_then(Code::parse);
+        agency.expect("a dossier code begins with an agency's")
     }
 }
 
@@ -46,6 +54,14 @@ mod tests {
             "H49.151-20261122-0001",
         ] {
             assert_eq!(DossierCode::parse(good).map(|code| code.to_string()), Some(good.into()));
+        }
+        for (code, agency, top) in [
+            ("000.00.18.G12-180425-0001", "000.00.18.G12", "G12"),
+            ("G09.20-20260609-0092637", "G09.20", "G09"),
+            ("H-49-210118-0001", "H-49", "H-49"),
+        ] {
+            let found = DossierCode::parse(code).expect("a code").agency();
+            assert_eq!((found.as_str(), found.top()), (agency, top));
         }
         for wrong in [
             "",

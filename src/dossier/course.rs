@@ -175,6 +175,11 @@ impl Dossier {
             Step::Overdue => (self.remind_at, self.overdue) = (None, true),
             Step::Feedback => self.feedback = self.feedback.saturating_add(1),
             Step::Satisfaction => self.grade = self.grade.or(entry.grade),
+            Step::Succession => {
+                if let Some((closed, successor)) = entry.from.as_ref().zip(entry.to.as_ref()) {
+                    self.succeed(closed, successor);
+                }
+            }
             Step::Registration
             | Step::NonReception
             | Step::Appraisal
@@ -185,6 +190,28 @@ impl Dossier {
             | Step::Stop
             | Step::Return => {}
         }
+    }
+
+    /// Another agency takes the place of one that was closed.
+    fn succeed(&mut self, closed: &Code, successor: &Code) {
+        for place in [&mut self.origin, &mut self.reception, &mut self.holder] {
+            if place == closed {
+                place.clone_from(successor);
+            }
+        }
+        let was_asked = self.opinions.iter().any(|opinion| opinion.asked == *successor);
+        self.opinions.retain(|opinion| opinion.asked != *closed || !was_asked);
+        for opinion in self.opinions.iter_mut().filter(|opinion| opinion.asked == *closed) {
+            opinion.asked.clone_from(successor);
+        }
+        self.admit(successor);
+    }
+
+    /// Whether an agency has a part in it that another must take over if it is closed.
+    pub fn needs(&self, agency: &Code) -> bool {
+        let asked = || self.opinions.iter().any(|opinion| opinion.asked == *agency);
+        Step::Succession.transition().from.contains(&self.state)
+            && ([&self.origin, &self.reception, &self.holder].contains(&agency) || asked())
     }
 
     fn set_due(&mut self, entry: &Entry) {

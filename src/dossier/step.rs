@@ -75,6 +75,8 @@ steps! {
     Feedback "FEEDBACK";
     /// The citizen grades how it was handled (đánh giá hài lòng).
     Satisfaction "SATISFACTION";
+    /// An agency was closed, and its successor takes its place.
+    Succession "SUCCESSION";
 }
 
 /// Who may take a step.
@@ -91,7 +93,7 @@ pub enum By {
     Asked,
     /// The agency that took the first step, a portal or a desk, or the reception.
     Origin,
-    /// The gateway itself; `from` is the agency that has it.
+    /// The gateway itself; `from` is the agency that has it, or, at a succession, the closed one.
     Gateway,
 }
 
@@ -206,8 +208,18 @@ const ANY: &[State] = &[
     S::Returned,
 ];
 
+/// States in which it matters who is who.
+const SUCCEEDED: &[State] = &[
+    S::Registered,
+    S::Received,
+    S::InProcess,
+    S::AwaitingSupplement,
+    S::AwaitingPayment,
+    S::Completed,
+];
+
 /// What may follow: one row for each step, in their order.
-pub const TRANSITIONS: [Transition; 23] = [
+pub const TRANSITIONS: [Transition; 24] = [
     Transition {
         begins: true,
         from: &[],
@@ -292,6 +304,7 @@ pub const TRANSITIONS: [Transition; 23] = [
         by: By::Origin,
         ..worked(Step::Satisfaction, &[Extra::Grade])
     },
+    timed(Step::Succession, SUCCEEDED, &[Extra::To]),
 ];
 
 impl Step {

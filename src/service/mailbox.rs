@@ -59,6 +59,13 @@ impl MailboxService for Door {
         self.list(request).await
     }
 
+    async fn list_notices(
+        &self,
+        request: Request<v1::ListNoticesRequest>,
+    ) -> Result<Response<v1::ListNoticesResponse>, Status> {
+        self.notices(request).await
+    }
+
     async fn get_document(
         &self,
         request: Request<v1::GetDocumentRequest>,

@@ -1,4 +1,4 @@
-//! Lists of what waits, for systems that come again and again instead of watching.
+//! Lists of what waits and of notices, for systems that come again and again instead of watching.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,13 +14,14 @@ use crate::document::Urgency;
 use crate::gateway::ports::{Item, Which};
 use crate::gateway::{Error, Fault};
 use crate::limits::{POLL_INTERVAL, POLL_WAIT_MAX, POLLS_AT_ONCE};
+use crate::log::EntryId;
 use crate::proto::v1;
 use crate::refusal::{Reason, Refusal};
 
 /// What a list shows.
 enum Listed {
     /// A page of all that waits, from a place on.
-    Page(Option<(Urgency, crate::log::EntryId)>),
+    Page(Option<(Urgency, EntryId)>),
     /// What has come since.
     Since(Cursor),
 }
@@ -56,7 +57,8 @@ impl Door {
         let mut found = self.listed(&agency, &listed, size).map_err(to_status)?;
         if found.is_empty() && !wait.is_zero() {
             let _place = self.watches.take(&peer.system).map_err(to_status)?;
-            found = self.wait(&agency, &listed, size, wait).await.map_err(to_status)?;
+            let look = || self.listed(&agency, &listed, size);
+            found = self.wait(&agency, wait, look).await.map_err(to_status)?;
             self.still_admitted(certificate.as_deref(), &agency).map_err(to_status)?;
         }
         let more = found.len() > size;
@@ -71,6 +73,34 @@ impl Door {
         }
         let (cursor, next_page_token) = continued(listed, &found, more);
         Ok(Response::new(v1::ListItemsResponse { items, next_page_token, cursor }))
+    }
+
+    /// Answers `ListNotices`.
+    pub(super) async fn notices(
+        &self,
+        request: Request<v1::ListNoticesRequest>,
+    ) -> Result<Response<v1::ListNoticesResponse>, Status> {
+        let peer = self.peer(&request)?;
+        let certificate =
+            request.extensions().get::<Option<Arc<ClientCertificate>>>().cloned().flatten();
+        let request = request.into_inner();
+        let agency = self.own(&peer, &request.agency).map_err(to_status)?;
+        let size = paging::size(request.page_size).map_err(to_status)?;
+        let wait = wait(request.wait_seconds).map_err(to_status)?;
+        let mut cursor = paging::cursor(&request.cursor).map_err(to_status)?;
+        self.look(&peer.system).map_err(to_status)?;
+        self.gateway.dispatcher().note_look(&agency, self.gateway.now());
+        let look = || Ok(self.gateway.store().notices(&agency, cursor.notices(), size)?);
+        let mut found: Vec<EntryId> = look().map_err(to_status)?;
+        if found.is_empty() && !wait.is_zero() {
+            let _place = self.watches.take(&peer.system).map_err(to_status)?;
+            found = self.wait(&agency, wait, look).await.map_err(to_status)?;
+            self.still_admitted(certificate.as_deref(), &agency).map_err(to_status)?;
+        }
+        let notices = found.iter().map(|id| self.notice(*id)).collect::<Result<_, Error>>();
+        found.iter().for_each(|id| cursor.see_notice(*id));
+        let notices = notices.map_err(to_status)?;
+        Ok(Response::new(v1::ListNoticesResponse { notices, cursor: cursor.to_string() }))
     }
 
     /// One more than `size`, if there are.
@@ -89,21 +119,20 @@ impl Door {
         Ok(found)
     }
 
-    /// Waits until there is something to list, or the time is over.
-    async fn wait(
+    /// Looks until there is something, or the time is over.
+    async fn wait<T>(
         &self,
         agency: &Code,
-        listed: &Listed,
-        size: usize,
         wait: Duration,
-    ) -> Result<Vec<Item>, Error> {
+        look: impl Fn() -> Result<Vec<T>, Error>,
+    ) -> Result<Vec<T>, Error> {
         let mut bell = self.gateway.dispatcher().bell(agency);
         let (mut broken, mut closing) = (self.gateway.broken(), self.closing.clone());
         let over = tokio::time::sleep(wait);
         tokio::pin!(over);
         loop {
             bell.hear();
-            let found = self.listed(agency, listed, size)?;
+            let found = look()?;
             if !found.is_empty() {
                 return Ok(found);
             }

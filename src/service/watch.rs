@@ -17,6 +17,7 @@ use super::convert;
 use super::status::to_status;
 use crate::delivery::{Cursor, Holder, LeaseRequest};
 use crate::directory::{Code, SystemId};
+use crate::gateway::ports::StoreError;
 use crate::gateway::{Error, Fault, note_text};
 use crate::limits::{HANDED_OUT_AT_ONCE, LEASE, LEASED_ITEMS_MAX, WATCHES_PER_SYSTEM_MAX};
 use crate::log::{Entry, EntryId};
@@ -152,31 +153,11 @@ impl Watcher {
         let store = self.door.gateway.store();
         let entries = store.notices(&self.agency, self.cursor.notices(), NOTICES_AT_ONCE)?;
         for id in &entries {
-            let notice = self.notice(*id)?;
+            let notice = self.door.notice(*id)?;
             self.cursor.see_notice(*id);
             self.send(Event::Notice(notice)).await?;
         }
         Ok(entries.len())
-    }
-
-    fn notice(&self, id: EntryId) -> Result<v1::Notice, End> {
-        let leaf = self.door.gateway.reading().leaf(id)?;
-        let entry = Entry::from_leaf(&leaf).map_err(|error| {
-            crate::gateway::ports::StoreError::Damaged(format!("entry {id}: {error}"))
-        })?;
-        // An erased note leaves its digest in the entry and nothing here.
-        let note = entry.note.and_then(|digest| self.door.content(&digest, None).ok());
-        let status = entry.status.map_or(v1::BusinessStatus::Unspecified, convert::status_to_wire);
-        Ok(v1::Notice {
-            consignment_id: entry.consignment.map(|id| id.to_string()).unwrap_or_default(),
-            entry_id: Some(convert::entry_id(id)),
-            leaf: Bytes::from(leaf),
-            recipient: entry.to.map(|code| code.to_string()).unwrap_or_default(),
-            status: status.into(),
-            note: note.as_deref().and_then(note_text).unwrap_or_default().to_owned(),
-            time: Some(convert::timestamp(entry.time)),
-            event: entry.event.word().to_owned(),
-        })
     }
 
     async fn heartbeat(&mut self) -> Result<(), End> {
@@ -191,5 +172,27 @@ impl Watcher {
             Ok(Ok(())) => Ok(()),
             _ => Err(End::Gone),
         }
+    }
+}
+
+impl Door {
+    /// What the notice of an entry says.
+    pub(super) fn notice(&self, id: EntryId) -> Result<v1::Notice, Error> {
+        let leaf = self.gateway.reading().leaf(id)?;
+        let entry = Entry::from_leaf(&leaf)
+            .map_err(|error| StoreError::Damaged(format!("entry {id}: {error}")))?;
+        // An erased note leaves its digest in the entry and nothing here.
+        let note = entry.note.and_then(|digest| self.content(&digest, None).ok());
+        let status = entry.status.map_or(v1::BusinessStatus::Unspecified, convert::status_to_wire);
+        Ok(v1::Notice {
+            consignment_id: entry.consignment.map(|id| id.to_string()).unwrap_or_default(),
+            entry_id: Some(convert::entry_id(id)),
+            leaf: Bytes::from(leaf),
+            recipient: entry.to.map(|code| code.to_string()).unwrap_or_default(),
+            status: status.into(),
+            note: note.as_deref().and_then(note_text).unwrap_or_default().to_owned(),
+            time: Some(convert::timestamp(entry.time)),
+            event: entry.event.word().to_owned(),
+        })
     }
 }

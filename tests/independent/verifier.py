@@ -254,6 +254,7 @@ STEPS = {
     "OVERDUE": ({2, 4}, None, "gateway", "since", ""),
     "FEEDBACK": (set(range(1, 11)), None, "origin", "note", ""),
     "SATISFACTION": ({10}, None, "origin", "grade", "note"),
+    "SUCCESSION": ({1, 2, 4, 5, 6, 9}, None, "gateway", "to", ""),
 }
 PROMISED = {"ContentConsignment", "relay"}
 RELAYED = {"RelayAcceptance", "RelayRejection"}
@@ -710,6 +711,14 @@ class File:
         self.appointment = self.reminded = self.overdue = ""
         self.graded = False
 
+    def succeed(self, closed, successor):
+        """Another agency stands wherever the closed one stood."""
+        self.origin, self.reception, self.holder = (
+            successor if place == closed else place for place in (self.origin, self.reception, self.holder)
+        )
+        if closed in self.asked:
+            self.asked.setdefault(successor, self.asked.pop(closed))
+
 
 def step_of_dossier(entry, dossiers, consignments):
     """Rules 16 and 17."""
@@ -731,7 +740,8 @@ def step_of_dossier(entry, dossiers, consignments):
         "asked": set(file.asked),
         "origin": {file.origin, file.reception},
     }
-    require(new or from_ in who.get(by, {file.holder}), "DOSSIER_PARTY", f"{step} by {from_}")
+    parts = {file.origin, file.reception, file.holder, *file.asked} if step == "SUCCESSION" else {file.holder}
+    require(new or from_ in who.get(by, parts), "DOSSIER_PARTY", f"{step} by {from_}")
     if "consignment" in entry:
         result = consignments.get(entry["consignment"])
         require(result and result["from"] == from_, "DOSSIER_STEP", f"{entry['consignment']} is not its result")
@@ -744,6 +754,8 @@ def step_of_dossier(entry, dossiers, consignments):
         del file.asked[from_]
     elif step in ("RECEPTION", "SUPPLEMENT", "PAYMENT", "APOLOGY"):
         file.appointment = max(file.appointment, entry["due"])
+    elif step == "SUCCESSION":
+        file.succeed(from_, entry["to"])
     elif step == "SATISFACTION":
         require(not file.graded, "DOSSIER_STEP", "graded before")
         file.graded = True

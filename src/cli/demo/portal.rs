@@ -9,11 +9,12 @@ use tokio::net::TcpListener;
 use tokio::time::{Instant, sleep};
 use zeroize::Zeroizing;
 
-use super::country::{Country, envelope};
+use super::country::Country;
+use super::dossier::PROCEDURE;
 use super::say;
 use super::scenes::{PATIENCE, must};
 use crate::cli::Failure;
-use crate::clock::{Clock as _, SystemClock, Time};
+use crate::clock::Time;
 use crate::courier::Address;
 use crate::courier::portal::{Addresses, Credentials, Login, Observer, Outbox, Portal, States};
 use crate::proto::v1;
@@ -45,10 +46,10 @@ pub(super) async fn shows(country: &Country, dossier: &str) -> Result<(), Failur
     let observer = Arc::new(Unwatched);
     let outbox = Outbox::new(channel, AGENCY.into(), portal, states, pauses, observer);
     let outbox = tokio::spawn(outbox.run());
-    for (number, (service, data)) in (1u32..).zip(messages(dossier, SystemClock.now())) {
+    for (number, (service, data)) in (1u32..).zip(messages(dossier, country.now())) {
         let content = json!({ "service": service, "data": data }).to_string().into_bytes();
         let mut envelope =
-            envelope("H49.151", &[AGENCY], &format!("{number:02}/DB"), "Đồng bộ hồ sơ");
+            country.envelope("H49.151", &[AGENCY], &format!("{number:02}/DB"), "Đồng bộ hồ sơ");
         dossier.clone_into(&mut envelope.dossier_code);
         let parts = vec![("ho-so.dvcqg".into(), v1::PartRole::Main, content)];
         country.submit("commune", envelope, parts).await?;
@@ -73,7 +74,7 @@ fn messages(dossier: &str, now: Time) -> Vec<(&'static str, Value)> {
     let at = |hours: u64| now.after(Duration::from_secs(hours * 3600)).to_string();
     let whole = |state: &str| {
         json!({
-            "MaHoSo": dossier, "MaTTHC": "1.003003", "ChuHoSo": "Nguyễn Văn A", "LoaiDoiTuong": "1",
+            "MaHoSo": dossier, "MaTTHC": PROCEDURE, "ChuHoSo": "Nguyễn Văn A", "LoaiDoiTuong": "1",
             "Email": "nguyen.van.a@example.invalid", "SoDienThoai": "0900000000",
             "TrichYeuHoSo": "Đăng ký biến động đất đai", "NgayTiepNhan": at(0),
             "NgayHenTra": at(240), "TrangThaiHoSo": state, "HinhThuc": "0",

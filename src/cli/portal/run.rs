@@ -17,14 +17,17 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cli::exit::{Exit, Failure};
 use crate::client;
+use crate::clock::SystemClock;
 use crate::config::PortalFile;
-use crate::courier::portal::{Observer, Outbox};
+use crate::courier::portal::{Intake, Observer, Outbox, Questions, Receiver, Steps};
 use crate::telemetry;
 
 /// Messages to the portal are documents to its agency whose media type is
 /// application/vnd.vanthu.dvcqg+json. Each is handed over, in order, and then acknowledged; what the
-/// portal refuses is returned with its words. Ends on SIGTERM or SIGINT, and may be killed at any time:
-/// what is not acknowledged is handed over again.
+/// portal refuses is returned with its words. With `state` in the configuration, steps of dossiers that
+/// began at the portal are told to it; with `receive`, the portal hands dossiers over here, and they go
+/// on as documents; with `questions_every_seconds`, so do citizens' questions. Ends on SIGTERM or SIGINT, and may be killed at any time: what is not acknowledged
+/// or noted is handed over again.
 ///
 /// Exit codes: 3 the configuration cannot be used, 4 the gateway cannot be reached, 5 it does not
 /// permit it.
@@ -32,6 +35,7 @@ use crate::telemetry;
 /// Examples:
 ///   vanthu portal run --config portal.toml --cert systems/portal.pem
 ///   vanthu portal run --config portal.toml --cert systems/portal.pem --operations 127.0.0.1:7481
+///   vanthu portal run --config portal.toml --cert systems/portal.pem --receive 127.0.0.1:7482
 ///   vanthu portal run --config portal.toml --cert systems/portal.pem --server https://gw.example:7443
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct RunOptions {
@@ -43,36 +47,70 @@ pub(in crate::cli) struct RunOptions {
     /// Where /metrics is served; must be a loopback address
     #[arg(long)]
     operations: Option<SocketAddr>,
+    /// Where the portal calls us, instead of what the configuration says; must be a loopback address, a
+    /// proxy with TLS before it
+    #[arg(long)]
+    receive: Option<SocketAddr>,
 }
 
 pub(super) async fn run(options: RunOptions) -> Result<Exit, Failure> {
     telemetry::start_traces();
     let file = PortalFile::read(&options.config)?;
     let portal = file.portal()?;
+    // A session of its own, so that no message waits for the portal's questions.
+    let asking = file.questions().map(|how| Ok::<_, Failure>((file.portal()?, how))).transpose()?;
     let metrics = Arc::new(Metrics::default());
-    let pages = match options.operations {
-        Some(address) if !address.ip().is_loopback() => {
-            let message = "--operations: must be a loopback address";
-            return Err(Failure::new(Exit::Configuration, message));
-        }
-        Some(address) => Some(TcpListener::bind(address).await.map_err(Failure::other)?),
-        None => None,
-    };
+    let pages = listen("operations", options.operations).await?;
+    if options.receive.is_some() && file.receive_credentials.is_none() {
+        let message = "--receive: the configuration needs receive_credentials";
+        return Err(Failure::new(Exit::Configuration, message));
+    }
+    let door = listen("receive", options.receive.or(file.receive)).await?;
     let channel = options.client.connect().await?;
     let on = |kind| signal(kind).map_err(Failure::other);
     let mut terminate = on(SignalKind::terminate())?;
     let mut interrupt = on(SignalKind::interrupt())?;
-    let agency = file.agency.clone();
-    let pauses = file.pauses();
-    let outbox = Outbox::new(channel, agency, portal, file.state_map(), pauses, metrics.clone());
-    let operations = pages.as_ref().map(TcpListener::local_addr).transpose();
-    let operations = operations.map_err(Failure::other)?;
-    let operations = operations.map(|at| format!(" operations {at}")).unwrap_or_default();
-    // Scripts wait for this line and take the port from it; from here on signals are heard.
-    println!("handing over {}{operations}", file.agency);
+    let steps = match &file.state {
+        None => None,
+        Some(path) => {
+            let (agency, pause) = (file.agency.clone(), file.pauses().0);
+            let steps = Steps::follow(channel.clone(), agency, path.clone(), pause);
+            Some(steps.map_err(|error| Failure::file(path, error))?)
+        }
+    };
+    let (agency, states) = (file.agency.clone(), file.state_map());
+    let outbox =
+        Outbox::new(channel.clone(), agency, portal, states, file.pauses(), metrics.clone());
+    let outbox = outbox.with_steps(steps).hearing(file.heard());
+    // Scripts wait for this line and take the ports from it; from here on signals are heard.
+    println!(
+        "handing over {}{}{}",
+        file.agency,
+        address("operations", pages.as_ref())?,
+        address("receive", door.as_ref())?
+    );
     let served = async {
         match pages {
-            Some(pages) => serve(pages, metrics).await,
+            Some(pages) => serve(pages, metrics.clone()).await,
+            None => std::future::pending().await,
+        }
+    };
+    let intake = file.code().map(|agency| {
+        Arc::new(Intake::new(channel, agency, file.office_map(), Arc::new(SystemClock)))
+    });
+    let received = async {
+        match door.zip(intake.clone()) {
+            Some((door, intake)) => {
+                Receiver::new(intake, file.expected(), metrics.clone()).serve(door).await;
+            }
+            None => std::future::pending().await,
+        }
+    };
+    let asked = async {
+        match asking.zip(intake.clone()) {
+            Some(((portal, (every, to)), intake)) => {
+                Questions::new(portal, intake, to, every, metrics.clone()).run().await;
+            }
             None => std::future::pending().await,
         }
     };
@@ -81,7 +119,26 @@ pub(super) async fn run(options: RunOptions) -> Result<Exit, Failure> {
         _ = interrupt.recv() => Ok(Exit::Ok),
         ended = outbox.run() => Err(Failure::new(Exit::NotPermitted, ended)),
         error = served => Err(Failure::other(error)),
+        () = received => Err(Failure::other("the door for the portal was closed")),
+        () = asked => Err(Failure::other("nobody asks for questions any longer")),
     }
+}
+
+async fn listen(name: &str, at: Option<SocketAddr>) -> Result<Option<TcpListener>, Failure> {
+    match at {
+        Some(address) if !address.ip().is_loopback() => {
+            let message = format!("--{name}: must be a loopback address");
+            Err(Failure::new(Exit::Configuration, message))
+        }
+        Some(address) => Ok(Some(TcpListener::bind(address).await.map_err(Failure::other)?)),
+        None => Ok(None),
+    }
+}
+
+/// A word of the first line.
+fn address(name: &str, listener: Option<&TcpListener>) -> Result<String, Failure> {
+    let address = listener.map(TcpListener::local_addr).transpose().map_err(Failure::other)?;
+    Ok(address.map(|at| format!(" {name} {at}")).unwrap_or_default())
 }
 
 async fn serve(pages: TcpListener, metrics: Arc<Metrics>) -> String {
@@ -101,6 +158,7 @@ struct Outcome {
 struct Metrics {
     registry: Registry,
     messages: Family<Outcome, Counter>,
+    received: Family<Outcome, Counter>,
     waiting: Gauge,
     alarm: Gauge,
 }
@@ -109,14 +167,21 @@ impl Default for Metrics {
     fn default() -> Self {
         let mut registry = Registry::default();
         let messages = Family::<Outcome, Counter>::default();
-        let help = "Attempts to hand a message over, by how they ended";
+        let help = "Attempts to hand a message or a step over, by how they ended";
         registry.register("vanthu_portal_messages", help, messages.clone());
+        let received = Family::<Outcome, Counter>::default();
+        let help = "Records that the portal handed over to us, by how that ended";
+        registry.register("vanthu_portal_received", help, received.clone());
         let waiting = Gauge::default();
-        registry.register("vanthu_portal_waiting", "Messages known to wait", waiting.clone());
+        registry.register(
+            "vanthu_portal_waiting",
+            "Messages and steps known to wait",
+            waiting.clone(),
+        );
         let alarm = Gauge::default();
         let help = "1 while the portal does not take the user name and password";
         registry.register("vanthu_portal_credentials_refused", help, alarm.clone());
-        Self { registry, messages, waiting, alarm }
+        Self { registry, messages, received, waiting, alarm }
     }
 }
 
@@ -139,5 +204,9 @@ impl Observer for Metrics {
 
     fn alarmed(&self, is_alarmed: bool) {
         self.alarm.set(i64::from(is_alarmed));
+    }
+
+    fn received(&self, outcome: &'static str) {
+        self.received.get_or_create(&Outcome { outcome }).inc();
     }
 }

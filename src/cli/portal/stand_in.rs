@@ -11,7 +11,7 @@ use crate::config::read_login;
 use crate::workshop::portal::StandIn;
 
 /// It checks what the portal checks and answers as the portal does, and keeps what it gets until it ends.
-/// `GET /book` shows that; `POST /faults` makes it fail. It is worthless anywhere but on one machine.
+/// `GET /book` shows that; `POST /faults` makes it fail, `POST /originate` lets a dossier begin there. It is worthless anywhere but on one machine.
 ///
 /// Examples:
 ///   vanthu portal stand-in --credentials portal-login.toml

@@ -6,9 +6,9 @@ use serde_json::{Map, Value};
 /// Characters of the portal's words that are kept.
 const TEXT_LENGTH_MAX: usize = 200;
 /// The user name, password or session does not count; asking again with them changes nothing.
-const CREDENTIALS: i64 = 15;
+pub const CREDENTIALS: i64 = 15;
 /// A fault of the portal's own, which may pass.
-const SYSTEM: i64 = 20;
+pub const SYSTEM: i64 = 20;
 /// Where its clients have found its words.
 const TEXTS: [&str; 4] = ["message", "error_message", "error_desc", "ErrorDesc"];
 

@@ -21,6 +21,8 @@ use crate::limits::{
 
 /// What the known client of DongBoTrangThaiHoSo calls its record.
 const STATUS_TYPE: &str = "2";
+/// The service that gives questions; its name is known only as far as LayDanhSachHoiDap….
+pub const QUESTIONS: &str = "LayDanhSachHoiDap";
 
 /// Where the portal's services are; each address is posted to as it stands.
 #[derive(Clone)]
@@ -140,7 +142,7 @@ impl Portal {
                 };
                 json!({ "isUpdating": if is_known { "True" } else { "False" }, "data": [record] })
             }
-            Service::Step => json!({ "data": [record] }),
+            Service::Step | Service::Answer => json!({ "data": [record] }),
             Service::Status => json!({ "type": STATUS_TYPE, "data": record }),
         };
         self.call(message.service().name(), body).await.map(drop)
@@ -161,6 +163,14 @@ impl Portal {
     /// [`Trouble`].
     pub async fn catalogue(&mut self, service: &str) -> Result<Vec<Value>, Trouble> {
         Ok(rows(&self.call(service, json!({})).await?))
+    }
+
+    /// Questions of citizens that are not answered; of their fields nothing is known.
+    ///
+    /// # Errors
+    /// [`Trouble`].
+    pub async fn questions(&mut self) -> Result<Vec<Value>, Trouble> {
+        Ok(rows(&self.call(QUESTIONS, json!({})).await?))
     }
 
     /// The procedure with this code, if the portal's catalogue has it (LayThuTuc); remembered for a
@@ -193,7 +203,7 @@ impl Portal {
     ) -> Result<Map<String, Value>, Trouble> {
         body["service"] = json!(service);
         body["madonvi"] = json!(self.agency);
-        let to = if service.starts_with("LayDanh") {
+        let to = if service.starts_with("LayDanh") && service != QUESTIONS {
             self.addresses.share.clone()
         } else {
             self.addresses.integration.clone()
@@ -246,7 +256,7 @@ async fn exchange(to: &Address, body: Vec<u8>) -> Result<(StatusCode, Bytes), Tr
     Ok((status, body.map_err(broken)?.to_bytes()))
 }
 
-fn fingerprint(login: &Login) -> Sha256 {
+pub(super) fn fingerprint(login: &Login) -> Sha256 {
     let mut hasher = Hasher::default();
     hasher.update(&login.username.len().to_be_bytes());
     hasher.update(login.username.as_bytes());

@@ -1,5 +1,7 @@
 //! The fields of the portal's records, as its known clients send them; all are texts or lists.
 
+use serde_json::{Map, Value};
+
 /// What a field holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -131,3 +133,16 @@ const RESULT: &[Field] = &[
     may("GiayToId", Kind::Text),
     may("DuongDanTepTinKetQua", Kind::Text),
 ];
+
+/// Where an answer names its question, and a question itself: no source has the fields of either, so these
+/// spellings are looked for.
+const QUESTION_IDS: [&str; 6] = ["MaHoiDap", "HoiDapId", "IdHoiDap", "ID", "Id", "id"];
+
+/// What names a question or its answer; none if it has no name.
+pub fn question_id(record: &Map<String, Value>) -> Option<String> {
+    QUESTION_IDS.iter().find_map(|name| match record.get(*name)? {
+        Value::String(text) if !text.trim().is_empty() => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    })
+}

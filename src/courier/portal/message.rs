@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use super::client::Procedure;
-use super::fields::{DOSSIER, Field, Kind, OF_PROCEDURE, STATUS, STEP};
+use super::fields::{DOSSIER, Field, Kind, OF_PROCEDURE, STATUS, STEP, question_id};
 use crate::clock::Time;
+use crate::digest::Sha256;
 use crate::limits::PORTAL_MESSAGE_SIZE_MAX;
 
 /// Characters of a name that a sender gets back.
@@ -21,11 +22,18 @@ pub enum Service {
     Step,
     /// To change the state of a dossier and nothing else (DongBoTrangThaiHoSo).
     Status,
+    /// To take the answer to a citizen's question (DongBoHoiDap).
+    Answer,
 }
 
 impl Service {
-    /// All of them.
+    /// Those about dossiers.
     pub const ALL: [Self; 3] = [Self::Dossier, Self::Step, Self::Status];
+
+    /// The one with this name on the wire.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().chain([Self::Answer]).find(|service| service.name() == name)
+    }
 
     /// Its name on the wire.
     pub fn name(self) -> &'static str {
@@ -33,15 +41,17 @@ impl Service {
             Self::Dossier => "DongBoHoSoMC",
             Self::Step => "CapNhatTienDoHoSoMC",
             Self::Status => "DongBoTrangThaiHoSo",
+            Self::Answer => "DongBoHoiDap",
         }
     }
 
-    /// The fields of its record.
+    /// The fields of its record; none are known of an answer.
     pub fn fields(self) -> &'static [Field] {
         match self {
             Self::Dossier => DOSSIER,
             Self::Step => STEP,
             Self::Status => STATUS,
+            Self::Answer => &[],
         }
     }
 }
@@ -56,7 +66,9 @@ pub enum Wrong {
     #[error("not a JSON object with service and data")]
     Form,
     /// It names another service.
-    #[error("service: none of DongBoHoSoMC, CapNhatTienDoHoSoMC, DongBoTrangThaiHoSo")]
+    #[error(
+        "service: none of DongBoHoSoMC, CapNhatTienDoHoSoMC, DongBoTrangThaiHoSo, DongBoHoiDap"
+    )]
     Service,
     /// A compulsory field is missing or empty.
     #[error("{0}: compulsory field missing")]
@@ -81,6 +93,14 @@ pub enum Wrong {
     /// The catalogue has no such procedure.
     #[error("MaTTHC: the portal's catalogue has no such procedure")]
     Procedure,
+    /// The sender is of another province or central body than the dossier.
+    #[error("MaHoSo: a dossier of {of}, about which {sender} may not write")]
+    Foreign {
+        /// Who sent it.
+        sender: String,
+        /// The first level of the dossier's code.
+        of: String,
+    },
     /// It is about another dossier than its envelope.
     #[error("MaHoSo: not the dossier code of the envelope")]
     OtherDossier,
@@ -106,6 +126,9 @@ impl Wrong {
                 )
             }
             Self::Procedure => "MaTTHC: danh mục của Cổng không có thủ tục này".into(),
+            Self::Foreign { sender, of } => {
+                format!("MaHoSo: hồ sơ của {of}; {sender} không được gửi thông điệp về hồ sơ này")
+            }
             Self::OtherDossier => "MaHoSo: không phải mã hồ sơ ghi trên phong bì".into(),
         }
     }
@@ -156,13 +179,34 @@ impl Draft {
         let message: Value = serde_json::from_slice(bytes).map_err(|_| Wrong::Form)?;
         let name = message.get("service").and_then(Value::as_str).ok_or(Wrong::Form)?;
         let data = message.get("data").and_then(Value::as_object).ok_or(Wrong::Form)?;
-        let service = Service::ALL.into_iter().find(|service| service.name() == name);
-        let service = service.ok_or(Wrong::Service)?;
-        let record = written(data, service.fields(), states)?;
-        match record.get("MaHoSo").and_then(Value::as_str) {
-            Some(code) if !code.is_empty() && code != dossier => Err(Wrong::OtherDossier),
-            _ => Ok(Self { service, record }),
+        let service = Service::named(name).ok_or(Wrong::Service)?;
+        let draft = Self::of(service, data, states)?;
+        match draft.dossier() {
+            code if !code.is_empty() && code != dossier => Err(Wrong::OtherDossier),
+            _ => Ok(draft),
         }
+    }
+
+    /// Reads a record for a service.
+    ///
+    /// # Errors
+    /// [`Wrong`] with the first field that cannot be used.
+    pub fn of(service: Service, data: &Map<String, Value>, states: &States) -> Result<Self, Wrong> {
+        let record = match service {
+            Service::Answer => {
+                question_id(data).ok_or(Wrong::Missing("id"))?;
+                data.clone()
+            }
+            Service::Dossier | Service::Step | Service::Status => {
+                written(data, service.fields(), states)?
+            }
+        };
+        Ok(Self { service, record })
+    }
+
+    /// The dossier code, or nothing.
+    fn dossier(&self) -> &str {
+        text(&self.record, "MaHoSo")
     }
 
     /// The procedure whose entry in the catalogue completes the message; `None` if nothing is missing
@@ -208,6 +252,22 @@ impl Ready {
     /// The record as it is sent.
     pub fn record(&self) -> &Map<String, Value> {
         &self.record
+    }
+
+    /// A field of it; empty where nothing is given.
+    pub fn text(&self, name: &str) -> &str {
+        text(&self.record, name)
+    }
+
+    /// The message as a part of a document: the same bytes for the same record, because its names stand
+    /// in order and its values in one form.
+    pub fn written(&self) -> Vec<u8> {
+        json!({ "service": self.service.name(), "data": self.record }).to_string().into_bytes()
+    }
+
+    /// The digest of that part, by which the message is known.
+    pub fn digest(&self) -> Sha256 {
+        Sha256::of(&self.written())
     }
 }
 
@@ -387,6 +447,13 @@ mod tests {
             assert_eq!(changed(name, value), Some(wrong));
         }
         assert_eq!(parse("XoaHoSo", &dossier()), Err(Wrong::Service));
+        // Of answers no fields are known but the name of the question.
+        let answer = |data: Value| parse("DongBoHoiDap", &data).map(|draft| draft.record);
+        let passed = json!({ "MaHoiDap": 7, "TraLoi": ["x"] });
+        assert_eq!(answer(passed.clone()).map(Value::Object), Ok(passed));
+        for nameless in [json!({}), json!({ "id": " " }), json!({ "ID": ["7"] })] {
+            assert_eq!(answer(nameless), Err(Wrong::Missing("id")));
+        }
         for text in ["", "{", "[]", "{\"service\": \"DongBoHoSoMC\", \"data\": []}"] {
             assert_eq!(Draft::parse(text.as_bytes(), CODE, &states()), Err(Wrong::Form), "{text}");
         }

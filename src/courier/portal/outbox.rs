@@ -3,26 +3,29 @@
 //!
 //! The mailbox is the memory. A message leaves it when the portal has taken or refused it, by an entry
 //! of the log that proves it; a message whose handing over was cut short is handed over again, and the
-//! portal replaces what it has.
+//! portal replaces what it has. Steps that the gateway tells of stand in the same order, and are noted
+//! in a file when the portal has them.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use prost::Message as _;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep};
 use tonic::transport::Channel;
 use tonic::{Code as Grpc, Status};
-use tonic_types::StatusExt as _;
 
 use super::answer::Trouble;
+use super::call::{fetch, message_part, reason, within};
 use super::client::Portal;
 use super::message::{Draft, Ready, States, Wrong};
-use crate::digest::Sha256;
+use super::steps::{Steps, Told};
+use crate::directory::Code;
+use crate::document::DossierCode;
 use crate::limits::{
     CALL_DEADLINE, MESSAGE_SIZE_MAX, PAGE_SIZE_MAX, POLL_WAIT_MAX, PORTAL_CREDENTIALS_LOOK,
     PORTAL_HOLD_MAX, PORTAL_MESSAGE_SIZE_MAX, PORTAL_OUTAGE_FAILURES, PORTAL_WAITING_MAX,
 };
+use crate::log::EntryId;
 use crate::proto::v1;
 use crate::proto::v1::mailbox_service_client::MailboxServiceClient;
 use crate::refusal::Reason;
@@ -37,6 +40,11 @@ pub trait Observer: Send + Sync {
 
     /// Whether the portal does not take the user name and password.
     fn alarmed(&self, is_alarmed: bool);
+
+    /// The portal handed a record over to us: `taken`, `refused`, or `failed`.
+    fn received(&self, outcome: &'static str) {
+        let _unobserved = outcome;
+    }
 }
 
 /// Why nothing is handed over any longer.
@@ -56,7 +64,13 @@ pub struct Outbox {
     /// The pause after a failure, and the longest one.
     pauses: (Duration, Duration),
     observer: Arc<dyn Observer>,
-    waiting: BTreeMap<(u32, u64), Waiting>,
+    /// Agencies that write about dossiers of others than their own province or central body.
+    abroad: BTreeSet<Code>,
+    steps: Option<Steps>,
+    /// Steps that were told, and have no place yet among what waits: first the mailbox is looked into, so
+    /// that what the log has before them goes first.
+    told: Vec<Told>,
+    waiting: BTreeMap<EntryId, Waiting>,
     held: HashMap<String, Held>,
     cursor: String,
     /// There is more in the mailbox than was listed; an older message may be among it.
@@ -65,10 +79,29 @@ pub struct Outbox {
     is_alarmed: bool,
 }
 
-/// A message in the mailbox.
+/// What is to be handed over.
+#[derive(Clone)]
 struct Waiting {
-    consignment: String,
     dossier: String,
+    errand: Errand,
+}
+
+#[derive(Clone)]
+enum Errand {
+    /// A message in the mailbox.
+    Message { consignment: String, sender: String },
+    /// A step that the gateway told.
+    Step(Box<Told>),
+}
+
+impl Waiting {
+    /// What the traces call it.
+    fn name(&self) -> String {
+        match &self.errand {
+            Errand::Message { consignment, .. } => consignment.clone(),
+            Errand::Step(told) => format!("step {}", told.place),
+        }
+    }
 }
 
 /// A dossier with which there was trouble.
@@ -122,6 +155,9 @@ impl Outbox {
             states,
             pauses,
             observer,
+            abroad: BTreeSet::new(),
+            steps: None,
+            told: Vec::new(),
             waiting: BTreeMap::new(),
             held: HashMap::new(),
             cursor: String::new(),
@@ -129,6 +165,19 @@ impl Outbox {
             failures: 0,
             is_alarmed: false,
         }
+    }
+
+    /// Hands over these steps, too.
+    #[must_use]
+    pub fn with_steps(self, steps: Option<Steps>) -> Self {
+        Self { steps, ..self }
+    }
+
+    /// Takes messages of these agencies about any dossier. Others write about dossiers whose code has the
+    /// first level of their own.
+    #[must_use]
+    pub fn hearing(self, abroad: BTreeSet<Code>) -> Self {
+        Self { abroad, ..self }
     }
 
     /// Hands over for as long as the gateway lets it.
@@ -143,7 +192,7 @@ impl Outbox {
                 Err(status) => {
                     tracing::warn!(code = ?status.code(), "the gateway cannot be asked");
                     // What was known of the mailbox may be old when it answers again.
-                    self.waiting.clear();
+                    self.waiting.retain(|_, one| matches!(one.errand, Errand::Step(_)));
                     self.cursor.clear();
                     self.has_more = false;
                     sleep(self.pause(troubles)).await;
@@ -153,17 +202,29 @@ impl Outbox {
         }
     }
 
-    /// One message, or a look into the mailbox if none can be handed over now.
+    /// One message or step, or a look into the mailbox if none can be handed over now.
     async fn work(&mut self) -> Result<(), Status> {
+        if let Some(steps) = &mut self.steps
+            && self.told.is_empty()
+        {
+            self.told = steps.ready_now().await;
+            self.has_more |= !self.told.is_empty();
+        }
         if self.has_more && self.waiting.len() < PORTAL_WAITING_MAX {
             return self.list(0).await;
         }
         let Some((place, waiting)) = self.next() else { return self.look().await };
-        let (consignment, dossier) = (waiting.consignment.clone(), waiting.dossier.clone());
-        match self.hand_over(&consignment, &dossier).await {
+        let (waiting, name) = (waiting.clone(), waiting.name());
+        let Waiting { dossier, errand } = waiting;
+        let outcome = match &errand {
+            Errand::Message { consignment, sender } => {
+                self.hand_over(consignment, sender, &dossier).await
+            }
+            Errand::Step(told) => self.hand_over_step(told).await,
+        };
+        match outcome {
             Ok(outcome) => {
-                self.waiting.remove(&place);
-                self.observer.waiting(self.waiting.len());
+                self.dealt(place).await;
                 if let Some(outcome) = outcome {
                     self.went_well(&dossier, outcome);
                 }
@@ -179,7 +240,7 @@ impl Outbox {
                 Ok(())
             }
             Err(Delay::Portal(trouble)) => {
-                tracing::warn!(consignment, failures = self.failures + 1, %trouble, "not handed over");
+                tracing::warn!(name, failures = self.failures + 1, %trouble, "not handed over");
                 self.observer.handed("failed");
                 self.failures = self.failures.saturating_add(1);
                 sleep(self.pause(self.failures - 1)).await;
@@ -188,32 +249,56 @@ impl Outbox {
                 Ok(())
             }
             Err(Delay::Gateway(status)) if is_leased(&status) => {
-                tracing::warn!(consignment, "somebody else holds it");
+                tracing::warn!(name, "somebody else holds it");
                 self.hold(dossier);
                 Ok(())
             }
             Err(Delay::Gateway(status)) if is_gone(status.code()) => {
-                tracing::info!(consignment, code = ?status.code(), "it waits no longer");
-                self.waiting.remove(&place);
+                tracing::info!(name, code = ?status.code(), "it waits no longer");
+                self.dealt(place).await;
                 Ok(())
             }
             Err(Delay::Gateway(status)) => Err(status),
         }
     }
 
+    /// Something waits no longer.
+    async fn dealt(&mut self, place: EntryId) {
+        let gone = self.waiting.remove(&place).map(|gone| gone.errand);
+        if let (Some(Errand::Step(_)), Some(steps)) = (gone, &mut self.steps) {
+            steps.dealt(place).await;
+        }
+        self.observer.waiting(self.waiting.len());
+    }
+
     /// The oldest message whose dossier is not held.
-    fn next(&self) -> Option<((u32, u64), &Waiting)> {
+    fn next(&self) -> Option<(EntryId, &Waiting)> {
         let now = Instant::now();
         let is_held = |dossier: &str| self.held.get(dossier).is_some_and(|held| now < held.until);
         let mut waiting = self.waiting.iter();
         waiting.find(|(_, one)| !is_held(&one.dossier)).map(|(place, one)| (*place, one))
     }
 
-    /// Nothing can be handed over now: waits for the next message, or the next turn of one.
+    /// Nothing can be handed over now: waits for the next message or step, or the next turn of one.
     async fn look(&mut self) -> Result<(), Status> {
         let turns = self.waiting.values().filter_map(|one| self.held.get(&one.dossier));
         let turn = turns.map(|held| held.until.saturating_duration_since(Instant::now())).min();
         let wait = turn.unwrap_or(POLL_WAIT_MAX).min(POLL_WAIT_MAX);
+        let Some(mut steps) = self.steps.take() else { return self.wait(wait).await };
+        let told_before = !self.told.is_empty();
+        let outcome = tokio::select! {
+            outcome = self.wait(wait) => outcome.map(|()| Vec::new()),
+            told = steps.next(), if !told_before => Ok(told),
+        };
+        self.steps = Some(steps);
+        let told = outcome?;
+        self.has_more |= !told.is_empty();
+        self.told.extend(told);
+        Ok(())
+    }
+
+    /// Waits for the next message, so long at most.
+    async fn wait(&mut self, wait: Duration) -> Result<(), Status> {
         let is_full = self.waiting.len() >= PORTAL_WAITING_MAX;
         let wait_seconds = i32::try_from(wait.as_secs()).unwrap_or(0);
         if is_full || wait_seconds == 0 {
@@ -222,7 +307,8 @@ impl Outbox {
         if is_full { Ok(()) } else { self.list(wait_seconds).await }
     }
 
-    /// Learns what has come since the last time.
+    /// Learns what has come since the last time. Once the whole mailbox is known, the steps that were told
+    /// before it was looked at have their places.
     async fn list(&mut self, wait_seconds: i32) -> Result<(), Status> {
         let request = v1::ListItemsRequest {
             agency: self.agency.clone(),
@@ -237,8 +323,17 @@ impl Outbox {
         self.has_more = page.items.len() >= PAGE_SIZE_MAX;
         for item in page.items {
             let Some(entry) = item.entry_id else { continue };
-            let one = Waiting { consignment: item.consignment_id, dossier: item.dossier_code };
-            self.waiting.insert((entry.epoch, entry.index), one);
+            let v1::Item { consignment_id: consignment, sender, dossier_code: dossier, .. } = item;
+            let errand = Errand::Message { consignment, sender };
+            let place = EntryId { epoch: entry.epoch, index: entry.index };
+            self.waiting.insert(place, Waiting { dossier, errand });
+        }
+        if !self.has_more {
+            for told in std::mem::take(&mut self.told) {
+                let dossier = told.dossier.to_string();
+                let errand = Errand::Step(Box::new(told.clone()));
+                self.waiting.insert(told.place, Waiting { dossier, errand });
+            }
         }
         self.observer.waiting(self.waiting.len());
         Ok(())
@@ -248,9 +343,10 @@ impl Outbox {
     async fn hand_over(
         &mut self,
         consignment: &str,
+        sender: &str,
         dossier: &str,
     ) -> Result<Option<&'static str>, Delay> {
-        let message = match self.content(consignment, dossier).await? {
+        let message = match self.content(consignment, sender, dossier).await? {
             Content::Other => return Ok(None),
             Content::Wrong(wrong) => {
                 let reason = format!("{} / {wrong}", wrong.in_vietnamese());
@@ -281,20 +377,39 @@ impl Outbox {
         }
     }
 
-    async fn content(&mut self, consignment: &str, dossier: &str) -> Result<Content, Delay> {
-        let request = v1::GetDocumentRequest {
-            agency: self.agency.clone(),
-            consignment_id: consignment.to_owned(),
+    /// Tells the portal of a step. A step that it refuses has nobody to whom it could come back.
+    async fn hand_over_step(&mut self, told: &Told) -> Result<Option<&'static str>, Delay> {
+        let Some(steps) = &mut self.steps else { return Ok(None) };
+        let message = steps.message(told).await?;
+        match self.portal.hand_over(&message).await {
+            Ok(()) => {
+                tracing::info!(entry = %told.place, "a step handed over");
+                Ok(Some("taken"))
+            }
+            Err(Trouble::Refused { code, .. }) => {
+                tracing::error!(entry = %told.place, code, "the portal refuses a step; it is left out");
+                Ok(Some("refused"))
+            }
+            Err(trouble) => Err(trouble.into()),
+        }
+    }
+
+    async fn content(
+        &mut self,
+        consignment: &str,
+        sender: &str,
+        dossier: &str,
+    ) -> Result<Content, Delay> {
+        let Some(part) = message_part(&mut self.mailbox, &self.agency, consignment).await? else {
+            return Ok(Content::Other);
         };
-        let document = within(CALL_DEADLINE, self.mailbox.get_document(request)).await?;
-        let envelope = v1::Envelope::decode(&document.into_inner().envelope[..]);
-        let envelope = envelope.map_err(|error| Status::internal(error.to_string()))?;
-        let part = envelope.parts.into_iter().find(|part| part.media_type == super::MEDIA_TYPE);
-        let Some(part) = part else { return Ok(Content::Other) };
         if part.size > PORTAL_MESSAGE_SIZE_MAX {
             return Ok(Content::Wrong(Wrong::TooLarge));
         }
-        let bytes = self.fetch(consignment, &part).await?;
+        if let Some(wrong) = self.is_foreign(sender, dossier) {
+            return Ok(Content::Wrong(wrong));
+        }
+        let bytes = fetch(&mut self.mailbox, &self.agency, consignment, &part).await?;
         let draft = match Draft::parse(&bytes, dossier, &self.states) {
             Ok(draft) => draft,
             Err(wrong) => return Ok(Content::Wrong(wrong)),
@@ -314,24 +429,13 @@ impl Outbox {
         })
     }
 
-    async fn fetch(&mut self, consignment: &str, part: &v1::Part) -> Result<Vec<u8>, Status> {
-        let request = v1::FetchPartRequest {
-            agency: self.agency.clone(),
-            consignment_id: consignment.to_owned(),
-            part_name: part.name.clone(),
-            offset: 0,
-            length: 0,
-        };
-        let chunks = within(CALL_DEADLINE, self.mailbox.fetch_part(request)).await?;
-        let (mut chunks, mut bytes) = (chunks.into_inner(), Vec::new());
-        while let Some(message) = within(CALL_DEADLINE, chunks.message()).await? {
-            bytes.extend_from_slice(&message.chunk);
-        }
-        if Sha256::from_slice(&part.sha256) == Some(Sha256::of(&bytes)) {
-            Ok(bytes)
-        } else {
-            Err(Status::unavailable("a part does not have its digest"))
-        }
+    /// Whether the sender is of another province or central body than the dossier, and not let speak of
+    /// it all the same. A document without a dossier is no message, which its content says.
+    fn is_foreign(&self, sender: &str, dossier: &str) -> Option<Wrong> {
+        let (code, agency) = (Code::parse(sender)?, DossierCode::parse(dossier)?.agency());
+        let speaks = code.top() == agency.top() || self.abroad.contains(&code);
+        let (sender, of) = (sender.to_owned(), agency.top().to_owned());
+        (!speaks).then_some(Wrong::Foreign { sender, of })
     }
 
     async fn refuse(&mut self, consignment: &str, reason: String) -> Result<(), Status> {
@@ -380,18 +484,9 @@ impl Outbox {
     }
 }
 
-async fn within<T>(
-    deadline: Duration,
-    call: impl Future<Output = Result<T, Status>>,
-) -> Result<T, Status> {
-    let late = |_| Err(Status::unavailable("no answer in time"));
-    timeout(deadline, call).await.unwrap_or_else(late)
-}
-
 /// Another watch holds the item, until it answers or its lease ends.
 fn is_leased(status: &Status) -> bool {
-    let reason = status.get_details_error_info().map(|info| info.reason);
-    reason.as_deref() == Some(Reason::LeaseLost.code())
+    reason(status).as_deref() == Some(Reason::LeaseLost.code())
 }
 
 /// The item was taken back, or answered by somebody else.
@@ -400,6 +495,6 @@ fn is_gone(code: Grpc) -> bool {
 }
 
 /// To ask again changes nothing before an operator mends it.
-fn is_final(code: Grpc) -> bool {
+pub(super) fn is_final(code: Grpc) -> bool {
     matches!(code, Grpc::Unauthenticated | Grpc::PermissionDenied | Grpc::InvalidArgument)
 }

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use super::{Refusal, procedures, refusal};
-use crate::courier::portal::{Field, Service};
+use super::procedures;
+use crate::courier::portal::desk::{Denial, denied};
+use crate::courier::portal::{Field, Service, question_id};
 use crate::limits::PORTAL_STAND_IN_DOSSIERS_MAX;
 
 /// Dossiers by code.
@@ -14,6 +15,10 @@ pub(super) struct Book {
     dossiers: BTreeMap<String, Kept>,
     /// Steps that came again.
     repeated: u64,
+    /// Questions by their names.
+    questions: BTreeMap<String, Value>,
+    /// Answers by the names of their questions.
+    answers: BTreeMap<String, Map<String, Value>>,
 }
 
 struct Kept {
@@ -30,7 +35,7 @@ impl Book {
         service: Service,
         is_updating: &str,
         records: &[Value],
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), Denial> {
         let records: Result<Vec<_>, _> =
             records.iter().map(|record| checked(service, record)).collect();
         let records = records?;
@@ -38,16 +43,16 @@ impl Book {
             let is_known = self.dossiers.contains_key(code(record));
             match (service, is_updating, is_known) {
                 (Service::Dossier, "False", false) | (Service::Dossier, "True", true) => {}
-                (Service::Dossier, "False", true) => return Err(refusal("MaHoSo: known already")),
+                (Service::Dossier, "False", true) => return Err(denied("MaHoSo: known already")),
                 (Service::Dossier, "True", false) | (Service::Step | Service::Status, _, false) => {
-                    return Err(refusal("MaHoSo: not known"));
+                    return Err(denied("MaHoSo: not known"));
                 }
-                (Service::Dossier, ..) => return Err(refusal("isUpdating")),
-                (Service::Step | Service::Status, _, true) => {}
+                (Service::Dossier, ..) => return Err(denied("isUpdating")),
+                (Service::Step | Service::Status, _, true) | (Service::Answer, ..) => {}
             }
         }
         if self.dossiers.len() + records.len() > PORTAL_STAND_IN_DOSSIERS_MAX {
-            return Err(refusal("too many dossiers"));
+            return Err(denied("too many dossiers"));
         }
         records.into_iter().for_each(|record| self.keep(service, record));
         Ok(())
@@ -69,8 +74,34 @@ impl Book {
                 let state = record.get("TrangThai").cloned().unwrap_or_default();
                 kept.record.insert("TrangThaiHoSo".to_owned(), state);
             }
-            (Service::Step | Service::Status, None) => {}
+            (Service::Step | Service::Status, None) | (Service::Answer, _) => {}
         }
+    }
+
+    /// A citizen asks.
+    pub(super) fn ask(&mut self, question: &Value) -> Result<(), Denial> {
+        if self.questions.len() >= PORTAL_STAND_IN_DOSSIERS_MAX {
+            return Err(denied("too many questions"));
+        }
+        let id = question.as_object().and_then(question_id).ok_or_else(|| denied("id"))?;
+        self.questions.insert(id, question.clone());
+        Ok(())
+    }
+
+    /// Questions that are not answered.
+    pub(super) fn open_questions(&self) -> Vec<Value> {
+        let open = self.questions.iter().filter(|(id, _)| !self.answers.contains_key(*id));
+        open.map(|(_, question)| question.clone()).collect()
+    }
+
+    /// Takes answers to questions that there are.
+    pub(super) fn answer(&mut self, records: &[Value]) -> Result<(), Denial> {
+        for record in records {
+            let record = record.as_object().ok_or_else(|| denied("data"))?;
+            let id = question_id(record).filter(|id| self.questions.contains_key(id));
+            self.answers.insert(id.ok_or_else(|| denied("id"))?, record.clone());
+        }
+        Ok(())
     }
 
     /// What TraCuuHoSo says of a dossier.
@@ -89,7 +120,11 @@ impl Book {
             let Kept { record, replaced, steps } = kept;
             (code.clone(), json!({ "record": record, "replaced": replaced, "steps": steps }))
         });
-        json!({ "dossiers": Map::from_iter(dossiers), "repeated_steps": self.repeated })
+        json!({
+            "dossiers": Map::from_iter(dossiers),
+            "repeated_steps": self.repeated,
+            "answers": self.answers,
+        })
     }
 }
 
@@ -98,10 +133,10 @@ fn code(record: &Map<String, Value>) -> &str {
 }
 
 /// The record, if the portal would take it; otherwise the field at fault.
-fn checked(service: Service, record: &Value) -> Result<Map<String, Value>, Refusal> {
-    let record = record.as_object().ok_or_else(|| refusal("data"))?;
+fn checked(service: Service, record: &Value) -> Result<Map<String, Value>, Denial> {
+    let record = record.as_object().ok_or_else(|| denied("data"))?;
     for field in service.fields() {
-        let wrong = || refusal(field.name);
+        let wrong = || denied(field.name);
         match record.get(field.name) {
             None if field.compulsory => return Err(wrong()),
             None | Some(Value::Array(_)) => {}
@@ -116,7 +151,7 @@ fn checked(service: Service, record: &Value) -> Result<Map<String, Value>, Refus
     }
     let procedure = record.get("MaTTHC").and_then(Value::as_str);
     if procedure.is_some_and(|code| procedures::find(code).is_none()) {
-        return Err(refusal("MaTTHC"));
+        return Err(denied("MaTTHC"));
     }
     Ok(record.clone())
 }

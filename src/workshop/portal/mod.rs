@@ -10,10 +10,13 @@
 //! POST /api      {session, madonvi, service, …} -> {error_code, result}
 //! GET  /book     what it got, and how often it was called
 //! POST /faults   {status, error_code, service, times, slow_ms, done}: how the next calls fail
+//! POST /questions an object with an id: a citizen asks
+//! POST /originate {to, service, record} -> {error_code}: it happens on the portal, which tells the door at `to`
 //! ```
 
 mod book;
 mod faults;
+mod originate;
 mod procedures;
 
 use std::collections::HashMap;
@@ -25,30 +28,24 @@ use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use bytes::Bytes;
-use http::{StatusCode, header};
+use http::StatusCode;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use crate::courier::portal::{Credentials, Service};
-use crate::limits::PORTAL_STAND_IN_SESSIONS_MAX;
+use crate::courier::portal::desk::{self, Denial, REFUSED, Sessions, denied, page};
+use crate::courier::portal::{CREDENTIALS, Credentials, QUESTIONS, SYSTEM, Service, Trouble};
 use book::Book;
 use faults::Faults;
-
-/// Error code of a user name, password or session that does not count.
-const CREDENTIALS: i64 = 15;
-/// Error code of everything else.
-const REFUSED: i64 = -1;
+use originate::Origin;
 
 /// The stand-in.
 pub struct StandIn {
-    credentials: Credentials,
-    session_age_max: Duration,
+    credentials: Arc<Credentials>,
     memory: Mutex<Memory>,
 }
 
-#[derive(Default)]
 struct Memory {
-    sessions: HashMap<String, Instant>,
+    sessions: Sessions,
     book: Book,
     faults: Faults,
     /// Calls by service, and refused log-ins as `15`.
@@ -57,17 +54,17 @@ struct Memory {
     answers: usize,
 }
 
-/// Why a call is not answered with success: code and words.
-type Refusal = (i64, String);
-
-fn refusal(words: &str) -> Refusal {
-    (REFUSED, words.to_owned())
-}
-
 impl StandIn {
     /// A stand-in that takes these credentials, asked for at each log-in, for sessions of this length.
     pub fn new(credentials: Credentials, session_age_max: Duration) -> Self {
-        Self { credentials, session_age_max, memory: Mutex::default() }
+        let memory = Memory {
+            sessions: Sessions::new(session_age_max),
+            book: Book::default(),
+            faults: Faults::default(),
+            calls: HashMap::new(),
+            answers: 0,
+        };
+        Self { credentials: Arc::new(credentials), memory: Mutex::new(memory) }
     }
 
     /// Its pages.
@@ -77,6 +74,8 @@ impl StandIn {
             .route("/api", post(api))
             .route("/book", get(book))
             .route("/faults", post(set_faults))
+            .route("/questions", post(ask))
+            .route("/originate", post(originate))
             .with_state(Arc::new(self))
     }
 
@@ -84,34 +83,25 @@ impl StandIn {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn log_in(&self, asked: &Value) -> Result<Value, Refusal> {
+    fn log_in(&self, asked: &Value) -> Result<Value, Denial> {
         let mut memory = self.memory();
         let wrong = || (CREDENTIALS, "sai tên đăng nhập hoặc mật khẩu".to_owned());
         let login = (self.credentials)().map_err(|_| wrong())?;
-        let is = |name: &str, value: &str| asked.get(name).and_then(Value::as_str) == Some(value);
-        if !is("username", &login.username) || !is("password", &login.password) {
+        if !desk::is_login(asked, &login) {
             *memory.calls.entry(CREDENTIALS.to_string()).or_default() += 1;
             return Err(wrong());
         }
-        let now = Instant::now();
-        memory.sessions.retain(|_, until| now < *until);
-        if memory.sessions.len() >= PORTAL_STAND_IN_SESSIONS_MAX {
-            return Err(refusal("too many sessions"));
-        }
-        let session = uuid::Uuid::new_v4().to_string();
-        memory.sessions.insert(session.clone(), now + self.session_age_max);
-        Ok(json!({ "session": session }))
+        Ok(json!({ "session": memory.sessions.begin(Instant::now()) }))
     }
 
-    fn serve(&self, asked: &Value) -> Result<Value, Refusal> {
+    fn serve(&self, asked: &Value) -> Result<Value, Denial> {
         let mut memory = self.memory();
         let text = |name: &str| asked.get(name).and_then(Value::as_str).unwrap_or_default();
-        let until = memory.sessions.get(text("session"));
-        if until.is_none_or(|until| Instant::now() >= *until) {
+        if !memory.sessions.holds(text("session"), Instant::now()) {
             return Err((CREDENTIALS, "phiên làm việc không hợp lệ".to_owned()));
         }
         if text("madonvi").is_empty() {
-            return Err(refusal("madonvi"));
+            return Err(denied("madonvi"));
         }
         let rows = match text("service") {
             "LayDanhSachTTHC" => procedures::all(),
@@ -119,14 +109,14 @@ impl StandIn {
             "LayDanhMucCoQuan" => vec![json!({ "MADONVI": text("madonvi") })],
             "LayDanhMucLinhVuc" => procedures::fields(),
             "TraCuuHoSo" => memory.book.find(text("mahoso")),
+            QUESTIONS => memory.book.open_questions(),
             name => {
-                let service = Service::ALL.into_iter().find(|service| service.name() == name);
-                let service = service.ok_or_else(|| refusal("service"))?;
-                let records = match (service, asked.get("data")) {
-                    (Service::Dossier | Service::Step, Some(Value::Array(records))) => records,
-                    (Service::Status, Some(record)) => std::slice::from_ref(record),
-                    _ => return Err(refusal("data")),
-                };
+                let service = Service::named(name).ok_or_else(|| denied("service"))?;
+                let records = desk::records(service, asked)?;
+                if service == Service::Answer {
+                    memory.book.answer(records)?;
+                    return Ok(json!({ "result": [] }));
+                }
                 memory.book.take(service, text("isUpdating"), records)?;
                 Vec::new()
             }
@@ -134,8 +124,19 @@ impl StandIn {
         Ok(json!({ "result": rows }))
     }
 
+    /// Writes down what a citizen did here.
+    fn happened(&self, origin: Origin) -> Result<Origin, Denial> {
+        let message = origin.message();
+        let mut memory = self.memory();
+        let is_known = !memory.book.find(message.dossier()).is_empty();
+        let is_updating = if is_known { "True" } else { "False" };
+        let record = [Value::Object(message.record().clone())];
+        memory.book.take(message.service(), is_updating, &record)?;
+        Ok(origin)
+    }
+
     /// The answer with its code in the next of the three forms.
-    fn answer(&self, outcome: Result<Value, Refusal>) -> Response {
+    fn answer(&self, outcome: Result<Value, Denial>) -> Response {
         let mut memory = self.memory();
         memory.answers += 1;
         let form = memory.answers;
@@ -153,25 +154,18 @@ impl StandIn {
     }
 }
 
-fn page(body: &Value) -> Response {
-    ([(header::CONTENT_TYPE, "application/json; charset=utf-8")], body.to_string()).into_response()
-}
-
-fn read(body: &Bytes) -> Result<Value, Refusal> {
-    serde_json::from_slice(body).map_err(|_| refusal("not JSON"))
-}
-
 async fn log_in(State(portal): State<Arc<StandIn>>, body: Bytes) -> Response {
-    let asked = read(&body);
+    let asked = desk::read(&body);
     reply(&portal, "login", || portal.log_in(&asked?)).await
 }
 
 async fn api(State(portal): State<Arc<StandIn>>, body: Bytes) -> Response {
-    let asked = read(&body);
+    let asked = desk::read(&body);
     let name = asked.as_ref().ok().and_then(|asked| asked.get("service")?.as_str());
     // Only known names are counted, so that no caller makes the list grow.
     let known = procedures::SERVICES.iter().copied();
-    let known = known.chain(Service::ALL.map(Service::name)).find(|known| Some(*known) == name);
+    let known = known.chain(Service::ALL.map(Service::name)).chain([Service::Answer.name()]);
+    let known = known.chain([QUESTIONS]).find(|known| Some(*known) == name);
     reply(&portal, known.unwrap_or("other"), || portal.serve(asked.as_ref().map_err(Clone::clone)?))
         .await
 }
@@ -180,7 +174,7 @@ async fn api(State(portal): State<Arc<StandIn>>, body: Bytes) -> Response {
 async fn reply(
     portal: &StandIn,
     service: &str,
-    act: impl FnOnce() -> Result<Value, Refusal>,
+    act: impl FnOnce() -> Result<Value, Denial>,
 ) -> Response {
     let fault = {
         let mut memory = portal.memory();
@@ -217,4 +211,25 @@ async fn set_faults(State(portal): State<Arc<StandIn>>, body: Bytes) -> Response
         }
         None => StatusCode::BAD_REQUEST.into_response(),
     }
+}
+
+async fn ask(State(portal): State<Arc<StandIn>>, body: Bytes) -> Response {
+    let asked = desk::read(&body).and_then(|question| portal.memory().book.ask(&question));
+    portal.answer(asked.map(|()| json!({})))
+}
+
+/// What happens on the portal stands in its book first. The door may be out; to tell it again, do this
+/// again.
+async fn originate(State(portal): State<Arc<StandIn>>, body: Bytes) -> Response {
+    let origin =
+        desk::read(&body).and_then(|asked| Origin::read(&asked, portal.credentials.clone()));
+    let outcome = match origin.and_then(|origin| portal.happened(origin)) {
+        Err(denial) => Err(denial),
+        Ok(origin) => origin.tell().await.map_err(|trouble| match trouble {
+            Trouble::Refused { code, text } => (code.parse().unwrap_or(REFUSED), text),
+            Trouble::Credentials => (CREDENTIALS, String::new()),
+            Trouble::Line(why) => (SYSTEM, why),
+        }),
+    };
+    portal.answer(outcome.map(|()| json!({})))
 }

@@ -26,6 +26,16 @@ STATUS = {"MaHoSo": "", "TrangThai": "9"}
 FROM_CATALOGUE = ["TenTTHC", "MaLinhVuc", "TenLinhVuc"]
 
 
+def ask(port, method, path, body=None):
+    """Status and JSON of one call to this machine."""
+    line = http.client.HTTPConnection("127.0.0.1", port, timeout=CALL_SECONDS)
+    line.request(method, path, body if body is None or isinstance(body, bytes) else json.dumps(body))
+    answer = line.getresponse()
+    text = answer.read()
+    line.close()
+    return answer.status, json.loads(text) if text.startswith(b"{") else None
+
+
 class Process:
     """A running command that says on its first line that it is ready."""
 
@@ -72,12 +82,7 @@ class Portal(Process):
 
     def ask(self, method, path, body=None):
         """Status and JSON of one call."""
-        line = http.client.HTTPConnection("127.0.0.1", self.port, timeout=CALL_SECONDS)
-        line.request(method, path, None if body is None else json.dumps(body))
-        answer = line.getresponse()
-        text = answer.read()
-        line.close()
-        return answer.status, json.loads(text) if text.startswith(b"{") else None
+        return ask(self.port, method, path, body)
 
     def fail(self, **faults):
         """How calls fail from now on; without a word, they do not."""
@@ -107,16 +112,41 @@ class Portal(Process):
 
 
 class Courier(Process):
-    """`vanthu portal run`."""
+    """`vanthu portal run`; where its configuration says so, with the door at which the portal calls."""
 
     def __init__(self, gateway, portal, config=None):
         folder = gateway.folder
         server = f"https://localhost:{gateway.address.rsplit(':', 1)[1]}"
-        super().__init__(folder / "courier.traces", r"handing over G22\.DVC operations (\S+)\n", "portal", "run",
+        super().__init__(folder / "courier.traces", r"handing over G22\.DVC operations (\S+)(?: receive \S+:(\d+))?\n",
+                         "portal", "run",
                          "--config", config or portal.config(), "--server", server,
                          "--ca", gateway.pki.folder / "tls/ca.pem",
                          "--cert", gateway.pki.folder / "systems/portal.pem", "--operations", "127.0.0.1:0")
-        self.operations = self.ready[1]
+        self.operations, self.door = self.ready[1], int(self.ready[2] or 0)
+
+    def log_in(self, username="cong", password="mat-khau-cong"):
+        return ask(self.door, "POST", "/login", {"username": username, "password": password})[1]
+
+    def ask(self, body):
+        """Status and JSON of one call at the door."""
+        return ask(self.door, "POST", "/api", body)
+
+    def call(self, service, session=None, **more):
+        session = session or self.log_in()["session"]
+        status, answer = self.ask({"session": session, "madonvi": "000.00.00.G22", "service": service} | more)
+        assert status == 200
+        return answer
+
+    def tell(self, service, record, session=None):
+        """The portal tells of a record; gives the error code and the words."""
+        data = record if service == "DongBoTrangThaiHoSo" else [record]
+        answer = self.call(service, session, isUpdating="False", data=data)
+        return int(answer["error_code"]), answer.get("message", "")
+
+    def find(self, code, session=None):
+        answer = self.call("TraCuuHoSo", session, mahoso=code)
+        assert answer["error_code"] == "0", answer
+        return answer["result"]
 
     def metric(self, name):
         line = http.client.HTTPConnection(self.operations, timeout=CALL_SECONDS)
@@ -125,6 +155,13 @@ class Courier(Process):
         line.close()
         found = re.search(rf"(?m)^{re.escape(name)} (\S+)$", text)
         return float(found[1]) if found else None
+
+
+def receiving(portal, more=""):
+    """A configuration with a door for the portal, and its user."""
+    path = portal.folder / "cong.toml"
+    path.write_text('username = "cong"\npassword = "mat-khau-cong"\n')
+    return portal.config(more=f'receive = "127.0.0.1:0"\nreceive_credentials = "{path}"\n{more}')
 
 
 def code_of(number):
@@ -150,5 +187,5 @@ def send_step(gateway, code, **changes):
     return send(gateway, message("CapNhatTienDoHoSoMC", STEP | {"MaHoSo": code} | changes), code)
 
 
-__all__ = ["AGENCY", "Courier", "DOSSIER", "FROM_CATALOGUE", "Portal", "STATUS", "STEP", "code_of", "message", "send",
-           "send_dossier", "send_step", "wait_until"]
+__all__ = ["AGENCY", "Courier", "DOSSIER", "FROM_CATALOGUE", "MEDIA_TYPE", "Portal", "STATUS", "STEP", "ask", "code_of", "message",
+           "receiving", "send", "send_dossier", "send_step", "wait_until"]

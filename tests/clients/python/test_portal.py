@@ -13,6 +13,7 @@ from portal import (
     AGENCY,
     DOSSIER,
     FROM_CATALOGUE,
+    MEDIA_TYPE,
     STATUS,
     STEP,
     Courier,
@@ -189,7 +190,7 @@ def test_each_compulsory_field_missing_comes_back_with_its_name(gateway, portal,
 @pytest.mark.parametrize("content, why", [
     (b"{", "không phải đối tượng JSON có service và data / not a JSON object with service and data"),
     (message("XoaHoSo", {}), "service: không phải dịch vụ của Cổng được hỗ trợ / "
-     "service: none of DongBoHoSoMC, CapNhatTienDoHoSoMC, DongBoTrangThaiHoSo"),
+     "service: none of DongBoHoSoMC, CapNhatTienDoHoSoMC, DongBoTrangThaiHoSo, DongBoHoiDap"),
     (message("DongBoHoSoMC", DOSSIER | {"MaHoSo": "H49.151-20261123-0002"}),
      "MaHoSo: không phải mã hồ sơ ghi trên phong bì / MaHoSo: not the dossier code of the envelope"),
     (message("DongBoHoSoMC", {"MaTTHC": "9.999999"}),
@@ -202,6 +203,25 @@ def test_what_cannot_be_taken_comes_back_with_the_reason(gateway, portal, courie
     consignment = send(gateway, content, code_of(1))
     wait_until(lambda: empty(gateway))
     assert words(gateway, 1) == {consignment: why}
+
+
+def test_only_agencies_of_its_province_write_about_a_dossier(gateway, portal):
+    config = portal.config(more='abroad = ["H49.11"]\n')
+    courier = Courier(gateway, portal, config)
+    codes = ["H01.7-20261123-0001", "000.00.07.H01-261123-0002", "H49.999-20261123-0003", "000.00.9.H49-261123-0004"]
+    sent = [send_dossier(gateway, code) for code in codes]
+    wait_until(lambda: empty(gateway))
+    assert words(gateway, 2) == {
+        consignment: "MaHoSo: hồ sơ của H01; H49.151 không được gửi thông điệp về hồ sơ này / "
+        "MaHoSo: a dossier of H01, about which H49.151 may not write" for consignment in sent[:2]}
+    assert sorted(portal.book()["dossiers"]) == sorted(codes[2:])
+    listed = Letter("H49.11", (AGENCY,), message("DongBoHoSoMC", DOSSIER | {"MaHoSo": codes[0]}),
+                    dossier_code=codes[0])
+    listed.fields.parts[0].media_type = MEDIA_TYPE
+    listed.send(gateway.system("province"))
+    wait_until(lambda: empty(gateway))
+    assert codes[0] in portal.book()["dossiers"]
+    courier.stop()
 
 
 def test_documents_to_the_portal_that_are_no_messages_stay(gateway, portal, courier):

@@ -1,0 +1,287 @@
+"""Dossiers that begin at the National Public Service Portal: it calls the courier's door, and they come as
+documents."""
+
+import itertools
+import json
+import random
+import threading
+
+import pytest
+from grpc import StatusCode as Code
+from mail import document, fetch, waiting
+from portal import (
+    AGENCY,
+    DOSSIER,
+    MEDIA_TYPE,
+    STATUS,
+    STEP,
+    Courier,
+    Portal,
+    ask,
+    code_of,
+    receiving,
+    wait_until,
+)
+from refusals import refused
+from vanthu.v1 import dossier_service_pb2 as ds
+from vanthu.v1 import envelope_pb2
+from vanthu.v1 import trace_service_pb2 as tr
+
+NEW = DOSSIER | {"TrangThaiHoSo": "1"}
+SERVICES = [("DongBoHoSoMC", NEW), ("CapNhatTienDoHoSoMC", STEP), ("DongBoTrangThaiHoSo", STATUS)]
+
+
+@pytest.fixture
+def portal(tmp_path):
+    portal = Portal(tmp_path)
+    yield portal
+    portal.stop()
+
+
+@pytest.fixture
+def courier(gateway, portal):
+    courier = Courier(gateway, portal, receiving(portal))
+    yield courier
+    courier.stop()
+
+
+def desk(gateway, agency="H49.151", system="commune"):
+    """Items in the office's mailbox."""
+    return waiting(gateway.system(system), agency)
+
+
+def content(gateway, item, agency="H49.151", system="commune"):
+    """The message in a document, and its envelope."""
+    system = gateway.system(system)
+    envelope = envelope_pb2.Envelope.FromString(document(system, agency, item.consignment_id).envelope)
+    [part] = envelope.parts
+    assert part.media_type == MEDIA_TYPE
+    return json.loads(fetch(system, agency, item.consignment_id, part.name)), envelope
+
+
+def dossier(gateway, code, system="commune"):
+    return gateway.system(system).dossier.GetDossier(ds.GetDossierRequest(dossier_code=code)).dossier
+
+
+def test_a_dossier_from_the_portal_comes_to_its_office_and_is_registered_once(gateway, portal):
+    courier, code = Courier(gateway, portal, receiving(portal)), code_of(1)
+    record = NEW | {"MaHoSo": code, "ChuHoSo": "Nguyễn Văn A"}
+    with gateway.writes(3):  # accepted, consigned, registered
+        assert courier.tell("DongBoHoSoMC", record) == (0, "")
+    [item] = desk(gateway)
+    said, envelope = content(gateway, item)
+    assert (item.sender, item.dossier_code, said["service"]) == (AGENCY, code, "DongBoHoSoMC")
+    assert {name: said["data"][name] for name in record} == record
+    assert envelope.subject == f"Cổng gửi hồ sơ {code}, trạng thái 1"
+    registered = dossier(gateway, code)
+    assert (registered.state, registered.reception, registered.procedure_code) == (1, "H49.151", record["MaTTHC"])
+    with gateway.writes(0):
+        assert courier.tell("DongBoHoSoMC", record) == (0, "")
+        # The same in another spelling, from a courier that remembers nothing.
+        courier.kill()
+        courier = Courier(gateway, portal, receiving(portal))
+        again = record | {"LoaiDoiTuong": 1, "NgayTiepNhan": "2026-11-23T01:00:00Z", "Fax": ""}
+        assert courier.tell("DongBoHoSoMC", again) == (0, "")
+    [found] = courier.find(code)
+    assert (found["ChuHoSo"], found["TrangThaiHoSo"], found["TienDoXuLy"]) == ("Nguyễn Văn A", "1", [])
+    assert courier.find(code_of(2)) == []
+    assert courier.metric('vanthu_portal_received_total{outcome="taken"}') == 1
+    for traces in (courier.traces(), gateway.traces()):
+        assert "Nguyễn" not in traces and "example.invalid" not in traces and "mat-khau" not in traces
+    courier.stop()
+
+
+def test_an_office_of_the_map_gets_its_dossiers_and_what_follows(gateway, portal):
+    courier = Courier(gateway, portal, receiving(portal, '[offices]\n"Sở Xây dựng" = "H49.11"\n'))
+    code = code_of(1)
+    assert courier.tell("DongBoHoSoMC", NEW | {"MaHoSo": code, "DonViXuLy": "Sở Xây dựng"})[0] == 0
+    assert courier.tell("CapNhatTienDoHoSoMC", STEP | {"MaHoSo": code})[0] == 0
+    assert courier.tell("DongBoHoSoMC", NEW | {"MaHoSo": code_of(2)})[0] == 0
+    courier.stop()
+    told = [content(gateway, item, "H49.11", "province")[0] for item in desk(gateway, "H49.11", "province")]
+    assert [one["service"] for one in told] == ["DongBoHoSoMC", "CapNhatTienDoHoSoMC"]
+    assert [item.dossier_code for item in desk(gateway)] == [code_of(2)]
+    assert dossier(gateway, code, "province").reception == "H49.11"
+
+
+@pytest.mark.parametrize("service, full", SERVICES)
+def test_each_compulsory_field_missing_is_named_to_the_portal(gateway, courier, service, full):
+    session, full = courier.log_in()["session"], full | {"MaHoSo": code_of(1)}
+    with gateway.writes(0):
+        for name in full:
+            for wrong in ({**full, name: ""}, {key: value for key, value in full.items() if key != name}):
+                assert courier.tell(service, wrong, session) == (
+                    -1, f"{name}: thiếu trường bắt buộc / {name}: compulsory field missing")
+    with gateway.writes(0):
+        assert courier.tell(service, full | {"MaHoSo": "H49.151"}, session) == (
+            -1, "MaHoSo: không phải mã hồ sơ / MaHoSo: not a dossier code")
+        # One wrong record, and none of the call is taken.
+        data = [full, full | {"MaHoSo": code_of(2), "TrangThai": "11", "TrangThaiHoSo": "11"}]
+        if service != "DongBoTrangThaiHoSo":
+            assert courier.call(service, session, isUpdating="False", data=data)["error_code"] == "-1"
+    assert courier.tell(service, full, session) == (0, "")
+
+
+def test_a_call_that_is_none_is_answered_and_changes_nothing(gateway, courier):
+    good = {"session": courier.log_in()["session"], "madonvi": "x", "service": "DongBoHoSoMC", "isUpdating": "False",
+            "data": [NEW | {"MaHoSo": code_of(1)}]}
+    with gateway.writes(0):
+        for change, code, words in [
+            ({"session": "x"}, "15", "phiên làm việc không hợp lệ"),
+            ({"session": None}, "15", "phiên làm việc không hợp lệ"),
+            ({"madonvi": ""}, "-1", "madonvi"),
+            ({"service": "XoaHoSo"}, "-1", "service"),
+            ({"isUpdating": "no"}, "-1", "isUpdating"),
+            ({"data": {}}, "-1", "data"),
+            ({"data": ["x"]}, "-1", "data"),
+            ({"data": good["data"] * 101}, "-1", "data: at most 100 records in a call"),
+            ({"service": "TraCuuHoSo"}, "-1", "mahoso"),
+            ({"data": [NEW | {"MaHoSo": code_of(1), "Emai": "x"}]}, "-1",
+             "Emai: không có trường này / Emai: no such field"),
+            ({"data": [NEW | {"MaHoSo": code_of(1), "GhiChu": "x" * 262144}]}, "-1",
+             "thông điệp có tối đa 262144 byte / a message has at most 262144 bytes"),
+        ]:
+            status, answer = courier.ask(good | change)
+            assert (status, answer["error_code"], answer["message"]) == (200, code, words), change
+        assert courier.ask(b"{")[1] == {"error_code": "-1", "message": "not JSON"}
+        assert courier.ask(b" " * (4 * 1024 * 1024 + 1))[0] == 413
+        assert ask(courier.door, "GET", "/api")[0] == 405 and ask(courier.door, "POST", "/book")[0] == 404
+    for username, password in [("cong", "x"), ("x", "mat-khau-cong"), ("", ""), ("cong", "mat-khau-cong ")]:
+        answer = courier.log_in(username, password)
+        assert answer == {"error_code": "15", "message": "sai tên đăng nhập hoặc mật khẩu"}
+    assert courier.ask(good)[1]["error_code"] == "0"
+
+
+def test_what_the_gateway_refuses_is_told_and_taken_later(gateway, courier):
+    unknown = "H99.1-20261123-0001"
+    with gateway.writes(0):  # and writes nothing, however often the portal comes again
+        code, words = courier.tell("DongBoHoSoMC", NEW | {"MaHoSo": unknown})
+    assert code == 20 and "/ RECIPIENT_UNKNOWN: " in words, words
+    assert courier.find(unknown) == []
+    with refused(Code.NOT_FOUND, "DOSSIER_UNKNOWN", "dossier_code"):
+        dossier(gateway, unknown)
+
+
+def test_while_the_gateway_is_out_the_portal_is_asked_to_come_again(gateway, courier):
+    port, text = gateway.address.rsplit(":", 1)[1], gateway.config.read_text()
+    gateway.config.write_text(text.replace('listen = "127.0.0.1:0"', f'listen = "127.0.0.1:{port}"'))
+    record, session = NEW | {"MaHoSo": code_of(1)}, courier.log_in()["session"]
+    gateway.stop()
+    assert courier.tell("DongBoHoSoMC", record, session) == (
+        20, "hệ thống tiếp nhận tạm ngừng / the gateway cannot be reached now")
+    gateway.restart()
+    wait_until(lambda: courier.tell("DongBoHoSoMC", record, session)[0] == 0)
+    assert len(desk(gateway)) == 1 and dossier(gateway, code_of(1)).state == 1
+
+
+def test_an_office_that_was_faster_keeps_its_dossier(gateway, courier):
+    from test_dossier import at, take
+
+    code = code_of(1)
+    take(gateway, code, "RECEPTION", procedure_code="1.003003", due_time=at(days=5))
+    assert courier.tell("DongBoHoSoMC", NEW | {"MaHoSo": code}) == (0, "")
+    assert dossier(gateway, code).state == 2 and len(desk(gateway)) == 1
+
+
+def story(code):
+    """A dossier is filed, mended, and asked back; the portal tells it in four messages."""
+    supplement = {"HoSoBoSungId": "1", "NgayTiepNhanBoSung": "20261125100000"}
+    return [
+        ("DongBoHoSoMC", NEW | {"MaHoSo": code, "GhiChu": "mới"}),
+        ("CapNhatTienDoHoSoMC", STEP | {"MaHoSo": code, "NoiDungXuLy": "Đã bổ sung",
+                                        "ThoiDiemXuLy": "20261125095500"}),
+        ("DongBoHoSoMC", NEW | {"MaHoSo": code, "GhiChu": "đã bổ sung", "TrangThaiHoSo": "4",
+                                "DanhSachHoSoBoSung": [supplement]}),
+        ("DongBoTrangThaiHoSo", {"MaHoSo": code, "TrangThai": "7", "NgayXuLy": "20261126080000"}),
+    ]
+
+
+def same(value, code):
+    """As text, with the dossier's code taken out."""
+    return json.dumps(value, sort_keys=True).replace(code, "CODE")
+
+
+def test_every_order_of_the_portals_messages_ends_the_same(gateway, courier):
+    seed = 20261128
+    chance, session = random.Random(seed), courier.log_in()["session"]
+    print("seed", seed)
+    codes = []
+    for number, order in enumerate(itertools.permutations(range(4)), 1):
+        code = code_of(number)
+        codes.append(code)
+        messages = story(code)
+        for place, one in enumerate(order):
+            again = messages[order[chance.randrange(place + 1)]]
+            for service, record in [messages[one], again]:
+                assert courier.tell(service, record, session) == (0, "")
+    found = {code: same(courier.find(code, session), code) for code in codes}
+    assert len(set(found.values())) == 1, found
+    [shown] = json.loads(found[codes[0]])
+    assert (shown["TrangThaiHoSo"], shown["GhiChu"], len(shown["TienDoXuLy"])) == ("7", "đã bổ sung", 1)
+    documents, late = {code: set() for code in codes}, set()
+    for item in desk(gateway):
+        said, envelope = content(gateway, item)
+        assert same(said, item.dossier_code) not in documents[item.dossier_code], "a document came twice"
+        documents[item.dossier_code].add(same(said, item.dossier_code))
+        if "đến muộn" in envelope.subject:
+            late.add(item.dossier_code)
+    assert len(set(map(frozenset, documents.values()))) == 1 and len(documents[codes[0]]) == 4
+    assert late == set(codes[1:]), "the office is told what came late, and only that"
+    assert {(dossier(gateway, code).state, dossier(gateway, code).reception) for code in codes} == {(1, "H49.151")}
+
+
+def test_kills_at_any_moment_lose_nothing_and_double_nothing(gateway, portal):
+    seed, codes = 20261129, [code_of(number) for number in range(1, 31)]
+    chance = random.Random(seed)
+    print("seed", seed)
+    couriers, ready = [Courier(gateway, portal, receiving(portal))], threading.Event()
+    ready.set()
+    left = threading.Semaphore(0)
+
+    def tell(own):
+        for code in own:
+            for service, record in story(code):
+                while True:
+                    ready.wait()
+                    try:
+                        if couriers[-1].tell(service, record)[0] == 0:
+                            break
+                    except OSError:
+                        continue
+            left.release()
+
+    tellers = [threading.Thread(target=tell, args=(codes[one::3],)) for one in range(3)]
+    for teller in tellers:
+        teller.start()
+    for _ in range(6):
+        threading.Event().wait(chance.uniform(0.2, 0.6))
+        ready.clear()
+        couriers[-1].kill()
+        couriers.append(Courier(gateway, portal, receiving(portal)))
+        ready.set()
+    for teller in tellers:
+        teller.join()
+    found = {same(couriers[-1].find(code), code) for code in codes}
+    couriers[-1].stop()
+    assert len(found) == 1
+    items = [content(gateway, item)[0] for item in desk(gateway)]
+    assert sorted(same(said, "") for said in items) == sorted(
+        same(said, "") for said in {json.dumps(said, sort_keys=True): said for said in items}.values())
+    assert len(items) == 4 * len(codes)
+    # And nothing was tried twice in vain.
+    with refused(Code.NOT_FOUND, "NOTHING_FOUND"):
+        gateway.system("portal").trace.Search(tr.SearchRequest(sender=AGENCY, admission=tr.ADMISSION_REJECTED))
+
+
+def test_a_dossier_that_begins_at_the_stand_in_arrives_here(gateway, portal, tmp_path):
+    courier = Courier(gateway, portal, portal.config(
+        more=f'receive = "127.0.0.1:0"\nreceive_credentials = "{portal.credentials}"\n'))
+    origin = {"to": f"http://127.0.0.1:{courier.door}", "service": "DongBoHoSoMC",
+              "record": NEW | {"MaHoSo": code_of(1)}}
+    for _ in range(2):
+        status, answer = portal.ask("POST", "/originate", origin)
+        assert status == 200 and int(answer["error_code"]) == 0, answer
+    assert code_of(1) in portal.book()["dossiers"]
+    assert [item.dossier_code for item in desk(gateway)] == [code_of(1)]
+    courier.stop()
+    assert int(portal.ask("POST", "/originate", origin)[1]["error_code"]) == 20
