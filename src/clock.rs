@@ -163,9 +163,37 @@ impl Clock for ManualClock {
     }
 }
 
+/// The machine's clock, ahead of it by as much as it was told to leap: for demonstrations.
+#[derive(Debug, Default)]
+pub struct LeapingClock(AtomicI64);
+
+impl LeapingClock {
+    /// Moves the clock to a moment; never back.
+    pub fn leap_to(&self, moment: Time) {
+        let ahead = moment.0.saturating_sub(SystemClock.now().0);
+        self.0.fetch_max(ahead, Ordering::SeqCst);
+    }
+}
+
+impl Clock for LeapingClock {
+    fn now(&self) -> Time {
+        Time::from_millis(SystemClock.now().0.saturating_add(self.0.load(Ordering::SeqCst)))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_clock_leaps_forward_only_and_runs_on() {
+        let clock = LeapingClock::default();
+        let begin = clock.now();
+        let later = begin.after(Duration::from_secs(86_400));
+        clock.leap_to(later);
+        clock.leap_to(begin);
+        assert!(clock.now() >= later && clock.now() < later.after(Duration::from_secs(3_600)));
+    }
 
     #[test]
     fn a_moment_has_exactly_one_spelling() {

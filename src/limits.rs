@@ -219,6 +219,9 @@ pub const NOTE_SIZE_MAX: usize = 2_000;
 
 /// Steps of one dossier: a land dossier has some thirty, and every opinion two.
 pub const DOSSIER_STEPS_MAX: usize = 500;
+/// Times that a citizen may say something about one dossier: some two a week for a year. They take no room
+/// from its steps.
+pub const DOSSIER_FEEDBACK_MAX: usize = 100;
 /// Agencies that have a dossier or are asked about it: its record holds their codes.
 pub const DOSSIER_PARTIES_MAX: usize = 32;
 /// Opinions that a dossier may wait for at once: all departments of a province, whose record must fit.
@@ -227,8 +230,25 @@ pub const DOSSIER_OPINIONS_MAX: usize = 16;
 pub const OPINION_WORKING_DAYS_MAX: u32 = 66;
 /// Characters of a procedure's code (mã TTHC); those of the national database have 8 to 21.
 pub const PROCEDURE_LENGTH_MAX: usize = 50;
-/// Procedures that one report counts apart; the national database has some 6,500.
-pub const DOSSIER_PROCEDURES_MAX: usize = 10_000;
+/// Characters of a procedure's or a field's name; the longest of the national database have some 500.
+pub const PROCEDURE_NAME_LENGTH_MAX: usize = 1_000;
+/// Working days that the law may give for a procedure: four years, within [`DOSSIER_TIME_MAX`].
+pub const PROCEDURE_WORKING_DAYS_MAX: u32 = 1_000;
+/// Procedures of a catalogue, and its fields: three times the national database.
+pub const PROCEDURES_MAX: usize = 20_000;
+/// Bytes of a file of procedures: 20,000 of 800 bytes.
+pub const PROCEDURES_SIZE_MAX: u64 = 16 * 1024 * 1024;
+/// Procedures, fields or agencies that one report counts apart: the national database has some 6,500
+/// procedures, a province some 500 agencies; so many rows of each fit a message.
+pub const DOSSIER_ROWS_MAX: usize = 10_000;
+/// Documents of one dossier among which one is sought that the portal took.
+pub const DOSSIER_DOCUMENTS_COUNTED_MAX: usize = 256;
+/// How often all dossiers are counted for who follows their numbers, at most.
+pub const INDICATORS_EVERY: Duration = Duration::from_secs(5);
+/// The counting takes one part in so many of the time, however long it takes.
+pub const INDICATORS_SHARE: u32 = 10;
+/// How long counts are good of a log that does not grow: a date passes, a day begins.
+pub const INDICATORS_AGE_MAX: Duration = Duration::from_secs(60);
 /// How far away a dossier's date may be: five years, longer than any procedure.
 pub const DOSSIER_TIME_MAX: Duration = Duration::from_secs(5 * 366 * 24 * 3600);
 /// Before a dossier's date, the reminder: a weekend and a working day.

@@ -283,6 +283,12 @@ catalogue! {
     DossierOpinionWaits State "DOSSIER_OPINION_WAITS",
         "this agency was asked before and has not answered", "cơ quan này đã được xin ý kiến và chưa trả lời",
         "wait for its opinion";
+    DossierGraded State "DOSSIER_GRADED",
+        "the citizen has graded how this dossier was handled", "hồ sơ này đã được đánh giá mức độ hài lòng",
+        "record further words as feedback";
+    DossierResultMissing State "DOSSIER_RESULT_MISSING",
+        "the result of this procedure must be a signed electronic document", "kết quả của thủ tục này phải là văn bản điện tử đã ký số",
+        "send the signed result and name its consignment";
     DossierResultUnfit State "DOSSIER_RESULT_UNFIT",
         "the named document is not a signed result of this dossier", "văn bản đã nêu không phải kết quả đã ký số của hồ sơ này",
         "send the result with the code of the dossier, signed by the competent person and the agency";
@@ -329,7 +335,7 @@ catalogue! {
         "the document has too many recipients", "văn bản có quá nhiều nơi nhận",
         "send it in several submissions";
     DossierFull TooMuch "DOSSIER_FULL",
-        "the dossier has too many steps, agencies or open opinions", "hồ sơ có quá nhiều bước, cơ quan hoặc ý kiến đang chờ",
+        "the dossier has too many steps, agencies, open opinions or feedback", "hồ sơ có quá nhiều bước, cơ quan, ý kiến đang chờ hoặc phản ánh",
         "end it, or wait for the opinions";
     LinksTooMany TooMuch "LINKS_TOO_MANY",
         "the document links to too many others", "văn bản liên kết quá nhiều văn bản khác",

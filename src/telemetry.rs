@@ -1,5 +1,5 @@
 //! Watching the gateway run: metrics of every call under the names that dashboards know, and the
-//! loopback pages `/metrics`, `/healthz` and `/readyz`.
+//! loopback pages `/metrics`, `/healthz`, `/readyz` and `/indicators.json`.
 
 use std::collections::HashSet;
 use std::pin::Pin;
@@ -23,8 +23,10 @@ use tower::{Layer, Service};
 
 use crate::clock::Time;
 use crate::document::Urgency;
+use crate::dossier::State;
 use crate::gateway::Overview;
-use crate::proto::DESCRIPTORS;
+use crate::proto::{DESCRIPTORS, v1};
+use crate::statistics::Standing;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Call {
@@ -50,6 +52,16 @@ struct Lane {
     lane: &'static str,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct InState {
+    state: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Graded {
+    grade: u32,
+}
+
 /// All metrics of the process.
 #[derive(Debug)]
 pub struct Metrics {
@@ -65,6 +77,9 @@ pub struct Metrics {
     forks: Gauge,
     oldest_waiting: Family<Lane, Gauge>,
     set_aside: Gauge,
+    dossiers: Family<InState, Gauge>,
+    dossiers_late: Gauge,
+    satisfaction: Family<Graded, Gauge>,
 }
 
 /// From a quarter of a millisecond to about eight seconds.
@@ -92,11 +107,21 @@ impl Default for Metrics {
         let forks = gauge("vanthu_neighbour_forks", "Kept proofs of forks of neighbours' logs");
         let set_aside =
             gauge("vanthu_items_set_aside", "Waiting items that were handed out too often");
+        let dossiers_late =
+            gauge("vanthu_dossiers_late", "Dossiers that have not ended and are late");
         let oldest_waiting = Family::<Lane, Gauge>::default();
         registry.register(
             "vanthu_oldest_waiting_seconds",
             "Age of what has waited longest in any mailbox",
             oldest_waiting.clone(),
+        );
+        let dossiers = Family::<InState, Gauge>::default();
+        registry.register("vanthu_dossiers", "Dossiers by state", dossiers.clone());
+        let satisfaction = Family::<Graded, Gauge>::default();
+        registry.register(
+            "vanthu_dossier_grades",
+            "Grades that citizens gave to the dossiers of this year, 5 is the best",
+            satisfaction.clone(),
         );
         let (witness_requests, witness_seconds) = (Family::<Asked, Counter>::default(), buckets());
         registry.register(
@@ -122,6 +147,9 @@ impl Default for Metrics {
             forks,
             oldest_waiting,
             set_aside,
+            dossiers,
+            dossiers_late,
+            satisfaction,
         }
     }
 }
@@ -161,6 +189,18 @@ impl Metrics {
         self.set_aside.set(i64::try_from(overview.set_aside).unwrap_or(i64::MAX));
     }
 
+    /// Notes how all dossiers stand.
+    pub fn note_dossiers(&self, standing: &Standing) {
+        let wide = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+        for ((_, state), count) in State::NUMBERS.iter().zip(standing.states) {
+            self.dossiers.get_or_create(&InState { state: word_of(*state) }).set(wide(count));
+        }
+        self.dossiers_late.set(wide(standing.late));
+        for (grade, count) in (1..).zip(standing.year.grades) {
+            self.satisfaction.get_or_create(&Graded { grade }).set(wide(count));
+        }
+    }
+
     /// The metrics in OpenMetrics text.
     pub fn text(&self) -> String {
         let mut text = String::new();
@@ -177,6 +217,13 @@ impl Metrics {
         self.handled.get_or_create(&handled).inc();
         self.seconds.get_or_create(call).observe(since.elapsed().as_secs_f64());
     }
+}
+
+/// The name of a state, as dashboards write it: `in_process`.
+pub fn word_of(state: State) -> String {
+    let number = i32::try_from(state.number()).unwrap_or(0);
+    let name = v1::DossierState::try_from(number).unwrap_or_default().as_str_name();
+    name.trim_start_matches("DOSSIER_STATE_").to_lowercase()
 }
 
 /// Counts calls.

@@ -29,7 +29,7 @@ const fn row(
     Row { word, states, next, by, must, may: &[F::Note] }
 }
 
-const ROWS: [Row; 21] = [
+const ROWS: [Row; 24] = [
     Row {
         may: &[F::To, F::Note, F::Applicant],
         ..row("REGISTRATION", "–", "1", "reception", &[F::Procedure])
@@ -60,11 +60,23 @@ const ROWS: [Row; 21] = [
     row("APOLOGY", "2 4 5 6", "", "either", &[F::Note, F::Due]),
     Row { may: &[], ..row("REMINDER", "2 4", "", "gateway", &[F::Due]) },
     Row { may: &[], ..row("OVERDUE", "2 4", "", "gateway", &[F::Since]) },
+    row("FEEDBACK", "1 2 3 4 5 6 7 8 9 10", "", "origin", &[F::Note]),
+    row("SATISFACTION", "10", "", "origin", &[F::Grade]),
+    Row { may: &[], ..row("SUCCESSION", "1 2 4 5 6 9", "", "gateway", &[F::To]) },
 ];
 
 /// The fields that only some steps have.
-const EXTRA: [Field; 8] =
-    [F::To, F::Consignment, F::Note, F::Since, F::Procedure, F::Applicant, F::Due, F::Rule];
+const EXTRA: [Field; 9] = [
+    F::To,
+    F::Consignment,
+    F::Note,
+    F::Since,
+    F::Procedure,
+    F::Applicant,
+    F::Due,
+    F::Rule,
+    F::Grade,
+];
 
 /// An opinion that was asked and is not given.
 struct Asked {
@@ -76,12 +88,14 @@ struct Asked {
 /// One dossier. Times are numbers that order like them, 0 for none.
 struct File {
     state: &'static str,
+    origin: Box<str>,
     reception: Box<str>,
     holder: Box<str>,
     asked: Vec<Asked>,
     appointment: u64,
     reminded: u64,
     overdue: u64,
+    graded: bool,
 }
 
 /// Every dossier so far.
@@ -121,7 +135,7 @@ impl Dossiers {
         if !row.is_taken_in(file.state) {
             let message = format!("{word} in state {}", file.state);
             findings.add(Some(id), Rule::DossierStep, message);
-        } else if !file.may(row.by, from) {
+        } else if !file.may(row, from) {
             let message = format!("{from} cannot take the step {word}");
             findings.add(Some(id), Rule::DossierParty, message);
         }
@@ -164,21 +178,29 @@ impl File {
         let reception = named.unwrap_or(from);
         let mut file = Self {
             state: "",
+            origin: from.into(),
             reception: reception.into(),
             holder: reception.into(),
             asked: Vec::new(),
             appointment: 0,
             reminded: 0,
             overdue: 0,
+            graded: false,
         };
         file.take(row, leaf, from);
         file
     }
 
-    fn may(&self, by: &str, from: &str) -> bool {
-        match by {
+    fn may(&self, row: &Row, from: &str) -> bool {
+        let was_asked = || self.asked.iter().any(|asked| *asked.of == *from);
+        match row.by {
+            _ if row.word == "SUCCESSION" => {
+                [&self.origin, &self.reception, &self.holder].iter().any(|one| ***one == *from)
+                    || was_asked()
+            }
             "reception" => *self.reception == *from,
-            "asked" => self.asked.iter().any(|asked| *asked.of == *from),
+            "origin" => *self.origin == *from || *self.reception == *from,
+            "asked" => was_asked(),
             "either" => *self.reception == *from || *self.holder == *from,
             _ => *self.holder == *from,
         }
@@ -192,6 +214,9 @@ impl File {
         let message = match (row.word, asked) {
             ("OPINION_REQUEST", Some(_)) => {
                 return Some((Rule::DossierStep, "who is asked was asked before"));
+            }
+            ("SATISFACTION", _) if self.graded => {
+                return Some((Rule::DossierStep, "it was graded before"));
             }
             ("DEEMED_CONSENT", None) => "nothing was asked",
             ("DEEMED_CONSENT", Some(asked)) if leaf.value(F::Rule) != Some(&asked.rule) => {
@@ -229,7 +254,25 @@ impl File {
             "DEEMED_CONSENT" => self.asked.retain(|asked| *asked.of != *to),
             "REMINDER" => self.reminded = due,
             "OVERDUE" => self.overdue = since,
+            "SATISFACTION" => self.graded = true,
+            "SUCCESSION" => self.succeed(from, to),
             _ => {}
+        }
+    }
+}
+
+impl File {
+    /// Another agency stands wherever `closed` stood.
+    fn succeed(&mut self, closed: &str, successor: &str) {
+        for place in [&mut self.origin, &mut self.reception, &mut self.holder] {
+            if **place == *closed {
+                *place = successor.into();
+            }
+        }
+        let doubled = self.asked.iter().any(|asked| *asked.of == *successor);
+        self.asked.retain(|asked| *asked.of != *closed || !doubled);
+        for asked in self.asked.iter_mut().filter(|asked| *asked.of == *closed) {
+            asked.of = successor.into();
         }
     }
 }
@@ -268,7 +311,7 @@ mod tests {
     fn the_dossier_of_the_page_holds_and_every_forgery_of_it_is_named() {
         assert_eq!(found(&documented()), [""; 0]);
         let (step, party, time) = ("dossier-step ", "dossier-party ", "dossier-time ");
-        let cases: [(usize, &str, &str, &str); 21] = [
+        let cases: [(usize, &str, &str, &str); 27] = [
             (1, "REGISTRATION", "REGISTERED", step),
             (1, "procedure 1.004227\n", "", step),
             (2, "due 2026-12-03T16:59:59.999Z\n", "", step),
@@ -290,6 +333,12 @@ mod tests {
             (13, "from H49", "consignment 019abd10-1f6b-7000-8000-000000000009\nfrom H49", step),
             (16, "-000000000005", "-000000000006", step),
             (17, "from H49.151", "from H49.11", party),
+            (18, "from H49.151", "from H49.11", party),
+            (18, "FEEDBACK", "APPRAISAL", step),
+            (19, "from H49.151", "from G22", party),
+            (19, "grade 5\n", "", step),
+            (17, "RETURN", "FEEDBACK", step),
+            (17, "RETURN\n", "SATISFACTION\ngrade 4\n", step),
         ];
         for (at, from, to, rule) in cases {
             let mut leaves = documented();
@@ -312,7 +361,7 @@ mod tests {
         assert!(without(3)[0].starts_with(party), "nobody handed it over");
         assert!(without(6).contains(&format!("{time}7")), "nobody was asked: {:?}", without(6));
         assert_eq!(without(8), [""; 0], "who was asked may still answer");
-        for (at, rule) in [(7, time), (11, time), (6, step), (8, time)] {
+        for (at, rule) in [(7, time), (11, time), (6, step), (8, time), (19, step)] {
             let mut leaves = documented();
             let again = leaves[at].clone();
             leaves.insert(at + 1, again);

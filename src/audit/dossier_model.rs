@@ -9,7 +9,7 @@ use crate::digest::Sha256;
 use crate::directory::{Code, SystemId};
 use crate::document::DossierCode;
 use crate::dossier::{By, Dossier, Extra, Step, TRANSITIONS, consent_rule};
-use crate::log::{Actor, Entry, EntryId, Event};
+use crate::log::{Actor, Entry, EntryId, Event, Grade};
 
 const AGENCIES: [&str; 4] = ["H49.151", "H49.11", "H49", "G22"];
 const HOUR: i64 = 3_600_000;
@@ -66,6 +66,7 @@ fn attempt(dice: &mut Dice, number: usize, now: Time, dossier: Option<&Dossier>)
         procedure: has(Extra::Procedure).then(|| "1.004227".into()),
         due: has(Extra::Due).then(|| Time::from_millis(appointment.millis() + later)),
         rule: has(Extra::Rule).then(|| consent_rule(3)),
+        grade: Grade::new(4).filter(|_| has(Extra::Grade)),
         ..entry("commune", from, row.step, now)
     }
 }

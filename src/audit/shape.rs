@@ -1,6 +1,6 @@
 //! What each event asks of its fields: the tables of `log/FORMAT.md` §2.
 
-use super::leaf::Field;
+use super::leaf::{Field, Fields, set_of};
 use Field as F;
 
 /// What happened.
@@ -255,11 +255,22 @@ pub(super) const SHAPES: [Shape; 28] = [
             F::Applicant,
             F::Due,
             F::Rule,
+            F::Grade,
         ],
         actor: Actor::Any,
         ..shape(Kind::Dossier, "dossier", &[F::From, F::Dossier, F::Reason])
     },
 ];
+
+/// The fields that each event must and may have, as sets: an audit holds every entry against them.
+const SETS: [(Fields, Fields); SHAPES.len()] = {
+    let (mut sets, mut place) = ([(0, 0); SHAPES.len()], 0);
+    while place < sets.len() {
+        sets[place] = (set_of(SHAPES[place].must), set_of(SHAPES[place].may));
+        place += 1;
+    }
+    sets
+};
 
 impl Shape {
     /// Whether a status or a reason is one of this event.
@@ -279,6 +290,11 @@ impl Kind {
 
     pub(super) fn shape(self) -> &'static Shape {
         &SHAPES[self as usize]
+    }
+
+    /// The fields that it must have, and those that it may have.
+    pub(super) fn fields(self) -> (Fields, Fields) {
+        SETS[self as usize]
     }
 
     /// The event's name.

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread;
 use std::time::Instant;
 
@@ -269,9 +269,10 @@ fn walk_folder(walk: &mut Walk, data: &Path) -> Result<(), Failure> {
     for epoch in walk.next.epoch..=head.epoch {
         thread::scope(|scope| {
             let (pages, read) = sync_channel(PAGES_AHEAD);
+            let (done, used) = channel();
             let (ahead, from) = (store.clone(), walk.next);
-            scope.spawn(move || read_ahead(&*ahead, from, &pages));
-            walk_epoch(walk, &reading, read)
+            scope.spawn(move || read_ahead(&*ahead, from, &pages, &used));
+            walk_epoch(walk, &reading, read, &done)
         })?;
         if epoch < head.epoch {
             walk.next_epoch();
@@ -282,9 +283,17 @@ fn walk_folder(walk: &mut Walk, data: &Path) -> Result<(), Failure> {
 
 type Leaves = Result<Vec<Vec<u8>>, StoreError>;
 
-/// Reads an epoch from `next` to its end, while what was read before is audited.
-fn read_ahead(store: &dyn Store, mut next: EntryId, pages: &SyncSender<Leaves>) {
+/// Reads an epoch from `next` to its end, while what was read before is audited. What was audited
+/// comes back in `used` and is freed here, where it was allocated: an allocator has it at hand then,
+/// instead of giving it to the kernel and getting it back cleared.
+fn read_ahead(
+    store: &dyn Store,
+    mut next: EntryId,
+    pages: &SyncSender<Leaves>,
+    used: &Receiver<Vec<Vec<u8>>>,
+) {
     loop {
+        drop(used.try_iter().collect::<Vec<_>>());
         let page = store.leaves(next, ENTRIES_AT_ONCE);
         let count = page.as_ref().map(Vec::len);
         let is_last = !matches!(count, Ok(1..));
@@ -297,12 +306,18 @@ fn read_ahead(store: &dyn Store, mut next: EntryId, pages: &SyncSender<Leaves>) 
 }
 
 /// Every entry, and every checkpoint that was ever signed, at the size that it names.
-fn walk_epoch(walk: &mut Walk, reading: &Reading, pages: Receiver<Leaves>) -> Result<(), Failure> {
+fn walk_epoch(
+    walk: &mut Walk,
+    reading: &Reading,
+    pages: Receiver<Leaves>,
+    done: &Sender<Vec<Vec<u8>>>,
+) -> Result<(), Failure> {
     let broken = |error: StoreError| Failure::new(Exit::LogBroken, error);
     let mut checkpoint = walk.next.index + 1;
     for leaves in pages {
-        for leaf in leaves.map_err(broken)? {
-            walk.entry(&leaf, &mut Alone)?;
+        let leaves = leaves.map_err(broken)?;
+        for leaf in &leaves {
+            walk.entry(leaf, &mut Alone)?;
             let (epoch, size) = (walk.next.epoch, walk.next.index);
             if size < checkpoint {
                 continue;
@@ -319,6 +334,8 @@ fn walk_epoch(walk: &mut Walk, reading: &Reading, pages: Receiver<Leaves>) -> Re
                 }
             }
         }
+        // The reader may have ended.
+        let _ended = done.send(leaves);
     }
     Ok(())
 }

@@ -10,8 +10,9 @@ use crate::log::{LogKey, WitnessKey};
 use crate::workshop::pki::DevPki;
 use crate::workshop::profile::Profile;
 
-/// A directory and a configuration that go with the development PKI.
+/// A directory, a catalogue of procedures and a configuration that go with the development PKI.
 const DIRECTORY: &str = include_str!("../../certs/directory.toml");
+const PROCEDURES: &str = include_str!("../../certs/procedures.toml");
 const CONFIG: &str = include_str!("../../certs/vanthu.toml");
 
 /// What `vanthu certs` makes.
@@ -67,6 +68,7 @@ pub(super) fn make(profile: &Profile, out: &Path) -> Result<DevPki, Failure> {
     let witness = witness.map_err(Failure::other)?;
     for (file, text) in [
         ("directory.toml", DIRECTORY),
+        ("procedures.toml", PROCEDURES),
         ("vanthu.toml", CONFIG),
         ("log.vkey", &format!("{}\n", log.public())),
         ("witness.vkey", &format!("{}\n", witness.public())),

@@ -8,17 +8,16 @@ use uuid::Uuid;
 use super::Output;
 use super::evidence::Keeping;
 use super::exit::{Exit, Failure};
+use super::indicators::ReportOptions;
 use super::mailbox::{Desk, print_answer};
-use super::period::Period;
 use super::trace::{place, time};
 use crate::client;
 use crate::clock::Time;
 use crate::digest::Sha256;
 use crate::dossier::Step;
-use crate::log::Entry;
+use crate::log::{Entry, Grade};
 use crate::proto::v1;
 use crate::proto::v1::dossier_service_client::DossierServiceClient;
-use crate::statistics::Share;
 
 /// What `vanthu dossier` does.
 #[derive(Debug, Subcommand)]
@@ -31,14 +30,20 @@ pub(super) enum Command {
     ///   vanthu dossier record H49.151-20261126-0002 RECEPTION --procedure 1.004227 --due 2026-12-03T17:00
     ///   vanthu dossier record H49.151-20261126-0002 HANDOVER --to H49.11
     ///   vanthu dossier record H49.151-20261126-0002 OPINION_REQUEST --to G22 --consent-after 15
+    ///   vanthu dossier record H49.151-20261126-0002 SATISFACTION --grade 5 --note "nhanh, lịch sự"
     Record(Box<RecordOptions>),
     /// Shows a dossier, its steps, and the working time that each agency used
     Show(ShowOptions),
     /// Lists the dossiers that an agency has, received or was asked about
     List(ListOptions),
-    /// Counts how an agency handled the dossiers that it received: in time, late, open, by procedure
+    /// Counts how agencies handled the dossiers that they received: in time, late, open, satisfied
     ///
-    /// Example: vanthu dossier report --agency H49.151 --from 2026-11-01 --to 2026-11-30
+    /// By procedure, field, level and agency; prints csv and html, too.
+    ///
+    /// Examples:
+    ///   vanthu dossier report --agency H49.151 --from 2026-11-01 --to 2026-11-30
+    ///   vanthu dossier report --below H49 --output csv > ho-so.csv
+    ///   vanthu dossier report --all --output json
     Report(ReportOptions),
 }
 
@@ -75,6 +80,9 @@ pub(super) struct RecordOptions {
     /// Working days of silence after which who is asked consents
     #[arg(long, default_value_t = 0)]
     consent_after: u32,
+    /// How satisfied the citizen was, from 1, the worst, to 5
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=5))]
+    grade: Option<u32>,
     /// UUID of the request, to repeat it; a new one if none is named
     #[arg(long)]
     request: Option<Uuid>,
@@ -107,15 +115,6 @@ pub(super) struct ListOptions {
     late: bool,
 }
 
-/// Counts dossiers.
-#[derive(Debug, clap::Args)]
-pub(super) struct ReportOptions {
-    #[command(flatten)]
-    desk: Desk,
-    #[command(flatten)]
-    period: Period,
-}
-
 fn step(word: &str) -> Result<Step, String> {
     Step::from_word(word).ok_or_else(|| {
         let words: Vec<_> = Step::ALL.iter().map(|step| step.word()).collect();
@@ -128,7 +127,7 @@ pub(super) async fn run(command: Command, output: Output) -> Result<Exit, Failur
         Command::Record(options) => record(*options, output).await,
         Command::Show(options) => show(options, output).await,
         Command::List(options) => list(options, output).await,
-        Command::Report(options) => report(options, output).await,
+        Command::Report(_) => unreachable!("it has run with a format of its own"),
     }
 }
 
@@ -157,6 +156,7 @@ async fn record(options: RecordOptions, output: Output) -> Result<Exit, Failure>
             .into(),
         due_time: options.due.map(crate::proto::timestamp),
         consent_working_days: options.consent_after,
+        grade: options.grade.unwrap_or_default(),
     };
     let response = client.record_step(request).await?.into_inner();
     options.keeping.keep(response.receipt.as_ref())?;
@@ -219,58 +219,6 @@ async fn list(options: ListOptions, output: Output) -> Result<Exit, Failure> {
     }
 }
 
-async fn report(options: ReportOptions, output: Output) -> Result<Exit, Failure> {
-    let mut client = open(&options.desk.client).await?;
-    let request = v1::GetIndicatorsRequest {
-        agency: options.desk.agency,
-        since: options.period.since()?,
-        until: options.period.until()?,
-    };
-    let found = client.get_indicators(request).await?.into_inner();
-    for counted in found.procedures.iter().chain(&found.total) {
-        println!("{}", counts(counted, output));
-    }
-    Ok(Exit::Ok)
-}
-
-/// Counts as one line; the total has no procedure.
-fn counts(of: &v1::Indicators, output: Output) -> String {
-    let on_time = of.done_in_time + of.open_in_time;
-    let on_time = Share { part: on_time, whole: on_time + of.done_late + of.open_late };
-    let electronic = Share { part: of.electronic, whole: of.completed };
-    if output == Output::Json {
-        let value = json!({
-            "procedure_code": of.procedure_code,
-            "carried": of.carried,
-            "received": of.received,
-            "done_in_time": of.done_in_time,
-            "done_late": of.done_late,
-            "open_in_time": of.open_in_time,
-            "open_late": of.open_late,
-            "withdrawn": of.withdrawn,
-            "completed": of.completed,
-            "electronic": of.electronic,
-            "on_time_basis_points": of.on_time_basis_points,
-            "electronic_basis_points": of.electronic_basis_points,
-        });
-        return value.to_string();
-    }
-    let procedure = if of.procedure_code.is_empty() { "total" } else { &of.procedure_code };
-    format!(
-        "{procedure:<22} {} carried, {} received; {} done in time, {} late; {} open in time, {} late; \
-         {} withdrawn; on time {}, electronic {}",
-        of.carried,
-        of.received,
-        of.done_in_time,
-        of.done_late,
-        of.open_in_time,
-        of.open_late,
-        of.withdrawn,
-        on_time.percent(),
-        electronic.percent()
-    )
-}
-
 /// A dossier as one line.
 fn line(dossier: &v1::Dossier, output: Output) -> String {
     if output == Output::Json {
@@ -318,6 +266,9 @@ fn json_of(dossier: &v1::Dossier) -> Value {
         "end_time": dossier.end_time.map(time),
         "result_consignment_id": dossier.result_consignment_id,
         "late": dossier.late,
+        "origin": dossier.origin,
+        "feedback": dossier.feedback,
+        "grade": Some(dossier.grade).filter(|grade| *grade > 0),
     })
 }
 
@@ -352,6 +303,7 @@ fn step_json(step: &v1::RecordedStep) -> Value {
         "since": text(entry.and_then(|entry| entry.since)),
         "due": text(entry.and_then(|entry| entry.due)),
         "rule": entry.and_then(|entry| entry.rule.as_deref()),
+        "grade": entry.and_then(|entry| entry.grade).map(Grade::number),
         "note": step.note,
     })
 }
@@ -364,9 +316,10 @@ fn step_line(step: &v1::RecordedStep) -> String {
     };
     let to = if entry.to.is_some() { format!(" → {}", code(&entry.to)) } else { String::new() };
     let until = entry.due.map(|due| format!(", until {}", due.in_vietnam())).unwrap_or_default();
+    let grade = entry.grade.map(|grade| format!(", grade {grade} of 5")).unwrap_or_default();
     let note = if step.note.is_empty() { String::new() } else { format!(": {}", step.note) };
     format!(
-        "{id:>8}  {}  {:<18} {}{to}{until}  by {}{note}",
+        "{id:>8}  {}  {:<18} {}{to}{until}{grade}  by {}{note}",
         entry.time.in_vietnam(),
         entry.reason.as_deref().unwrap_or_default(),
         code(&entry.from),

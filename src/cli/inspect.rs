@@ -1,6 +1,6 @@
 //! `vanthu config`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 use serde_json::json;
@@ -28,18 +28,7 @@ pub(super) enum ConfigCommand {
 
 pub(super) fn config(command: ConfigCommand, output: Output) -> Result<Exit, Failure> {
     match command {
-        ConfigCommand::Check { config } => {
-            let config = Config::read(&config)?;
-            let material = Material::read(&config)?;
-            crate::config::log_key(&config)?;
-            config.witness_of()?;
-            config.witnessed_by()?;
-            let agencies = material.surroundings.directory.agencies().count();
-            match output {
-                Output::Json => println!("{}", json!({ "ok": true, "agencies": agencies })),
-                Output::Text => println!("ok: {} with {agencies} agencies", config.name),
-            }
-        }
+        ConfigCommand::Check { config } => check(&config, output)?,
         ConfigCommand::Show { config } => {
             let config = Config::read(&config)?;
             let value = json!({
@@ -48,6 +37,7 @@ pub(super) fn config(command: ConfigCommand, output: Output) -> Result<Exit, Fai
                 "operations": config.operations.to_string(),
                 "data": config.data,
                 "directory": config.directory,
+                "procedures": config.procedures,
                 "trust": config.trust,
                 "tls": {
                     "certificate": config.tls.certificate,
@@ -89,4 +79,22 @@ pub(super) fn config(command: ConfigCommand, output: Output) -> Result<Exit, Fai
         }
     }
     Ok(Exit::Ok)
+}
+
+fn check(path: &Path, output: Output) -> Result<(), Failure> {
+    let config = Config::read(path)?;
+    let material = Material::read(&config)?;
+    crate::config::log_key(&config)?;
+    config.witness_of()?;
+    config.witnessed_by()?;
+    let agencies = material.surroundings.directory.agencies().count();
+    let procedures = material.surroundings.procedures.procedures().len();
+    let name = &config.name;
+    match output {
+        Output::Json => {
+            println!("{}", json!({ "ok": true, "agencies": agencies, "procedures": procedures }));
+        }
+        Output::Text => println!("ok: {name} with {agencies} agencies and {procedures} procedures"),
+    }
+    Ok(())
 }

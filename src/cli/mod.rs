@@ -14,6 +14,7 @@ mod dossier;
 mod evidence;
 mod exit;
 mod forked;
+mod indicators;
 mod inspect;
 mod log;
 mod mailbox;
@@ -75,7 +76,7 @@ impl Format {
             Self::Json => Output::Json,
             Self::Csv | Self::Html => {
                 let kind = clap::error::ErrorKind::ValueValidation;
-                Arguments::command().error(kind, "only `vanthu report` prints csv and html").exit()
+                Arguments::command().error(kind, "only reports are printed as csv and html").exit()
             }
         }
     }
@@ -162,6 +163,9 @@ pub fn run() -> ExitCode {
     let arguments = Arguments::parse();
     let command = match arguments.command {
         Command::Report(command) => return ended(report::run(command, arguments.output)),
+        Command::Dossier(dossier::Command::Report(options)) => {
+            return ended(indicators::run(options, arguments.output));
+        }
         command => command,
     };
     let output = arguments.output.common();

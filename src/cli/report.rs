@@ -76,7 +76,7 @@ pub(super) struct StatisticsOptions {
 
 /// How a file is begun.
 #[derive(Debug, clap::Args)]
-struct Look {
+pub(super) struct Look {
     /// Begin CSV with a byte order mark, which some spreadsheets need to read Vietnamese
     #[arg(long)]
     bom: bool,
@@ -161,13 +161,13 @@ async fn statistics(options: StatisticsOptions, format: Format) -> Result<Exit, 
 }
 
 /// What rows are printed on.
-struct Sheet<'a> {
-    format: Format,
-    columns: &'a [&'a str],
+pub(super) struct Sheet<'a> {
+    pub(super) format: Format,
+    pub(super) columns: &'a [&'a str],
 }
 
 impl Sheet<'_> {
-    fn begin(&self, title: &str, of: &str, period: &Period, look: &Look) {
+    pub(super) fn begin(&self, title: &str, of: &str, period: &Period, look: &Look) {
         match self.format {
             Format::Text | Format::Json => {}
             Format::Csv => {
@@ -181,7 +181,7 @@ impl Sheet<'_> {
         }
     }
 
-    fn row<T: AsRef<str>>(&self, value: &Value, fields: &[T]) {
+    pub(super) fn row<T: AsRef<str>>(&self, value: &Value, fields: &[T]) {
         match self.format {
             Format::Json => println!("{value}"),
             Format::Csv => print!("{}", csv_line(fields)),
@@ -195,7 +195,7 @@ impl Sheet<'_> {
         }
     }
 
-    fn end(&self) {
+    pub(super) fn end(&self) {
         if self.format == Format::Html {
             print!("{}", page_end("Lập từ nhật ký chuyển phát."));
         }

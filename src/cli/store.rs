@@ -22,6 +22,8 @@ use crate::store::check::{self, Checked};
 use crate::store::content::ContentStore;
 use crate::store::sled;
 
+/// How often a backup is begun again because bodies that it needs were erased meanwhile.
+const ATTEMPTS_MAX: usize = 3;
 /// Cache while working on a stopped store, in bytes.
 const CACHE: u64 = 256 * 1024 * 1024;
 
@@ -195,14 +197,18 @@ fn make_backup(folder: &Path, data: &Path, output: Output) -> Result<Exit, Failu
     existing(data)?;
     let mut backup = Backup::open(folder).map_err(broken)?;
     let before = backup.end();
-    let (end, bytes) = copy(&backup, data)?;
-    backup.complete(end, SystemClock.now()).map_err(broken)?;
-    let mut checked = check::copy(folder).map_err(broken)?;
-    if !checked.survivors.is_empty() {
-        // Copied before they were erased, now or in an earlier backup.
-        ContentStore::erase_in(&backup.content(), &checked.survivors).map_err(broken)?;
-        checked = check::copy(folder).map_err(broken)?;
-    }
+    let (mut bytes, mut attempts) = (0, 0);
+    let (end, checked) = loop {
+        let (end, copied) = copy(&backup, data)?;
+        backup.complete(end, SystemClock.now()).map_err(broken)?;
+        let checked = settle(&backup, folder, data)?;
+        bytes += copied;
+        attempts += 1;
+        // What is missing was erased while it was looked for, as the log says by now, or it is lost.
+        if checked.missing.is_empty() || attempts == ATTEMPTS_MAX {
+            break (end, checked);
+        }
+    };
     let since = before.map(|end| end.to_string());
     match output {
         Output::Json => {
@@ -218,6 +224,24 @@ fn make_backup(folder: &Path, data: &Path, output: Output) -> Result<Exit, Failu
         }
     }
     Ok(verdict(&checked))
+}
+
+/// Has the bodies of a backup agree with its log, and checks all of it.
+fn settle(backup: &Backup, folder: &Path, data: &Path) -> Result<check::Checked, Failure> {
+    let checked = check::copy(folder).map_err(broken)?;
+    let mut changed = false;
+    if !checked.survivors.is_empty() {
+        // Copied before they were erased, now or in an earlier backup.
+        ContentStore::erase_in(&backup.content(), &checked.survivors).map_err(broken)?;
+        changed = true;
+    }
+    if !checked.missing.is_empty() {
+        // Erased here by an earlier backup, and needed by what came into the log since.
+        let (from, to) = (data.join("content"), backup.content());
+        let mended = backup::mend_bodies(&from, &to, &checked.missing).map_err(broken)?;
+        changed |= mended > 0;
+    }
+    if changed { check::copy(folder).map_err(broken) } else { Ok(checked) }
 }
 
 /// Copies the log, then the bodies: those of every entry copied are there by then, but for those

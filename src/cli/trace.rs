@@ -132,6 +132,14 @@ pub(super) fn entry_json(id: &str, entry: &Entry) -> serde_json::Value {
         "status": entry.status.map(Status::code),
         "reason": entry.reason,
         "service": entry.service.as_ref().map(ToString::to_string),
+        "since": entry.since.map(|time| time.to_string()),
+        "addressed": entry.addressed.as_ref().map(|code| code.as_str()),
+        "by": entry.by.map(|id| id.to_string()),
+        "procedure_code": entry.procedure,
+        "applicant": entry.applicant.map(|digest| digest.to_string()),
+        "due": entry.due.map(|time| time.to_string()),
+        "rule": entry.rule,
+        "grade": entry.grade.map(|grade| grade.to_string()),
     })
 }
 

@@ -8,7 +8,7 @@ use x509_parser::prelude::FromDer as _;
 use zeroize::Zeroizing;
 
 use super::trust::{crl, read, read_certificates, trust};
-use super::{Config, DirectoryFile, Error, directory};
+use super::{Config, DirectoryFile, Error, directory, procedures};
 use crate::gateway::Surroundings;
 use crate::log::LogKey;
 use crate::service::Revocations;
@@ -27,7 +27,7 @@ pub struct TlsMaterial {
 
 /// Everything that a configuration names and that may be replaced while the gateway runs.
 pub struct Material {
-    /// Directory and trust.
+    /// Directory, trust and procedures.
     pub surroundings: Surroundings,
     /// Who approved the directory as it is, if its file says so.
     pub approved_by: Option<String>,
@@ -44,7 +44,9 @@ impl Material {
         let DirectoryFile { directory, approved_by } = directory::read(&config.directory)?;
         let (trust, crls) = trust(&config.trust)?;
         let neighbours = config.neighbour_keys()?;
-        let surroundings = Surroundings { directory, trust, crls, neighbours };
+        let procedures = config.procedures.as_deref().map(procedures::read).transpose()?;
+        let procedures = procedures.unwrap_or_default();
+        let surroundings = Surroundings { directory, trust, crls, neighbours, procedures };
         Ok(Self { surroundings, approved_by, tls: tls(&config.tls)? })
     }
 }

@@ -7,6 +7,7 @@ mod material;
 mod neighbour;
 mod official;
 mod portal;
+mod procedures;
 mod quota;
 mod seal;
 mod timestamp;
@@ -25,6 +26,7 @@ pub use material::{Material, TlsMaterial, log_key};
 pub use neighbour::{NeighbourGateway, Relay};
 pub use official::{Official, OfficialDomain};
 pub use portal::{PortalFile, read_login};
+pub use procedures::{parse as parse_procedures, read as read_procedures};
 pub use quota::{QuotaSection, allowances};
 pub use seal::{SealFiles, seal};
 pub use timestamp::{TimestampAuthority, stamping};
@@ -64,6 +66,8 @@ pub struct Config {
     pub data: PathBuf,
     /// The directory file.
     pub directory: PathBuf,
+    /// The catalogue of procedures; without it none is known.
+    pub procedures: Option<PathBuf>,
     /// Folder of trust domains, each with anchors, intermediates and crls.
     pub trust: PathBuf,
     /// TLS of the gateway.
@@ -224,7 +228,9 @@ impl Config {
         let witness = config.witness.iter_mut().map(|section| &mut section.key);
         let neighbours = config.witnessed.iter_mut().flat_map(|section| &mut section.by);
         let cas = neighbours.filter_map(|neighbour| neighbour.ca.as_mut());
+        let procedures = &mut config.procedures;
         let others = config.tls.client_crls.iter_mut().chain(calendar).chain(authority);
+        let others = others.chain(procedures);
         let others = others.chain(seal).chain(witness).chain(cas).chain(relay).chain(gateways);
         for one in paths.into_iter().chain(others) {
             *one = folder.join(&*one);

@@ -6,9 +6,10 @@ use crate::clock::Time;
 use crate::directory::Code;
 use crate::document::{ConsignmentId, DossierCode};
 use crate::limits::{
-    DOSSIER_OPINIONS_MAX, DOSSIER_PARTIES_MAX, DOSSIER_REMINDER, DOSSIER_STEPS_MAX,
+    DOSSIER_FEEDBACK_MAX, DOSSIER_OPINIONS_MAX, DOSSIER_PARTIES_MAX, DOSSIER_REMINDER,
+    DOSSIER_STEPS_MAX,
 };
-use crate::log::{Entry, EntryId};
+use crate::log::{Entry, EntryId, Grade};
 use crate::refusal::{Reason, Refusal};
 
 /// A dossier as it stands.
@@ -56,6 +57,10 @@ pub struct Dossier {
     pub ended_at: Option<Time>,
     /// The consignment that carries the result.
     pub result: Option<ConsignmentId>,
+    /// How often the citizen said something about how it is handled.
+    pub feedback: u32,
+    /// How satisfied the citizen was.
+    pub grade: Option<Grade>,
 }
 
 /// An opinion that was asked.
@@ -108,6 +113,8 @@ impl Dossier {
             opinions: Vec::new(),
             ended_at: None,
             result: None,
+            feedback: 0,
+            grade: None,
         };
         fresh.admit(&reception);
         Some(fresh.after(id, entry))
@@ -166,6 +173,13 @@ impl Dossier {
             Step::Completion => self.result = entry.consignment,
             Step::Reminder => self.remind_at = None,
             Step::Overdue => (self.remind_at, self.overdue) = (None, true),
+            Step::Feedback => self.feedback = self.feedback.saturating_add(1),
+            Step::Satisfaction => self.grade = self.grade.or(entry.grade),
+            Step::Succession => {
+                if let Some((closed, successor)) = entry.from.as_ref().zip(entry.to.as_ref()) {
+                    self.succeed(closed, successor);
+                }
+            }
             Step::Registration
             | Step::NonReception
             | Step::Appraisal
@@ -176,6 +190,28 @@ impl Dossier {
             | Step::Stop
             | Step::Return => {}
         }
+    }
+
+    /// Another agency takes the place of one that was closed.
+    fn succeed(&mut self, closed: &Code, successor: &Code) {
+        for place in [&mut self.origin, &mut self.reception, &mut self.holder] {
+            if place == closed {
+                place.clone_from(successor);
+            }
+        }
+        let was_asked = self.opinions.iter().any(|opinion| opinion.asked == *successor);
+        self.opinions.retain(|opinion| opinion.asked != *closed || !was_asked);
+        for opinion in self.opinions.iter_mut().filter(|opinion| opinion.asked == *closed) {
+            opinion.asked.clone_from(successor);
+        }
+        self.admit(successor);
+    }
+
+    /// Whether an agency has a part in it that another must take over if it is closed.
+    pub fn needs(&self, agency: &Code) -> bool {
+        let asked = || self.opinions.iter().any(|opinion| opinion.asked == *agency);
+        Step::Succession.transition().from.contains(&self.state)
+            && ([&self.origin, &self.reception, &self.holder].contains(&agency) || asked())
     }
 
     fn set_due(&mut self, entry: &Entry) {
@@ -202,7 +238,7 @@ impl Dossier {
     ///
     /// # Errors
     /// [`Reason::DossierUnknown`], [`Reason::DossierStepNotAllowed`], [`Reason::DossierStepNotYours`],
-    /// [`Reason::DossierFull`].
+    /// [`Reason::DossierGraded`], [`Reason::DossierFull`].
     pub fn check(
         before: Option<&Self>,
         step: Step,
@@ -240,6 +276,7 @@ impl Dossier {
             By::Reception => *from == self.reception,
             By::Holder => *from == self.holder,
             By::Either => *from == self.reception || *from == self.holder,
+            By::Origin => *from == self.origin || *from == self.reception,
             By::Asked => self.opinions.iter().any(|opinion| opinion.asked == *from),
             By::Gateway => false,
         }
@@ -250,9 +287,21 @@ impl Dossier {
             let refusal = Refusal::of_field(Reason::DossierFull, "dossier_code");
             Err(refusal.with("of", what).with("limit", limit))
         };
-        // What ends it, or answers one of few questions, has room always.
+        let count = |count: u32| usize::try_from(count).unwrap_or(usize::MAX);
+        if step == Step::Feedback {
+            return match count(self.feedback) >= DOSSIER_FEEDBACK_MAX {
+                true => full("feedback", DOSSIER_FEEDBACK_MAX),
+                false => Ok(()),
+            };
+        }
+        if step == Step::Satisfaction {
+            let graded = Refusal::of_field(Reason::DossierGraded, "grade");
+            return self.grade.map_or(Ok(()), |grade| Err(graded.with("grade", grade)));
+        }
+        // What ends it, or answers one of few questions, has room always; what citizens say takes no
+        // room from agencies.
         let ends = step.transition().to.is_some_and(State::has_ended) || step == Step::Opinion;
-        if !ends && usize::try_from(self.steps).unwrap_or(usize::MAX) >= DOSSIER_STEPS_MAX {
+        if !ends && count(self.steps.saturating_sub(self.feedback)) >= DOSSIER_STEPS_MAX {
             return full("steps", DOSSIER_STEPS_MAX);
         }
         let is_new = to.is_some_and(|to| self.parties.binary_search(to).is_err());

@@ -71,6 +71,12 @@ steps! {
     Reminder "REMINDER";
     /// The time has ended.
     Overdue "OVERDUE";
+    /// The citizen says something about how it is handled (phản ánh, kiến nghị).
+    Feedback "FEEDBACK";
+    /// The citizen grades how it was handled (đánh giá hài lòng).
+    Satisfaction "SATISFACTION";
+    /// An agency was closed, and its successor takes its place.
+    Succession "SUCCESSION";
 }
 
 /// Who may take a step.
@@ -85,7 +91,9 @@ pub enum By {
     Either,
     /// An agency whose opinion was asked and is not given.
     Asked,
-    /// The gateway itself; `from` is the agency that has it.
+    /// The agency that took the first step, a portal or a desk, or the reception.
+    Origin,
+    /// The gateway itself; `from` is the agency that has it, or, at a succession, the closed one.
     Gateway,
 }
 
@@ -97,6 +105,7 @@ impl By {
             Self::Holder => "holder",
             Self::Either => "either",
             Self::Asked => "asked",
+            Self::Origin => "origin",
             Self::Gateway => "gateway",
         }
     }
@@ -121,6 +130,8 @@ pub enum Extra {
     Due,
     /// What follows if nothing is done until then.
     Rule,
+    /// How satisfied the citizen was.
+    Grade,
 }
 
 impl Extra {
@@ -134,6 +145,7 @@ impl Extra {
         ("applicant", Extra::Applicant),
         ("due", Extra::Due),
         ("rule", Extra::Rule),
+        ("grade", Extra::Grade),
     ];
 }
 
@@ -182,8 +194,32 @@ const fn timed(step: Step, from: &'static [State], must: &'static [Extra]) -> Tr
 /// States in which a dossier is with an agency or waits for the citizen.
 const OPEN: &[State] = &[S::Received, S::InProcess, S::AwaitingSupplement, S::AwaitingPayment];
 
+/// Every state there is.
+const ANY: &[State] = &[
+    S::Registered,
+    S::Received,
+    S::NotReceived,
+    S::InProcess,
+    S::AwaitingSupplement,
+    S::AwaitingPayment,
+    S::Withdrawn,
+    S::Stopped,
+    S::Completed,
+    S::Returned,
+];
+
+/// States in which it matters who is who.
+const SUCCEEDED: &[State] = &[
+    S::Registered,
+    S::Received,
+    S::InProcess,
+    S::AwaitingSupplement,
+    S::AwaitingPayment,
+    S::Completed,
+];
+
 /// What may follow: one row for each step, in their order.
-pub const TRANSITIONS: [Transition; 21] = [
+pub const TRANSITIONS: [Transition; 24] = [
     Transition {
         begins: true,
         from: &[],
@@ -255,6 +291,20 @@ pub const TRANSITIONS: [Transition; 21] = [
     },
     timed(Step::Reminder, &[S::Received, S::InProcess], &[Extra::Due]),
     timed(Step::Overdue, &[S::Received, S::InProcess], &[Extra::Since]),
+    Transition {
+        from: ANY,
+        to: None,
+        by: By::Origin,
+        may: &[],
+        ..worked(Step::Feedback, &[Extra::Note])
+    },
+    Transition {
+        from: &[S::Returned],
+        to: None,
+        by: By::Origin,
+        ..worked(Step::Satisfaction, &[Extra::Grade])
+    },
+    timed(Step::Succession, SUCCEEDED, &[Extra::To]),
 ];
 
 impl Step {

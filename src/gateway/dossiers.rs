@@ -10,19 +10,21 @@ use super::ports::Place;
 use super::recording::{Fact, Recording};
 use super::stage::Stage;
 use super::submitting::request_key;
-use super::{AnswerReceipt, Error, Fault, Gateway, note_text};
+use super::{AnswerReceipt, Error, Fault, Gateway, Surroundings, note_text};
 use crate::calendar::{Calendar, Counting};
 use crate::clock::Time;
 use crate::delivery::{Prior as _, Term};
 use crate::digest::Sha256;
 use crate::directory::{Code, Directory, Ending};
 use crate::document::{ConsignmentId, DossierCode, RequestId};
-use crate::dossier::{By, Dossier, Extra, Step, consent_rule};
+use crate::dossier::{
+    By, Catalogue, Dossier, Extra, Procedure, Step, consent_rule, is_procedure_code,
+};
 use crate::limits::{
     DEADLINES_LOOK, DOSSIER_STEPS_MAX, DOSSIER_TIME_MAX, OPINION_WORKING_DAYS_MAX,
     PROCEDURE_LENGTH_MAX, RECORDED_AT_ONCE,
 };
-use crate::log::{Actor, Entry, EntryId, Event};
+use crate::log::{Actor, Entry, EntryId, Event, Grade};
 use crate::refusal::{Reason, Refusal};
 
 /// A step as a one-stop system tells it.
@@ -50,6 +52,8 @@ pub struct DossierStep {
     pub due: Option<Time>,
     /// After so many working days of silence who is asked consents; 0 if nobody is asked.
     pub consent_working_days: u32,
+    /// How satisfied the citizen was.
+    pub grade: Option<Grade>,
 }
 
 /// A step that is well-formed and whose words are kept.
@@ -61,10 +65,11 @@ pub(super) struct Taken {
     note: Option<Sha256>,
     pub(super) contents: Vec<(Sha256, Place)>,
     calendar: Arc<Calendar>,
+    surroundings: Arc<Surroundings>,
 }
 
 /// Names of [`Extra`] fields in requests.
-const FIELDS: [(Extra, &str); 7] = [
+const FIELDS: [(Extra, &str); 8] = [
     (Extra::To, "to"),
     (Extra::Consignment, "consignment_id"),
     (Extra::Note, "note"),
@@ -72,6 +77,7 @@ const FIELDS: [(Extra, &str); 7] = [
     (Extra::Applicant, "applicant_sha256"),
     (Extra::Due, "due_time"),
     (Extra::Rule, "consent_working_days"),
+    (Extra::Grade, "grade"),
 ];
 
 impl Gateway {
@@ -88,7 +94,7 @@ impl Gateway {
         let surroundings = self.surroundings();
         let directory = &surroundings.directory;
         let agency = peer.speak_for(directory, &step.agency, "agency")?.code.clone();
-        step.check_fields()?;
+        step.check_fields(&surroundings.procedures)?;
         let key = request_key(&agency, step.request);
         // What was recorded is so for ever, whatever became since of the agency that it names.
         let repeats = self.store.request(&key)?.is_some();
@@ -110,6 +116,7 @@ impl Gateway {
             note,
             contents,
             calendar: self.calendar.clone(),
+            surroundings,
         };
         let answered = self.answered(Command::Step(Box::new(taken))).await?;
         if answered.repeated && !self.says(&answered, &text, due)? {
@@ -192,7 +199,7 @@ impl Gateway {
 }
 
 impl DossierStep {
-    fn check_fields(&self) -> Result<(), Refusal> {
+    fn check_fields(&self, procedures: &Catalogue) -> Result<(), Refusal> {
         let transition = self.step.transition();
         if transition.by == By::Gateway {
             let refusal = Refusal::of_field(Reason::DossierStepNotYours, "agency");
@@ -200,22 +207,23 @@ impl DossierStep {
         }
         for (field, name) in FIELDS {
             let takes = transition.takes(field) && !(field == Extra::Due && self.counts_due());
+            let counted = field == Extra::Due
+                && self.received(procedures).is_some_and(|known| known.working_days.is_some());
             let refusal = |reason| Refusal::of_field(reason, name).with("step", self.step.word());
             match self.has(field) {
                 true if !takes => return Err(refusal(Reason::FieldNotOfStep)),
-                false if takes && transition.must.contains(&field) => {
+                false if takes && !counted && transition.must.contains(&field) => {
                     return Err(refusal(Reason::FieldMissing));
                 }
                 _ => {}
             }
         }
-        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
         if self.procedure.len() > PROCEDURE_LENGTH_MAX {
             let refusal = Refusal::of_field(Reason::FieldTooLong, "procedure_code");
             let refusal = refusal.with("size", self.procedure.len());
             return Err(refusal.with("limit", PROCEDURE_LENGTH_MAX));
         }
-        if !self.procedure.bytes().all(allowed) {
+        if !self.procedure.is_empty() && !is_procedure_code(&self.procedure) {
             return Err(Refusal::of_field(Reason::FieldMalformed, "procedure_code"));
         }
         if self.consent_working_days > OPINION_WORKING_DAYS_MAX {
@@ -234,8 +242,14 @@ impl DossierStep {
             Extra::Applicant => self.applicant.is_some(),
             Extra::Due => self.due.is_some(),
             Extra::Rule => self.consent_working_days > 0,
+            Extra::Grade => self.grade.is_some(),
             Extra::Since => false,
         }
+    }
+
+    /// What the law says of a dossier that is received with this step.
+    fn received<'a>(&self, procedures: &'a Catalogue) -> Option<&'a Procedure> {
+        procedures.procedure(&self.procedure).filter(|_| self.step == Step::Reception)
     }
 
     /// Whether the gateway counts the date itself.
@@ -248,8 +262,10 @@ impl DossierStep {
         &self,
         before: Option<&Dossier>,
         calendar: &Calendar,
+        procedures: &Catalogue,
         now: Time,
     ) -> Result<Option<Time>, Refusal> {
+        let legal = self.received(procedures).and_then(|known| known.end(now, calendar));
         let appointment = before.and_then(|before| before.appointment);
         match self.step {
             Step::OpinionRequest => {
@@ -262,11 +278,13 @@ impl DossierStep {
                 before.due.map(|due| if stood.is_zero() { due } else { calendar.after(due, stood) })
             })),
             _ => match self.due {
-                None => Ok(None),
+                None => Ok(legal),
                 Some(due) => {
                     let apologizes = self.step == Step::Apology;
                     let after = appointment.filter(|_| apologizes).map_or(now, |end| end.max(now));
                     let until = now.after(DOSSIER_TIME_MAX);
+                    // No office may take more time than the law gives it.
+                    let until = legal.map_or(until, |legal| legal.min(until));
                     if after < due && due <= until {
                         return Ok(Some(due));
                     }
@@ -298,6 +316,7 @@ impl Taken {
             applicant: asked.applicant,
             rule: (asked.consent_working_days > 0)
                 .then(|| consent_rule(asked.consent_working_days)),
+            grade: asked.grade,
             ..Entry::new(Event::DossierStep, context.now, self.actor)
         };
         if let Some((used_for, first)) = stage.request(&self.key)? {
@@ -309,13 +328,26 @@ impl Taken {
         }
         let before = stage.dossier(&asked.dossier)?;
         let (agency, to) = (&asked.agency, asked.to.as_ref());
+        let procedures = &self.surroundings.procedures;
         Dossier::check(before.as_ref(), asked.step, agency, to)?;
         if let Some(result) = asked.consignment {
             check_result(stage, result, &asked)?;
+        } else if asked.step == Step::Completion {
+            need_no_result(procedures, before.as_ref())?;
         }
-        let due = asked.due(before.as_ref(), &self.calendar, context.now)?;
+        let due = asked.due(before.as_ref(), &self.calendar, procedures, context.now)?;
         Ok(Decided::New(stage.push(&Entry { due, ..entry })?))
     }
+}
+
+/// A dossier may be completed without a signed result unless its procedure asks for one.
+fn need_no_result(procedures: &Catalogue, dossier: Option<&Dossier>) -> Result<(), Refusal> {
+    let procedure = dossier.and_then(|dossier| procedures.procedure(&dossier.procedure));
+    let Some(procedure) = procedure.filter(|procedure| procedure.signed_result) else {
+        return Ok(());
+    };
+    let refusal = Refusal::of_field(Reason::DossierResultMissing, "consignment_id");
+    Err(refusal.with("procedure", &procedure.code))
 }
 
 /// A result is a document of the agency, of this dossier, that the law counts as signed.

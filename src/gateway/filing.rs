@@ -14,6 +14,13 @@ pub trait Filing: Send + Sync {
     /// Medium and damage.
     fn dossier(&self, code: &DossierCode) -> Result<Option<Dossier>, StoreError>;
 
+    /// Up to `max` dossiers after `after`, in the order of their codes.
+    ///
+    /// # Errors
+    /// Medium and damage.
+    fn dossiers(&self, after: Option<&DossierCode>, max: usize)
+    -> Result<Vec<Dossier>, StoreError>;
+
     /// Up to `max` dossiers that an agency has had or was asked about, after `after`, in the order of
     /// their codes.
     ///

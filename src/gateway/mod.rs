@@ -63,6 +63,7 @@ pub use witnessing::{NotCosigned, Witness};
 use crate::calendar::Calendar;
 use crate::clock::{Clock, Time};
 use crate::directory::Directory;
+use crate::dossier::Catalogue;
 use crate::limits::{READ_INTERVAL, READS_AT_ONCE};
 use crate::log::LogPublicKey;
 use crate::refusal::Refusal;
@@ -146,6 +147,8 @@ pub struct Surroundings {
     pub crls: Vec<Vec<u8>>,
     /// The logs of the neighbour gateways.
     pub neighbours: Vec<LogPublicKey>,
+    /// What the law says of procedures.
+    pub procedures: Catalogue,
 }
 
 /// The gateway.

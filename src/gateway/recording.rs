@@ -20,6 +20,7 @@ use crate::delivery::{Change, Failure, Prior as _};
 use crate::digest::Sha256;
 use crate::directory::Code;
 use crate::document::{ConsignmentId, DossierCode};
+use crate::dossier::Step;
 use crate::limits::{RECORDED_AT_ONCE, RECORDING_QUEUE_MAX};
 use crate::log::{Actor, Entry, Event, Service, SignedHead};
 
@@ -77,6 +78,15 @@ pub(super) enum Fact {
     },
     /// A time of the dossier has come.
     Alarm(DossierCode),
+    /// An agency that has a part in the dossier was closed.
+    Succeeded {
+        /// Which dossier.
+        dossier: DossierCode,
+        /// The closed agency.
+        closed: Code,
+        /// The other.
+        successor: Code,
+    },
 }
 
 /// Facts to be recorded together.
@@ -171,6 +181,16 @@ fn entry_of(stage: &Stage<'_>, context: &Context<'_>, fact: Fact) -> Result<Opti
             redirection(stage, consignment, closed, successor, ours(Event::Redirection))
         }
         Fact::Alarm(code) => dossiers::alarm(stage, context, &code),
+        Fact::Succeeded { dossier, closed, successor } => {
+            let needed = stage.dossier(&dossier)?.is_some_and(|found| found.needs(&closed));
+            Ok(needed.then(|| Entry {
+                from: Some(closed),
+                to: Some(successor),
+                dossier: Some(dossier),
+                reason: Some(Step::Succession.word().to_owned()),
+                ..ours(Event::DossierStep)
+            }))
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! What waits for an agency that was closed goes to its one successor, by the rule that the directory
-//! recorded. It waits where it is while there is none, or while the successor is elsewhere.
+//! recorded, and the successor takes its place in dossiers. Both stay as they are while there is none, or
+//! while the successor is elsewhere.
 
 use std::sync::Arc;
 
@@ -7,6 +8,7 @@ use super::recording::{Fact, Recording};
 use super::{Error, Fault, Gateway, Surroundings};
 use crate::clock::Date;
 use crate::directory::{Code, Ending};
+use crate::document::DossierCode;
 use crate::limits::{RECORDED_AT_ONCE, REDIRECTIONS_LOOK};
 
 impl Gateway {
@@ -25,7 +27,8 @@ impl Gateway {
                 tokio::task::spawn_blocking(move || succeeded(&surroundings, today))
             };
             for (closed, successor) in list.await.map_err(|_| Fault::Stopped)? {
-                self.redirect(closed, successor).await?;
+                self.redirect(&closed, &successor).await?;
+                self.succeed(&closed, &successor).await?;
             }
             let rung = tokio::time::timeout(REDIRECTIONS_LOOK, bell.changed()).await;
             if matches!(rung, Ok(Err(_))) {
@@ -35,7 +38,7 @@ impl Gateway {
     }
 
     /// Empties one mailbox, some items at a time.
-    async fn redirect(self: &Arc<Self>, closed: Code, successor: Code) -> Result<(), Error> {
+    async fn redirect(self: &Arc<Self>, closed: &Code, successor: &Code) -> Result<(), Error> {
         let mut after = None;
         loop {
             let (gateway, agency) = (self.clone(), closed.clone());
@@ -51,6 +54,48 @@ impl Gateway {
             let facts = items.iter().map(|item| fact(item.consignment)).collect();
             self.record(Recording { facts, ..Recording::default() }).await?;
         }
+    }
+
+    /// Passes on the dossiers in which the closed agency has a part, some at a time.
+    async fn succeed(self: &Arc<Self>, closed: &Code, successor: &Code) -> Result<(), Error> {
+        let mut after = None;
+        loop {
+            let (gateway, agency) = (self.clone(), closed.clone());
+            let page =
+                tokio::task::spawn_blocking(move || gateway.needing(&agency, after.as_ref()));
+            let (needing, last) = page.await.map_err(|_| Fault::Stopped)??;
+            if !needing.is_empty() {
+                let fact = |dossier| Fact::Succeeded {
+                    dossier,
+                    closed: closed.clone(),
+                    successor: successor.clone(),
+                };
+                let facts = needing.into_iter().map(fact).collect();
+                self.record(Recording { facts, ..Recording::default() }).await?;
+            }
+            after = last;
+            if after.is_none() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Of the next dossiers that an agency ever had a part in, those in which it has one still; and the
+    /// last that was looked at, `None` behind the end.
+    fn needing(
+        &self,
+        agency: &Code,
+        after: Option<&DossierCode>,
+    ) -> Result<(Vec<DossierCode>, Option<DossierCode>), Error> {
+        let codes = self.store.dossiers_of(agency, after, RECORDED_AT_ONCE)?;
+        let last = codes.last().cloned();
+        let mut needing = Vec::new();
+        for code in codes {
+            if self.store.dossier(&code)?.is_some_and(|dossier| dossier.needs(agency)) {
+                needing.push(code);
+            }
+        }
+        Ok((needing, last))
     }
 }
 

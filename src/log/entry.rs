@@ -4,8 +4,8 @@
 use std::fmt::Write as _;
 
 use super::field::{
-    Actor, BodySet, RecipientSet, Service, SignedHead, Status, VerdictMark, actor, bodies, head,
-    number, recipients, urgency, verdict,
+    Actor, BodySet, Grade, RecipientSet, Service, SignedHead, Status, VerdictMark, actor, bodies,
+    head, number, recipients, urgency, verdict,
 };
 use crate::clock::Time;
 use crate::digest::Sha256;
@@ -185,6 +185,8 @@ pub struct Entry {
     pub due: Option<Time>,
     /// What follows if nothing is done until then.
     pub rule: Option<String>,
+    /// How satisfied the citizen was.
+    pub grade: Option<Grade>,
 }
 
 /// The bytes are not an entry as `FORMAT.md` defines it.
@@ -229,6 +231,7 @@ impl Entry {
             applicant: None,
             due: None,
             rule: None,
+            grade: None,
         }
     }
 
@@ -247,6 +250,7 @@ impl Entry {
                 line(&mut asked, "procedure", self.procedure.as_ref());
                 line(&mut asked, "applicant", self.applicant);
                 line(&mut asked, "rule", self.rule.as_ref());
+                line(&mut asked, "grade", self.grade);
                 Some(Sha256::of(asked.as_bytes()))
             }
             _ => None,
@@ -295,6 +299,7 @@ impl Entry {
         line(&mut text, "applicant", self.applicant);
         line(&mut text, "due", self.due);
         line(&mut text, "rule", self.rule.as_ref());
+        line(&mut text, "grade", self.grade);
         assert!(text.len() <= ENTRY_SIZE_MAX, "an entry of {} bytes", text.len());
         text.into_bytes()
     }
@@ -337,6 +342,7 @@ impl Entry {
             applicant: lines.optional("applicant", |value| value.parse().ok())?,
             due: lines.optional("due", |value| value.parse().ok())?,
             rule: lines.optional("rule", |value| Some(value.to_owned()))?,
+            grade: lines.optional("grade", Grade::parse)?,
             ..Self::new(event, time, actor)
         };
         lines.end()?;
@@ -442,6 +448,7 @@ pub(crate) mod tests {
         (full.addressed, full.by) = (Code::parse("H49.61"), full.consignment);
         (full.procedure, full.rule) = (Some("1.004227".into()), Some("RULE".into()));
         (full.applicant, full.due) = (Some(Sha256::of(b"applicant")), Some(full.time));
+        full.grade = Grade::new(5);
         for entry in [sample(), full] {
             let leaf = entry.to_leaf();
             assert_eq!(Entry::from_leaf(&leaf), Ok(entry));
@@ -465,6 +472,9 @@ pub(crate) mod tests {
             (format!("{text}service tsa TSA\n"), 15),
             (format!("{text}service time tsa\n"), 15),
             (format!("{text}bodies 0 {}\n", Sha256::of(b"")), 15),
+            (format!("{text}grade 0\n"), 15),
+            (format!("{text}grade 6\n"), 15),
+            (format!("{text}grade 05\n"), 15),
         ];
         for (wrong, line) in cases {
             assert_eq!(Entry::from_leaf(wrong.as_bytes()), Err(NotAnEntry { line }), "{wrong}");

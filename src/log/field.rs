@@ -150,6 +150,40 @@ impl BodySet {
     }
 }
 
+/// How satisfied a citizen was, from 1 to 5.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Grade(u8);
+
+impl Grade {
+    /// How many there are.
+    pub const COUNT: usize = 5;
+
+    /// The grade with this number.
+    pub fn new(number: u32) -> Option<Self> {
+        u8::try_from(number).ok().filter(|grade| (1..=5).contains(grade)).map(Self)
+    }
+
+    /// Its number.
+    pub fn number(self) -> u32 {
+        self.0.into()
+    }
+
+    /// Its place among all grades, from 0 on.
+    pub fn place(self) -> usize {
+        usize::from(self.0) - 1
+    }
+
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        number(text).and_then(Self::new)
+    }
+}
+
+impl fmt::Display for Grade {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
 /// Business status codes of the national axis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Status {

@@ -341,6 +341,7 @@ fn fourth_epoch(root: Sha256) -> Vec<Entry> {
     result.dossier = DossierCode::parse("H49.151-20261126-0002");
     let completion =
         Entry { consignment: result.consignment, ..department("COMPLETION", 9 * DAY + 60) };
+    let graded = Entry { grade: Grade::new(5), ..commune("SATISFACTION", 9 * DAY + 3 * HOUR) };
     vec![
         opening,
         Entry { procedure: procedure.clone(), applicant, ..commune("REGISTRATION", 60) },
@@ -360,6 +361,8 @@ fn fourth_epoch(root: Sha256) -> Vec<Entry> {
         consigned,
         completion,
         commune("RETURN", 9 * DAY + HOUR),
+        commented(commune("FEEDBACK", 9 * DAY + 2 * HOUR), "the map was there"),
+        commented(graded, "polite"),
     ]
 }
 
@@ -413,7 +416,7 @@ fn the_hashes_on_the_page_are_right() {
     lines.push(format!("root 1 6 {}", tree_of(&entries).root()));
     lines.push(format!("root 2 15 {}", tree_of(&second).root()));
     lines.push(format!("root 3 17 {}", tree_of(&third).root()));
-    lines.push(format!("root 4 18 {}", tree_of(&fourth).root()));
+    lines.push(format!("root 4 20 {}", tree_of(&fourth).root()));
     check("hashes", &(lines.join("\n") + "\n"));
 }
 

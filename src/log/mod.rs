@@ -23,7 +23,7 @@ pub use cosignature::{
 };
 pub use entry::{Entry, Event, HEADER, NotAnEntry};
 pub use field::{
-    Actor, BodySet, RecipientSet, Service, ServiceKind, SignedHead, Status, VerdictMark,
+    Actor, BodySet, Grade, RecipientSet, Service, ServiceKind, SignedHead, Status, VerdictMark,
 };
 pub use growth::{Grown, LEVEL_HEIGHT, ROW_NODES, Row, Rows, Stored, Tree};
 pub use note::is_key_name;

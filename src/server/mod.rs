@@ -31,7 +31,7 @@ use crate::limits::{
 };
 use crate::log::LogKey;
 use crate::proto::DESCRIPTORS;
-use crate::service::{self, Admission, AdmissionLayer, DeadlineLayer, Door, RetentionRule};
+use crate::service::{self, Admission, AdmissionLayer, DeadlineLayer, Door, Latest, RetentionRule};
 use crate::store;
 use crate::store::content::ContentStore;
 use crate::store::guard::FileGuard;
@@ -159,16 +159,14 @@ pub async fn start_at(
     let (closing, closed) = watch::channel(false);
     let metrics = Arc::new(Metrics::default());
     let mut tasks = JoinSet::new();
-    tasks.spawn(operations::serve(pages, metrics.clone(), gateway.clone(), closed.clone()));
-    tasks.spawn(note_head(metrics.clone(), gateway.clone()));
-    tasks.spawn(note_backlog(metrics.clone(), gateway.clone()));
+    let door = Door::new(gateway.clone(), admission.clone(), closed.clone()).with_seal(seal);
+    operate(&mut tasks, pages, &metrics, &gateway, &door, &closed);
     let (readers, readers_tls) = around.start(&mut tasks, &gateway, &admission, &metrics, &closed);
     let rules = retention_rules(&config);
     tasks.spawn(socket.serve(gateway.clone(), rules.clone(), closed.clone()));
     tasks.spawn(retain(gateway.clone(), rules, config.retention.every_hours));
     unattended(&mut tasks, &gateway, deadlines, stamping);
     let couriers = Mutex::new(send_couriers(&gateway, neighbours));
-    let door = Door::new(gateway.clone(), admission.clone(), closed.clone()).with_seal(seal);
     let (health, health_service) = tonic_health::server::health_reporter();
     tasks.spawn(report_health(health, gateway.clone(), closed.clone()));
     let mut routes = door.routes().add_service(health_service);
@@ -349,6 +347,15 @@ fn unattended(
     }
 }
 
+async fn note_dossiers(metrics: Arc<Metrics>, mut latest: Latest) {
+    while latest.changed().await.is_ok() {
+        let snapshot = latest.borrow_and_update().clone();
+        if let Some(snapshot) = snapshot {
+            metrics.note_dossiers(&snapshot.total);
+        }
+    }
+}
+
 async fn keep_deadlines(gateway: Arc<Gateway>, deadlines: Arc<Deadlines>) {
     if let Err(error) = gateway.keep_deadlines(deadlines).await {
         tracing::error!(%error, "deadlines are looked at no longer");
@@ -408,6 +415,23 @@ async fn retain(gateway: Arc<Gateway>, rules: Arc<[RetentionRule]>, every_hours:
             Err(error) => tracing::error!(%error, "the retention rules were not applied"),
         }
     }
+}
+
+/// Serves the operator's pages and keeps what they show.
+fn operate(
+    tasks: &mut JoinSet<()>,
+    pages: TcpListener,
+    metrics: &Arc<Metrics>,
+    gateway: &Arc<Gateway>,
+    door: &Door,
+    closed: &watch::Receiver<bool>,
+) {
+    let (latest, closed) = (door.snapshots(), closed.clone());
+    tasks.spawn(operations::serve(pages, metrics.clone(), gateway.clone(), latest, closed));
+    tasks.spawn(door.clone().keep_counting());
+    tasks.spawn(note_dossiers(metrics.clone(), door.snapshots()));
+    tasks.spawn(note_head(metrics.clone(), gateway.clone()));
+    tasks.spawn(note_backlog(metrics.clone(), gateway.clone()));
 }
 
 async fn note_head(metrics: Arc<Metrics>, gateway: Arc<Gateway>) {

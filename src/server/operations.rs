@@ -5,19 +5,33 @@ use std::sync::Arc;
 use axum::Router;
 use axum::routing::get;
 use http::StatusCode;
+use http::header::CONTENT_TYPE;
+use serde_json::{Map, Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
+use crate::dossier::State;
 use crate::gateway::Gateway;
-use crate::telemetry::Metrics;
+use crate::service::{Latest, Snapshot};
+use crate::statistics::Handling;
+use crate::telemetry::{Metrics, word_of};
 
-/// Serves `/metrics`, `/healthz` (the process answers) and `/readyz` (the log can be written to).
+/// Serves `/metrics`, `/healthz` (the process answers), `/readyz` (the log can be written to) and
+/// `/indicators.json` (how dossiers stand).
 pub(super) async fn serve(
     listener: TcpListener,
     metrics: Arc<Metrics>,
     gateway: Arc<Gateway>,
+    latest: Latest,
     closing: watch::Receiver<bool>,
 ) {
+    let numbers = move || {
+        let snapshot = latest.borrow().clone();
+        async move {
+            let text = snapshot.map(|snapshot| format!("{}\n", indicators(&snapshot)));
+            text.map(|text| ([(CONTENT_TYPE, "application/json")], text)).ok_or(NOT_COUNTED)
+        }
+    };
     let ready = move || {
         let answer = readiness(&gateway, *closing.borrow());
         async move { answer }
@@ -25,10 +39,50 @@ pub(super) async fn serve(
     let pages = Router::new()
         .route("/metrics", get(move || async move { metrics.text() }))
         .route("/healthz", get(|| async { "ok\n" }))
-        .route("/readyz", get(ready));
+        .route("/readyz", get(ready))
+        .route("/indicators.json", get(numbers));
     if let Err(error) = axum::serve(listener, pages).await {
         tracing::error!(%error, "the operations pages ended");
     }
+}
+
+/// Before the first count has ended.
+const NOT_COUNTED: (StatusCode, &str) =
+    (StatusCode::SERVICE_UNAVAILABLE, "dossiers are not counted yet\n");
+
+/// How dossiers stand, for an operations centre. No agency, procedure or person is named.
+fn indicators(snapshot: &Snapshot) -> Value {
+    let total = &snapshot.total;
+    let states = State::NUMBERS.iter().zip(total.states);
+    let states = states.map(|((_, state), count)| (word_of(*state), json!(count)));
+    json!({
+        "counted_at": snapshot.counted_at.to_string(),
+        "states": Map::from_iter(states),
+        "late": total.late,
+        "today": counts(&total.today),
+        "year": counts(&total.year),
+    })
+}
+
+fn counts(of: &Handling) -> Value {
+    json!({
+        "carried": of.carried,
+        "received": of.received,
+        "done_in_time": of.done_in_time,
+        "done_late": of.done_late,
+        "open_in_time": of.open_in_time,
+        "open_late": of.open_late,
+        "withdrawn": of.withdrawn,
+        "completed": of.completed,
+        "electronic": of.electronic,
+        "synchronised": of.synchronised,
+        "feedback": of.feedback,
+        "grades": of.grades,
+        "on_time_basis_points": of.on_time().basis_points(),
+        "electronic_basis_points": of.electronic().basis_points(),
+        "synchronised_basis_points": of.synchronised().basis_points(),
+        "satisfied_basis_points": of.satisfied().basis_points(),
+    })
 }
 
 fn readiness(gateway: &Gateway, closing: bool) -> (StatusCode, String) {

@@ -1,7 +1,12 @@
 //! Dossiers of one-stop systems.
 
+use std::pin::Pin;
+use std::sync::Arc;
+
+use tokio_stream::Stream;
 use tonic::{Request, Response, Status};
 
+use super::admission::ClientCertificate;
 use super::reads::query;
 use super::status::to_status;
 use super::{Door, convert, paging};
@@ -12,7 +17,7 @@ use crate::document::DossierCode;
 use crate::dossier::{Dossier, State, Step, Worktime};
 use crate::gateway::{Asked, DossierStep, Error, Peer, note_text};
 use crate::limits::SCAN_PAGE;
-use crate::log::Entry;
+use crate::log::{Entry, Grade};
 use crate::proto::v1;
 use crate::proto::v1::dossier_service_server::DossierService;
 use crate::refusal::{Reason, Refusal};
@@ -20,8 +25,12 @@ use crate::refusal::{Reason, Refusal};
 /// Dossiers looked at for one page: at some 20 us each, a tenth of a second.
 const LOOKED_AT_MAX: usize = 20 * SCAN_PAGE;
 
+type Messages<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+
 #[tonic::async_trait]
 impl DossierService for Door {
+    type WatchIndicatorsStream = Messages<v1::WatchIndicatorsResponse>;
+
     async fn record_step(
         &self,
         request: Request<v1::RecordStepRequest>,
@@ -76,6 +85,21 @@ impl DossierService for Door {
         let peer = self.peer(&request)?;
         Ok(Response::new(self.indicators(&peer, request.into_inner()).await?))
     }
+
+    async fn watch_indicators(
+        &self,
+        request: Request<v1::WatchIndicatorsRequest>,
+    ) -> Result<Response<Self::WatchIndicatorsStream>, Status> {
+        let peer = self.peer(&request)?;
+        let certificate =
+            request.extensions().get::<Option<Arc<ClientCertificate>>>().cloned().flatten();
+        let agency = self.followed(&peer, &request.get_ref().agency).map_err(to_status)?;
+        let place = self.watches.take(&peer.system).map_err(to_status)?;
+        let named = agency.as_ref().map_or("", Code::as_str);
+        let asked = query(Asked::Statistics, "watch-indicators", &[("agency", named)]);
+        self.noted(&peer, &mut String::new(), &asked).await?;
+        Ok(Response::new(Box::pin(self.watch_numbers(agency, certificate, place))))
+    }
 }
 
 impl Door {
@@ -88,6 +112,9 @@ impl Door {
         if !peer.may_read(&surroundings.directory, &dossier.parties.iter().collect::<Vec<_>>()) {
             return Err(unknown().into());
         }
+        // What the citizen says is for those who answer to the citizen.
+        let answering = [&dossier.origin, &dossier.reception, &dossier.holder];
+        let answers = peer.may_read(&surroundings.directory, &answering);
         let (mut entries, mut steps) = (Vec::new(), Vec::new());
         for (id, entry) in self.gateway.steps_of(&code)? {
             let receipt = self.gateway.reading().receipt(id)?;
@@ -95,7 +122,10 @@ impl Door {
             steps.push(v1::RecordedStep {
                 receipt: Some(convert::receipt(receipt)),
                 step: step.map_or(v1::DossierStep::Unspecified, step_to_wire).into(),
-                note: self.words_of(&entry),
+                note: match step {
+                    Some(Step::Feedback | Step::Satisfaction) if !answers => String::new(),
+                    _ => self.words_of(&entry),
+                },
             });
             entries.push(entry);
         }
@@ -183,6 +213,10 @@ fn step_of(wire: v1::RecordStepRequest) -> Result<DossierStep, Refusal> {
         None => None,
         Some(time) => Some(convert::time(time).ok_or_else(|| malformed("due_time"))?),
     };
+    let grade = match wire.grade {
+        0 => None,
+        grade => Some(Grade::new(grade).ok_or_else(|| malformed("grade"))?),
+    };
     Ok(DossierStep {
         request: convert::request_id(&wire.request_id)?,
         agency: convert::agency_code(&wire.agency)?,
@@ -195,6 +229,7 @@ fn step_of(wire: v1::RecordStepRequest) -> Result<DossierStep, Refusal> {
         applicant,
         due,
         consent_working_days: wire.consent_working_days,
+        grade,
     })
 }
 
@@ -239,6 +274,9 @@ fn to_wire(dossier: &Dossier, now: Time) -> v1::Dossier {
         end_time: time(dossier.ended_at),
         result_consignment_id: dossier.result.map(|id| id.to_string()).unwrap_or_default(),
         late: dossier.is_late(now),
+        origin: dossier.origin.to_string(),
+        feedback: dossier.feedback,
+        grade: dossier.grade.map_or(0, Grade::number),
     }
 }
 

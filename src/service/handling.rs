@@ -1,34 +1,29 @@
-//! How an agency handles its dossiers, counted page by page, so that a long count holds no thread for
-//! long and ends with the call.
-
-use std::collections::BTreeMap;
+//! How agencies handle their dossiers, counted page by page.
 
 use tonic::Status;
 
 use super::Door;
+use super::counting::{Walk, portals};
 use super::reads::query;
 use super::search::moment;
 use super::status::to_status;
 use super::submission::blocking;
 use crate::clock::Time;
 use crate::directory::{Code, Role};
-use crate::document::DossierCode;
-use crate::dossier::Dossier;
+use crate::dossier::{Catalogue, Level};
 use crate::gateway::{Asked, Error, Peer};
-use crate::limits::{DOSSIER_PROCEDURES_MAX, SCAN_PAGE};
-use crate::log::EntryId;
 use crate::proto::v1;
-use crate::statistics::Handling;
-
-/// By procedure; what is beyond [`DOSSIER_PROCEDURES_MAX`] stands under none.
-type Counts = BTreeMap<String, Handling>;
+use crate::refusal::{Reason, Refusal};
+use crate::statistics::{Breakdown, Handling, Period, Stand};
 
 /// Whose dossiers, and when.
-#[derive(Clone)]
 struct Asking {
-    agency: Code,
-    since: Option<Time>,
-    until: Time,
+    scope: v1::IndicatorScope,
+    /// The agency of the scope; `None` if all are meant.
+    agency: Option<Code>,
+    walk: Walk,
+    portals: Vec<Code>,
+    period: Period,
 }
 
 impl Door {
@@ -37,87 +32,139 @@ impl Door {
         peer: &Peer,
         request: v1::GetIndicatorsRequest,
     ) -> Result<v1::GetIndicatorsResponse, Status> {
-        let asking = self.asking(peer, &request).map_err(to_status)?;
-        let until = asking.until.to_string();
-        let since = asking.since.map(|since| since.to_string()).unwrap_or_default();
-        let fields = [("agency", asking.agency.as_str()), ("since", &since), ("until", &until)];
+        let mut asking = self.asking(peer, &request).map_err(to_status)?;
+        let until = asking.period.until.to_string();
+        let since = asking.period.since.map(|since| since.to_string()).unwrap_or_default();
+        let agency = asking.agency.as_ref().map_or("", Code::as_str);
+        let scope = match asking.scope {
+            v1::IndicatorScope::Unspecified | v1::IndicatorScope::Agency => "",
+            v1::IndicatorScope::Below => "below",
+            v1::IndicatorScope::All => "all",
+        };
+        let fields = [("agency", agency), ("scope", scope), ("since", &since), ("until", &until)];
         let asked = query(Asked::Statistics, "indicators", &fields);
         self.noted(peer, &mut String::new(), &asked).await?;
-        let (mut counts, mut after) = (Counts::new(), None);
-        loop {
-            let (door, asking) = (self.clone(), asking.clone());
+        let (mut counts, mut more) = (Breakdown::default(), true);
+        while more {
+            let door = self.clone();
             let counted = tokio::task::spawn_blocking(move || {
-                door.counted(&asking, after, &mut counts).map(|next| (counts, next))
+                let more = door.counted(&mut asking, &mut counts)?;
+                Ok((asking, counts, more))
             });
-            (counts, after) = blocking(counted).await?.map_err(to_status)?;
-            if after.is_none() {
-                break;
-            }
+            (asking, counts, more) =
+                blocking(counted).await?.map_err(|error: Error| to_status(error))?;
         }
-        let mut total = Handling::default();
-        counts.values().for_each(|handling| total.add(handling));
-        Ok(v1::GetIndicatorsResponse {
-            total: Some(to_wire("", &total)),
-            procedures: counts.iter().map(|(code, handling)| to_wire(code, handling)).collect(),
-        })
+        Ok(self.indicators_to_wire(&counts))
     }
 
     fn asking(&self, peer: &Peer, request: &v1::GetIndicatorsRequest) -> Result<Asking, Error> {
-        let agency = match peer.role {
-            Role::Auditor => super::convert::agency_code(&request.agency)?,
-            _ => self.own(peer, &request.agency)?,
-        };
+        let scope = request.scope();
+        let now = self.gateway.now();
         let since = moment(request.since.as_ref(), "since")?;
-        let until = moment(request.until.as_ref(), "until")?;
-        let until = until.unwrap_or(Time::from_millis(i64::MAX)).min(self.gateway.now());
-        Ok(Asking { agency, since, until })
-    }
-
-    /// Counts a page; gives where the next begins.
-    fn counted(
-        &self,
-        asking: &Asking,
-        after: Option<DossierCode>,
-        counts: &mut Counts,
-    ) -> Result<Option<DossierCode>, Error> {
-        let store = self.gateway.store();
-        let codes = store.dossiers_of(&asking.agency, after.as_ref(), SCAN_PAGE)?;
-        for code in &codes {
-            let Some(now) = store.dossier(code)?.filter(|one| one.reception == asking.agency)
-            else {
-                continue;
-            };
-            let Some(then) = self.as_of(now, asking.until)? else { continue };
-            let known =
-                counts.contains_key(&then.procedure) || counts.len() < DOSSIER_PROCEDURES_MAX;
-            let procedure = if known { then.procedure.clone() } else { String::new() };
-            counts.entry(procedure).or_default().take(&then, asking.since, asking.until);
-        }
-        Ok(codes.into_iter().next_back())
-    }
-
-    /// A dossier as it stood then.
-    fn as_of(&self, dossier: Dossier, until: Time) -> Result<Option<Dossier>, Error> {
-        if dossier.changed_at < until {
-            return Ok(Some(dossier));
-        }
-        let mut then: Option<Dossier> = None;
-        for (_, entry) in self.gateway.steps_of(&dossier.code)? {
-            if entry.time >= until {
-                break;
+        let until = moment(request.until.as_ref(), "until")?.unwrap_or(now).min(now);
+        let surroundings = self.gateway.surroundings();
+        let agency = match scope {
+            v1::IndicatorScope::All => {
+                peer.require(&[Role::Auditor])?;
+                if !request.agency.is_empty() {
+                    return Err(Refusal::of_field(Reason::FieldMalformed, "agency").into());
+                }
+                None
             }
-            then = match then {
-                Some(before) => Some(before.after(EntryId::ZERO, &entry)),
-                None => Dossier::begin(EntryId::ZERO, &entry),
-            };
+            _ if peer.role == Role::Auditor => Some(super::convert::agency_code(&request.agency)?),
+            _ => Some(self.own(peer, &request.agency)?),
+        };
+        let walk = match &agency {
+            None => Walk::All(None),
+            Some(agency) if scope == v1::IndicatorScope::Below => {
+                // Who was below it at either end of the period: agencies come and go.
+                let days = [since.unwrap_or(until), until].map(Time::date_in_vietnam);
+                let below = days.map(|day| surroundings.directory.below(agency, day));
+                let below = below.into_iter().flatten().map(|agency| agency.code.clone());
+                let mut agencies: Vec<_> = below.chain([agency.clone()]).collect();
+                agencies.sort_unstable();
+                agencies.dedup();
+                Walk::Received(agencies, None)
+            }
+            Some(agency) => Walk::Received(vec![agency.clone()], None),
+        };
+        let portals = portals(&surroundings);
+        Ok(Asking { scope, agency, walk, portals, period: Period { since, until } })
+    }
+
+    /// Counts a page; gives whether more may follow.
+    fn counted(&self, asking: &mut Asking, counts: &mut Breakdown) -> Result<bool, Error> {
+        let Some(page) = self.next_dossiers(&mut asking.walk)? else { return Ok(false) };
+        let surroundings = self.gateway.surroundings();
+        let until = asking.period.until;
+        for dossier in page {
+            let Some(then) = self.as_of(dossier, until)? else { continue };
+            let Some(stand) = asking.period.stand(&then) else { continue };
+            let synchronised =
+                stand == Stand::Received && self.is_synchronised(&then, &asking.portals, until)?;
+            let one = Handling::of(&then, stand, until, synchronised);
+            counts.take(&then, &surroundings.procedures, &one);
         }
-        Ok(then)
+        Ok(true)
+    }
+
+    fn indicators_to_wire(&self, counts: &Breakdown) -> v1::GetIndicatorsResponse {
+        let surroundings = self.gateway.surroundings();
+        let (procedures, directory) = (&surroundings.procedures, &surroundings.directory);
+        let field = |code: &str| procedures.field(code).unwrap_or_default().to_owned();
+        let agency = |code: &str| {
+            let agency = Code::parse(code).and_then(|code| directory.agency(&code));
+            agency.map(|agency| agency.name.clone()).unwrap_or_default()
+        };
+        let fields = counts.fields.iter().map(|(code, handling)| v1::Indicators {
+            field_code: code.clone(),
+            name: field(code),
+            ..to_wire(handling)
+        });
+        let levels = counts.levels.iter().map(|(word, handling)| v1::Indicators {
+            level: level(Level::from_word(word)).into(),
+            ..to_wire(handling)
+        });
+        let agencies = counts.agencies.iter().map(|(code, handling)| v1::Indicators {
+            agency: code.clone(),
+            name: agency(code),
+            ..to_wire(handling)
+        });
+        let of_procedure = |(code, handling): (&String, &Handling)| of(procedures, code, handling);
+        v1::GetIndicatorsResponse {
+            total: Some(to_wire(&counts.total)),
+            procedures: counts.procedures.iter().map(of_procedure).collect(),
+            fields: fields.collect(),
+            levels: levels.collect(),
+            agencies: agencies.collect(),
+        }
     }
 }
 
-fn to_wire(procedure: &str, handling: &Handling) -> v1::Indicators {
+/// The counts of a procedure, with its field and level.
+fn of(procedures: &Catalogue, code: &str, handling: &Handling) -> v1::Indicators {
+    let known = procedures.procedure(code);
     v1::Indicators {
-        procedure_code: procedure.to_owned(),
+        procedure_code: code.to_owned(),
+        field_code: known.map(|known| known.field.clone()).unwrap_or_default(),
+        level: level(known.map(|known| known.level)).into(),
+        ..to_wire(handling)
+    }
+}
+
+fn level(level: Option<Level>) -> v1::ProcedureLevel {
+    match level {
+        None => v1::ProcedureLevel::Unspecified,
+        Some(Level::National) => v1::ProcedureLevel::National,
+        Some(Level::Province) => v1::ProcedureLevel::Province,
+        Some(Level::District) => v1::ProcedureLevel::District,
+        Some(Level::Commune) => v1::ProcedureLevel::Commune,
+    }
+}
+
+/// Counts that are about nothing in particular yet.
+pub(super) fn to_wire(handling: &Handling) -> v1::Indicators {
+    v1::Indicators {
         carried: handling.carried,
         received: handling.received,
         done_in_time: handling.done_in_time,
@@ -129,5 +176,11 @@ fn to_wire(procedure: &str, handling: &Handling) -> v1::Indicators {
         electronic: handling.electronic,
         on_time_basis_points: handling.on_time().basis_points(),
         electronic_basis_points: handling.electronic().basis_points(),
+        synchronised: handling.synchronised,
+        synchronised_basis_points: handling.synchronised().basis_points(),
+        feedback: handling.feedback,
+        grades: handling.grades.to_vec(),
+        satisfied_basis_points: handling.satisfied().basis_points(),
+        ..v1::Indicators::default()
     }
 }

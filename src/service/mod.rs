@@ -3,10 +3,12 @@
 mod admission;
 mod control;
 mod convert;
+mod counting;
 mod deadline;
 mod directory;
 mod dossier;
 mod evidence;
+mod feed;
 mod following;
 mod handling;
 mod log;
@@ -35,6 +37,7 @@ pub use convert::{
 pub use deadline::DeadlineLayer;
 pub use directory::explanation as wire_explanation;
 pub use evidence::part_infos;
+pub use feed::{Latest, Snapshot};
 pub use retention::{Retained, RetentionRule, run as retain};
 pub use status::{DOMAIN, to_status};
 
@@ -53,6 +56,7 @@ pub struct Door {
     polls: Arc<Pace>,
     verifying: Arc<tokio::sync::Semaphore>,
     following: Arc<following::Places>,
+    board: Arc<feed::Board>,
     seal: Option<Arc<dyn Seal>>,
 }
 
@@ -65,8 +69,17 @@ impl Door {
     ) -> Self {
         let verifying = Arc::new(tokio::sync::Semaphore::new(crate::limits::VERIFICATIONS_MAX));
         let polls = Arc::new(Pace::new(POLL_INTERVAL, POLLS_AT_ONCE));
-        let (watches, following) = (Arc::default(), Arc::default());
-        Self { gateway, admission, closing, watches, polls, verifying, following, seal: None }
+        Self {
+            gateway,
+            admission,
+            closing,
+            watches: Arc::default(),
+            polls,
+            verifying,
+            following: Arc::default(),
+            board: Arc::default(),
+            seal: None,
+        }
     }
 
     /// Seals the evidence that these doors give.

@@ -61,6 +61,33 @@ pub const STATISTICS_COLUMNS: [&str; 26] = [
     "Đã hoàn thành",
 ];
 
+/// Headings of the indicators of dossiers (QĐ 766/QĐ-TTg).
+pub const INDICATORS_COLUMNS: [&str; 23] = [
+    "Theo",
+    "Mã",
+    "Tên",
+    "Kỳ trước chuyển sang",
+    "Tiếp nhận trong kỳ",
+    "Đã giải quyết đúng hạn",
+    "Đã giải quyết quá hạn",
+    "Đang giải quyết trong hạn",
+    "Đang giải quyết quá hạn",
+    "Công dân rút",
+    "Tỷ lệ đúng hạn",
+    "Có kết quả",
+    "Kết quả điện tử ký số",
+    "Tỷ lệ kết quả điện tử",
+    "Đã đồng bộ lên Cổng",
+    "Tỷ lệ đồng bộ",
+    "Phản ánh, kiến nghị",
+    "Đánh giá 1",
+    "Đánh giá 2",
+    "Đánh giá 3",
+    "Đánh giá 4",
+    "Đánh giá 5",
+    "Tỷ lệ hài lòng",
+];
+
 /// The row of an agency.
 pub fn statistics_row(code: &str, name: &str, counts: &Counts) -> Vec<String> {
     let reasons = counts.rejected_by_reason.iter();

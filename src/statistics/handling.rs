@@ -1,10 +1,42 @@
-//! How an agency handles the dossiers that it received, by the counting rules of QĐ 766/QĐ-TTg: in time
+//! How agencies handle the dossiers that they received, by the counting rules of QĐ 766/QĐ-TTg: in time
 //! or late against the date that suspensions moved, late if the citizen was asked for more than once, and
 //! what is not done judged at the end of the period.
 
 use super::count::Share;
 use crate::clock::Time;
 use crate::dossier::{Dossier, State};
+use crate::log::Grade;
+
+/// From when to when.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Period {
+    /// The first moment; none if it has no beginning.
+    pub since: Option<Time>,
+    /// The first moment behind it.
+    pub until: Time,
+}
+
+/// How a dossier belongs to a period.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stand {
+    /// It was received before, and had not ended then.
+    Carried,
+    /// It was received in it.
+    Received,
+}
+
+impl Period {
+    /// How a dossier, as it stood at the end of the period, belongs to it; `None` if it does not.
+    pub fn stand(&self, dossier: &Dossier) -> Option<Stand> {
+        let received_at = dossier.received_at.filter(|received| *received < self.until)?;
+        let ended_before = |since| dossier.ended_at.is_some_and(|ended| ended < since);
+        match self.since {
+            Some(since) if ended_before(since) => None,
+            Some(since) if received_at < since => Some(Stand::Carried),
+            _ => Some(Stand::Received),
+        }
+    }
+}
 
 /// Counts of dossiers that were open in a period.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -27,35 +59,40 @@ pub struct Handling {
     pub completed: u64,
     /// Of these: with a signed electronic one.
     pub electronic: u64,
+    /// Of those received in the period: that the portal has.
+    pub synchronised: u64,
+    /// How often citizens said something about how their dossiers are handled.
+    pub feedback: u64,
+    /// How many citizens gave each grade, the worst first.
+    pub grades: [u64; Grade::COUNT],
 }
 
 impl Handling {
-    /// Counts a dossier as it stood at `until`, the end of the period.
-    pub fn take(&mut self, dossier: &Dossier, since: Option<Time>, until: Time) {
-        let Some(received_at) = dossier.received_at.filter(|received| *received < until) else {
-            return;
-        };
-        if since.is_some_and(|since| dossier.ended_at.is_some_and(|ended| ended < since)) {
-            return;
+    /// The counts of one dossier as it stood at the end of the period; `synchronised` if the portal has it.
+    pub fn of(dossier: &Dossier, stand: Stand, until: Time, synchronised: bool) -> Self {
+        let mut one = Self { feedback: dossier.feedback.into(), ..Self::default() };
+        match stand {
+            Stand::Carried => one.carried = 1,
+            Stand::Received => (one.received, one.synchronised) = (1, synchronised.into()),
         }
-        match since {
-            Some(since) if received_at < since => self.carried += 1,
-            _ => self.received += 1,
+        if let Some(grade) = dossier.grade {
+            one.grades[grade.place()] = 1;
         }
         let late = dossier.is_late(until);
         match (dossier.ended_at.is_some(), dossier.state) {
-            (_, State::Withdrawn) => self.withdrawn += 1,
+            (_, State::Withdrawn) => one.withdrawn = 1,
             (true, state) => {
-                let count = if late { &mut self.done_late } else { &mut self.done_in_time };
-                *count += 1;
+                let count = if late { &mut one.done_late } else { &mut one.done_in_time };
+                *count = 1;
                 if matches!(state, State::Completed | State::Returned) {
-                    self.completed += 1;
-                    self.electronic += u64::from(dossier.result.is_some());
+                    one.completed = 1;
+                    one.electronic = dossier.result.is_some().into();
                 }
             }
-            (false, _) if late => self.open_late += 1,
-            (false, _) => self.open_in_time += 1,
+            (false, _) if late => one.open_late = 1,
+            (false, _) => one.open_in_time = 1,
         }
+        one
     }
 
     /// Adds other counts.
@@ -70,6 +107,11 @@ impl Handling {
         self.withdrawn += other.withdrawn;
         self.completed += other.completed;
         self.electronic += other.electronic;
+        self.synchronised += other.synchronised;
+        self.feedback += other.feedback;
+        for (count, more) in self.grades.iter_mut().zip(other.grades) {
+            *count += more;
+        }
     }
 
     /// In time, of all that were not withdrawn.
@@ -81,5 +123,16 @@ impl Handling {
     /// With a signed electronic result, of all with a result.
     pub fn electronic(&self) -> Share {
         Share { part: self.electronic, whole: self.completed }
+    }
+
+    /// That the portal has, of all that were received in the period.
+    pub fn synchronised(&self) -> Share {
+        Share { part: self.synchronised, whole: self.received }
+    }
+
+    /// The two best grades, of all that were given.
+    pub fn satisfied(&self) -> Share {
+        let [.., good, best] = self.grades;
+        Share { part: good + best, whole: self.grades.iter().sum() }
     }
 }

@@ -49,6 +49,8 @@ pub struct Checked {
     pub bytes: u64,
     /// Bodies that are erased, as an entry says, and still there.
     pub survivors: HashSet<Sha256>,
+    /// Bodies that an entry needs and that are not there.
+    pub missing: HashSet<Sha256>,
     /// What is wrong, in the order in which it was met.
     pub findings: Vec<Finding>,
 }
@@ -266,6 +268,7 @@ impl Bodies {
         self.needed.insert(*digest);
         let there = self.places.contains_key(digest);
         if !there {
+            checked.missing.insert(*digest);
             checked.find(format!("content {digest}"), format!("{what} in {id} is missing"));
         }
         there

@@ -11,6 +11,7 @@ use crate::directory::Code;
 use crate::document::DossierCode;
 use crate::dossier::{Dossier, Opinion, State};
 use crate::gateway::ports::{Filing, StoreError};
+use crate::log::Grade;
 use crate::proto::storage;
 
 /// What a dossier writes.
@@ -43,6 +44,8 @@ pub fn write(record: &Dossier) -> Write {
         opinions: record.opinions.iter().map(opinion).collect(),
         ended_at_ms: record.ended_at.map(Time::millis),
         result: record.result.map(|id| id.0.as_bytes().to_vec()),
+        feedback: record.feedback,
+        grade: record.grade.map_or(0, Grade::number),
     };
     Write::put(key::dossier(&record.code), value.encode_to_vec())
 }
@@ -81,6 +84,11 @@ pub fn read(bytes: &[u8]) -> Result<Dossier, StoreError> {
                 None => None,
                 Some(id) => Some(read_id(id)?),
             },
+            feedback: record.feedback,
+            grade: match record.grade {
+                0 => None,
+                number => Some(Grade::new(number)?),
+            },
         })
     };
     read().ok_or_else(|| unreadable("dossier"))
@@ -92,6 +100,16 @@ impl<M: Medium> Filing for Table<M> {
         found.map(|bytes| read(&bytes)).transpose()
     }
 
+    fn dossiers(
+        &self,
+        after: Option<&DossierCode>,
+        max: usize,
+    ) -> Result<Vec<Dossier>, StoreError> {
+        let from = after.map_or_else(|| b"f".to_vec(), |code| key::next(key::dossier(code)));
+        let pairs = self.reading()?.kv.scan(&from, &key::end_of(b"f"), max)?;
+        pairs.iter().map(|(_, value)| read(value)).collect()
+    }
+
     fn dossiers_of(
         &self,
         agency: &Code,
@@ -101,18 +119,18 @@ impl<M: Medium> Filing for Table<M> {
         let prefix = key::dossiers_of(agency);
         let from =
             after.map_or_else(|| prefix.clone(), |code| key::next(key::dossier_of(agency, code)));
-        self.dossiers(&from, &key::end_of(&prefix), prefix.len(), max)
+        self.listed(&from, &key::end_of(&prefix), prefix.len(), max)
     }
 
     fn alarms(&self, until: Time, max: usize) -> Result<Vec<DossierCode>, StoreError> {
         let until = key::alarms_at(until);
-        self.dossiers(b"u", &until, until.len(), max)
+        self.listed(b"u", &until, until.len(), max)
     }
 }
 
 impl<M: Medium> Table<M> {
     /// The dossiers at the ends of keys, behind `size` bytes.
-    fn dossiers(
+    fn listed(
         &self,
         from: &[u8],
         to: &[u8],

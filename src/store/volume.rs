@@ -7,7 +7,7 @@
 //! the next frame begins behind it, and a scan, which believes a frame only if its body has the
 //! digest, finds that one by its magic. No byte of a volume is ever written twice, but to erase a
 //! body: its frame then begins with `"vanthuX1"`, and the body is a hole, all zeros, whose blocks the
-//! file system has back.
+//! file system has back. In a backup, a body that is needed after all is put back where it was.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::fs::{File, OpenOptions};
@@ -210,6 +210,27 @@ pub fn scan(folder: &Path, mut take: impl FnMut(Sha256, Place)) -> io::Result<()
         }
     }
     Ok(())
+}
+
+/// Writes the frame of a body again, where it once was in a volume of a folder; durable on return. Gives
+/// whether the volume reaches so far.
+pub fn put_back(
+    folder: &Path,
+    (volume, offset): (u32, u64),
+    digest: &Sha256,
+    body: &[u8],
+) -> io::Result<bool> {
+    let file = OpenOptions::new().write(true).open(path_of(folder, volume))?;
+    let size = body.len() as u64;
+    let Some(start) = offset.checked_sub(HEADER_SIZE) else { return Ok(false) };
+    if offset + size > file.metadata()?.len() {
+        return Ok(false);
+    }
+    // The mark last: it is believed only with the body behind it.
+    file.write_all_at(body, offset)?;
+    file.write_all_at(&header(digest, size), start)?;
+    file.sync_data()?;
+    Ok(true)
 }
 
 fn is_erased(file: &File, start: u64) -> io::Result<bool> {

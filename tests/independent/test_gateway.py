@@ -75,20 +75,27 @@ def file_a_dossier(commune, province):
     due = timestamp_pb2.Timestamp()
     due.GetCurrentTime()
     due.FromMilliseconds(due.ToMilliseconds() + 1_500)
-    steps = [
+    code = "H49.151-20261126-0009"
+
+    def take(steps):
+        for system, agency, step, more in steps:
+            request = {"request_id": str(uuid.uuid4()), "agency": agency, "dossier_code": code, "step": step, **more}
+            system.dossier.RecordStep(ds.RecordStepRequest(**request))
+
+    take([
         (commune, "H49.151", dossier_pb2.DOSSIER_STEP_RECEPTION, {"procedure_code": "1.004227", "due_time": due}),
         (commune, "H49.151", dossier_pb2.DOSSIER_STEP_HANDOVER, {"to": "H49.11"}),
         (province, "H49.11", dossier_pb2.DOSSIER_STEP_OPINION_REQUEST, {"to": "G22", "consent_working_days": 15}),
         (province, "H49.11", dossier_pb2.DOSSIER_STEP_SUPPLEMENT_REQUEST, {"note": "thiếu bản đồ"}),
         (commune, "H49.151", dossier_pb2.DOSSIER_STEP_SUPPLEMENT, {}),
-    ]
-    code = "H49.151-20261126-0009"
-    for system, agency, step, more in steps:
-        request = {"request_id": str(uuid.uuid4()), "agency": agency, "dossier_code": code, "step": step, **more}
-        system.dossier.RecordStep(ds.RecordStepRequest(**request))
+    ])  # fmt: skip
     wait_until(lambda: len(commune.dossier.GetDossier(ds.GetDossierRequest(dossier_code=code)).steps) == 6)
-    done = {"agency": "H49.11", "dossier_code": code, "step": dossier_pb2.DOSSIER_STEP_COMPLETION}
-    province.dossier.RecordStep(ds.RecordStepRequest(request_id=str(uuid.uuid4()), **done))
+    take([
+        (province, "H49.11", dossier_pb2.DOSSIER_STEP_COMPLETION, {}),
+        (commune, "H49.151", dossier_pb2.DOSSIER_STEP_RETURN, {}),
+        (commune, "H49.151", dossier_pb2.DOSSIER_STEP_FEEDBACK, {"note": "chờ lâu"}),
+        (commune, "H49.151", dossier_pb2.DOSSIER_STEP_SATISFACTION, {"grade": 3, "note": "tạm được"}),
+    ])  # fmt: skip
 
 
 def copied(gateway):

@@ -451,6 +451,19 @@ SIGNED = {
     "a date that passed twice": (insert(3, 12, lambda log: log[3][11]), "DOSSIER_TIME"),
     "a result of another agency": (edit(3, 16, (b"-000000000005", b"-000000000003")), "DOSSIER_STEP"),
     "a result that was never sent": (edit(3, 16, (b"-000000000005", b"-000000000009")), "DOSSIER_STEP"),
+    "feedback by who neither began nor received it": (edit(3, 18, (b"from H49.151", b"from H49.11")), "DOSSIER_PARTY"),
+    "feedback without words": (lambda log: log[3].__setitem__(18, re.sub(rb"(?m)^note .*\n", b"", log[3][18])), "DOSSIER_STEP"),
+    "feedback with a grade": (lambda log: log[3].__setitem__(18, log[3][18] + b"grade 1\n"), "DOSSIER_STEP"),
+    "a grade of another agency": (edit(3, 19, (b"from H49.151", b"from H49.11")), "DOSSIER_PARTY"),
+    "a grade given twice": (
+        insert(3, 20, lambda log: re.sub(rb"(?m)^request .*$", b"request " + OTHER, log[3][19])),
+        "DOSSIER_STEP",
+    ),
+    "a grade before the result is returned": (lambda log: log[3].pop(17), "DOSSIER_STEP"),
+    "satisfaction without a grade": (edit(3, 19, (b"grade 5\n", b"")), "DOSSIER_STEP"),
+    "a grade above the best": (edit(3, 19, (b"grade 5\n", b"grade 6\n")), "ENTRY_FORM"),
+    "a grade below the worst": (edit(3, 19, (b"grade 5\n", b"grade 0\n")), "ENTRY_FORM"),
+    "a grade in another spelling": (edit(3, 19, (b"grade 5\n", b"grade 05\n")), "ENTRY_FORM"),
 }  # fmt: skip
 # After its repair, the same service may be out again.
 ALLOWED = {name for name, (_, code) in SIGNED.items() if code is None}

@@ -162,6 +162,7 @@ FIELDS = {
     "applicant": matches(DIGEST),
     "due": is_time,
     "rule": matches(WORD),
+    "grade": one_of("1", "2", "3", "4", "5"),
 }
 
 # ── §2 events ────────────────────────────────────────────────────────────────────────────────────
@@ -225,7 +226,7 @@ EVENTS = {
     "order-answer": shape(f"{ABOUT} status reason", "note", told=True, status={"15", "16"}, reason=ORDERS),
     "directory": shape("note content", gateway=True),
     "dossier": shape(
-        "from dossier reason", "to request consignment note since procedure applicant due rule"
+        "from dossier reason", "to request consignment note since procedure applicant due rule grade"
     ),
 }
 # States in which a step is taken (0: none), the state after it, who takes it, its fields.
@@ -251,6 +252,9 @@ STEPS = {
     "APOLOGY": ({2, 4, 5, 6}, None, "either", "note due", ""),
     "REMINDER": ({2, 4}, None, "gateway", "due", ""),
     "OVERDUE": ({2, 4}, None, "gateway", "since", ""),
+    "FEEDBACK": (set(range(1, 11)), None, "origin", "note", ""),
+    "SATISFACTION": ({10}, None, "origin", "grade", "note"),
+    "SUCCESSION": ({1, 2, 4, 5, 6, 9}, None, "gateway", "to", ""),
 }
 PROMISED = {"ContentConsignment", "relay"}
 RELAYED = {"RelayAcceptance", "RelayRejection"}
@@ -699,11 +703,21 @@ class Story:
 class File:
     """A dossier as its entries tell it."""
 
-    def __init__(self, reception):
+    def __init__(self, origin, reception):
+        self.origin = origin
         self.state, self.reception, self.holder = 0, reception, reception
         # Who was asked and has not answered → until when, by which rule.
         self.asked = {}
         self.appointment = self.reminded = self.overdue = ""
+        self.graded = False
+
+    def succeed(self, closed, successor):
+        """Another agency stands wherever the closed one stood."""
+        self.origin, self.reception, self.holder = (
+            successor if place == closed else place for place in (self.origin, self.reception, self.holder)
+        )
+        if closed in self.asked:
+            self.asked.setdefault(successor, self.asked.pop(closed))
 
 
 def step_of_dossier(entry, dossiers, consignments):
@@ -718,10 +732,16 @@ def step_of_dossier(entry, dossiers, consignments):
     require(wanted <= extra <= wanted | set(may.split()), "DOSSIER_STEP", f"{step} with {sorted(extra)}")
     new = entry["dossier"] not in dossiers
     reception = entry.get("to", from_) if step == "REGISTRATION" else from_
-    file = dossiers.setdefault(entry["dossier"], File(reception))
+    file = dossiers.setdefault(entry["dossier"], File(from_, reception))
     require(file.state in states, "DOSSIER_STEP", f"{step} in state {file.state}")
-    who = {"reception": {file.reception}, "either": {file.reception, file.holder}, "asked": set(file.asked)}
-    require(new or from_ in who.get(by, {file.holder}), "DOSSIER_PARTY", f"{step} by {from_}")
+    who = {
+        "reception": {file.reception},
+        "either": {file.reception, file.holder},
+        "asked": set(file.asked),
+        "origin": {file.origin, file.reception},
+    }
+    parts = {file.origin, file.reception, file.holder, *file.asked} if step == "SUCCESSION" else {file.holder}
+    require(new or from_ in who.get(by, parts), "DOSSIER_PARTY", f"{step} by {from_}")
     if "consignment" in entry:
         result = consignments.get(entry["consignment"])
         require(result and result["from"] == from_, "DOSSIER_STEP", f"{entry['consignment']} is not its result")
@@ -734,6 +754,11 @@ def step_of_dossier(entry, dossiers, consignments):
         del file.asked[from_]
     elif step in ("RECEPTION", "SUPPLEMENT", "PAYMENT", "APOLOGY"):
         file.appointment = max(file.appointment, entry["due"])
+    elif step == "SUCCESSION":
+        file.succeed(from_, entry["to"])
+    elif step == "SATISFACTION":
+        require(not file.graded, "DOSSIER_STEP", "graded before")
+        file.graded = True
     file.state = after or file.state
 
 

@@ -1,5 +1,6 @@
 """Backups of a gateway at work, and what is made of them: restored, checked, refused, gone on with."""
 
+import hashlib
 import json
 import os
 import pathlib
@@ -157,6 +158,32 @@ def test_a_backup_without_anything_new_copies_nothing(gateway, tmp_path):
     again = store("backup", tmp_path / "backup", "--data", gateway.home / "data")
     assert first["copied_bytes"] > 0
     assert again == {**first, "copied_bytes": 0, "since": "1/2"}
+
+
+def test_a_body_that_an_earlier_backup_erased_is_copied_again_when_it_is_needed(gateway, tmp_path):
+    # A backup erases what no entry of its log needs. If it was kept anew meanwhile, for an entry that the
+    # backup did not have yet, the next one has the entry and lacks the body.
+    document, backup = outside.make_document(), tmp_path / "backup"
+    accepted = gateway.submit(document)
+    copied = ["backup", backup, "--data", gateway.home / "data"]
+    assert store(*copied)["valid"]
+    volume = backup / "content/volumes/000001.vol"
+    frame = b"vanthuV1" + hashlib.sha256(document.parts[0]).digest()
+    start, content = volume.read_bytes().index(frame), volume.read_bytes()
+    with open(volume, "r+b") as file:
+        file.seek(start)
+        file.write(b"vanthuX1")
+        file.seek(start + 48)
+        file.write(bytes(len(document.parts[0])))
+    found = store("check", "--data", backup, code=9)["findings"]
+    assert [one["problem"] for one in found] == ["part in 1/0 is missing"]
+    again = store(*copied)
+    assert again["valid"] and volume.read_bytes() == content
+    restored = elsewhere(gateway, tmp_path)
+    store("restore", backup, "--data", restored / "data")
+    with outside.Gateway(restored) as other:
+        other.start("--accept-loss")
+        says_the_same(other, [(document, accepted)])
 
 
 def test_an_older_backup_is_refused_and_gone_on_with_in_a_new_epoch(gateway, tmp_path):

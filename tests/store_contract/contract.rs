@@ -443,6 +443,10 @@ fn dossiers(desk: &mut Desk) {
         let found = store.dossier(&codes[1]).expect("reads").expect("one");
         assert_eq!((found.state, found.holder.as_str()), (State::InProcess, "H49.11"));
         assert_eq!(store.dossier(&step(9, "", "H49").dossier.expect("one")), Ok(None));
+        let all = |after, max| store.dossiers(after, max).expect("reads").into_iter();
+        let all = |after, max| Vec::from_iter(all(after, max).map(|one| one.code));
+        assert_eq!(all(None, 9), codes);
+        assert_eq!(all(Some(&codes[1]), 2), codes[2..4]);
         let of = |agency, after, max| store.dossiers_of(&code(agency), after, max).expect("reads");
         assert_eq!(of("H49", None, 9), codes);
         assert_eq!(of("H49", Some(&codes[1]), 2), codes[2..4]);

@@ -303,6 +303,14 @@ impl Filing for Mutant {
         self.inner.dossier(code)
     }
 
+    fn dossiers(
+        &self,
+        after: Option<&DossierCode>,
+        max: usize,
+    ) -> Result<Vec<Dossier>, StoreError> {
+        self.inner.dossiers(after, max)
+    }
+
     fn dossiers_of(
         &self,
         agency: &Code,

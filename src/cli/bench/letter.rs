@@ -1,13 +1,18 @@
-//! Unsigned letters from H49.151: what is measured with them is the way, not the signatures.
+//! Unsigned letters, from H49.151 unless it is said: what is measured with them is the way, not the signatures.
 
 use bytes::Bytes;
 
+use crate::clock::Date;
 use crate::digest::Sha256;
 use crate::proto::v1;
 
 /// A letter with one part.
 #[derive(Debug, Clone)]
 pub(super) struct Letter {
+    /// Sending agency.
+    pub(super) sender: String,
+    /// When it was issued.
+    pub(super) issued: Date,
     /// Its number; its identifier ends with it.
     pub(super) number: String,
     /// Its lane.
@@ -24,6 +29,8 @@ impl Letter {
     /// A short letter of no urgency to one agency.
     pub(super) fn to(recipient: &str, number: String) -> Self {
         Self {
+            sender: "H49.151".to_owned(),
+            issued: Date::constant(2026, 1, 2),
             body: Bytes::from(format!("document {number}")),
             number,
             urgency: v1::Urgency::Normal,
@@ -44,11 +51,11 @@ impl Letter {
             number: self.number.clone(),
             type_name: "Công văn".to_owned(),
             subject: "Bench".to_owned(),
-            issue_date: Some(v1::Date { year: 2026, month: 1, day: 2 }),
+            issue_date: Some(crate::service::wire_date(self.issued)),
             urgency: self.urgency.into(),
             secrecy: v1::Secrecy::None.into(),
             form: v1::Form::Original.into(),
-            sender: "H49.151".to_owned(),
+            sender: self.sender.clone(),
             recipients: self.recipients.clone(),
             recipients_below: self.below.clone(),
             parts: vec![v1::Part {

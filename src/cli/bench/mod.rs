@@ -15,10 +15,12 @@ mod limits;
 mod load;
 mod nation;
 mod process;
+mod province;
 mod site;
 mod urgent;
 mod verify;
 mod watches;
+mod year;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -43,6 +45,7 @@ pub(super) use process::peak_memory;
 ///   vanthu bench --urgent 100000
 ///   vanthu bench --watches 10000
 ///   vanthu bench --directory 120000
+///   vanthu bench --province-year 2000000
 ///   vanthu bench --verify papers/ --trust certs/dev/trust
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Options {
@@ -75,6 +78,13 @@ pub(in crate::cli) struct Options {
     /// while documents come
     #[arg(long, value_name = "AGENCIES")]
     directory: Option<usize>,
+    /// Instead, let a year of a province pass with so many documents and the dossiers that come with
+    /// them: time, disk, memory, and the year's statistics
+    #[arg(long, value_name = "DOCUMENTS")]
+    province_year: Option<u64>,
+    /// With --province-year, where its chances come from
+    #[arg(long, requires = "province_year", default_value_t = 2026)]
+    seed: u64,
     /// With --append, the cache of the store in MiB instead of the default
     #[arg(long, requires = "append")]
     cache_mib: Option<u64>,
@@ -122,6 +132,8 @@ pub(in crate::cli) async fn run(options: Options, output: Output) -> Result<Exit
         watches::run(&folder, count, output).await
     } else if let Some(agencies) = options.directory {
         directory::run(&folder, agencies, output).await
+    } else if let Some(documents) = options.province_year {
+        year::run(&folder, (documents, options.seed), output).await
     } else if !options.grow.is_empty() {
         grow::run(&folder, &options.grow, output).await
     } else {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::letter::Letter;
 use super::process::own_cpu_time;
 use crate::cli::Failure;
-use crate::clock::SystemClock;
+use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Material, log_key};
 use crate::digest::Sha256;
 use crate::directory::{Role, SystemId};
@@ -32,7 +32,8 @@ pub(super) struct Cost {
     pub(super) processor_us: f64,
 }
 
-fn peer(system: &str, role: Role) -> Peer {
+/// A system as its certificate would name it.
+pub(super) fn peer(system: &str, role: Role) -> Peer {
     Peer {
         system: SystemId::parse(system).expect("a well-formed name"),
         role,
@@ -49,27 +50,7 @@ pub(super) struct Site {
 
 impl Site {
     pub(super) async fn open(config: &Config) -> Result<Self, Failure> {
-        let store = sled::open(&config.data, config.cache_mib << 20).map_err(Failure::other)?;
-        let now = crate::clock::Clock::now(&SystemClock);
-        let contents = ContentStore::open(&config.data.join("content"), now);
-        let contents = Arc::new(contents.map_err(Failure::other)?);
-        let setup = Setup {
-            store: Arc::new(store),
-            eraser: contents.clone(),
-            contents,
-            guard: Arc::new(FileGuard::open(&config.data).map_err(Failure::other)?),
-            space: Arc::new(DiskSpace(config.data.clone())),
-            reserve: 0,
-            clock: Arc::new(SystemClock),
-            key: log_key(config)?,
-            cosigned: Arc::default(),
-            name: config.name.clone(),
-            epoch_entries: config.log.epoch_entries,
-            accept_loss: false,
-        };
-        let surroundings = Material::read(config)?.surroundings;
-        let gateway = Gateway::start(setup, surroundings);
-        let gateway = Arc::new(gateway.map_err(Failure::other)?);
+        let gateway = open_at(config, Arc::new(SystemClock))?;
         let consignment = submit(&gateway, 0).await?;
         Ok(Self { gateway, consignment })
     }
@@ -157,13 +138,37 @@ impl Site {
 
     /// Submits a letter and waits until its acceptance is durable.
     pub(super) async fn send(&self, letter: &Letter) -> Result<EntryId, Failure> {
-        send(&self.gateway, letter).await.map(|(_, entry)| entry)
+        send(&self.gateway, "commune", letter).await.map(|(_, entry)| entry)
     }
 
     /// The gateway.
     pub(super) fn gateway(&self) -> &Gateway {
         &self.gateway
     }
+}
+
+/// A gateway on the configured folder, in this process, with this clock.
+pub(super) fn open_at(config: &Config, clock: Arc<dyn Clock>) -> Result<Arc<Gateway>, Failure> {
+    let store = sled::open(&config.data, config.cache_mib << 20).map_err(Failure::other)?;
+    let contents = ContentStore::open(&config.data.join("content"), clock.now());
+    let contents = Arc::new(contents.map_err(Failure::other)?);
+    let setup = Setup {
+        store: Arc::new(store),
+        eraser: contents.clone(),
+        contents,
+        guard: Arc::new(FileGuard::open(&config.data).map_err(Failure::other)?),
+        space: Arc::new(DiskSpace(config.data.clone())),
+        reserve: 0,
+        clock,
+        key: log_key(config)?,
+        cosigned: Arc::default(),
+        name: config.name.clone(),
+        epoch_entries: config.log.epoch_entries,
+        accept_loss: false,
+    };
+    let surroundings = Material::read(config)?.surroundings;
+    let gateway = Gateway::start(setup, surroundings);
+    Ok(Arc::new(gateway.map_err(Failure::other)?))
 }
 
 /// The recipient says that it is at work: one small entry.
@@ -180,13 +185,17 @@ async fn report(gateway: &Gateway, consignment: ConsignmentId) -> Result<(), Fai
 }
 
 async fn submit(gateway: &Gateway, number: u64) -> Result<ConsignmentId, Failure> {
-    send(gateway, &Letter::to("H49.11", number.to_string()))
+    send(gateway, "commune", &Letter::to("H49.11", number.to_string()))
         .await
         .map(|(consignment, _)| consignment)
 }
 
-/// Submits a letter of H49.151; gives its consignment and the entry of its acceptance.
-async fn send(gateway: &Gateway, letter: &Letter) -> Result<(ConsignmentId, EntryId), Failure> {
+/// Submits a letter; gives its consignment and the entry of its acceptance.
+pub(super) async fn send(
+    gateway: &Gateway,
+    system: &str,
+    letter: &Letter,
+) -> Result<(ConsignmentId, EntryId), Failure> {
     let bytes = letter.envelope_bytes();
     let today = gateway.now().date_in_vietnam();
     let submission = Submission {
@@ -194,7 +203,7 @@ async fn send(gateway: &Gateway, letter: &Letter) -> Result<(ConsignmentId, Entr
         envelope: crate::service::read_envelope(&bytes, today).map_err(Failure::other)?,
         bodies: Bodies::Inline(vec![letter.body.clone()]),
     };
-    let accepted = gateway.submit(&peer("commune", Role::Agency), submission).await;
+    let accepted = gateway.submit(&peer(system, Role::Agency), submission).await;
     let receipt = accepted.map_err(Failure::other)?.receipt;
     let entry = Entry::from_leaf(&receipt.leaf).map_err(Failure::other)?;
     let consignment = entry.consignment;

@@ -1,13 +1,14 @@
 //! The people of the demonstration: a gateway and the systems that call it.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use tonic::transport::Channel;
 
 use crate::cli::Failure;
 use crate::client;
-use crate::clock::{Clock as _, SystemClock};
+use crate::clock::{Clock as _, Date, LeapingClock, Time};
 use crate::config::Config;
 use crate::log::LogPublicKey;
 use crate::proto::v1;
@@ -24,29 +25,28 @@ pub(super) struct Country {
     pki: DevPki,
     key: LogPublicKey,
     config: Config,
+    clock: Arc<LeapingClock>,
     running: Running,
 }
 
 impl Country {
     /// Makes the PKI and starts the gateway in `folder`.
-    pub(super) async fn found(folder: &Path) -> Result<Self, Failure> {
+    pub(super) async fn found(folder: &Path, profile: Profile) -> Result<Self, Failure> {
         let pki_folder = folder.join("pki");
         let made = {
             let pki_folder = pki_folder.clone();
-            tokio::task::spawn_blocking(move || {
-                crate::cli::certs::make(&Profile::built_in(), &pki_folder)
-            })
+            tokio::task::spawn_blocking(move || crate::cli::certs::make(&profile, &pki_folder))
         };
         let pki = made.await.map_err(Failure::other)??;
-        super::say("certificates: state root → sub-CA → seals and officers; TLS for each system");
         let mut config = Config::read(&pki_folder.join("vanthu.toml"))?;
         for address in [&mut config.listen, &mut config.operations] {
             address.set_port(0);
         }
         let key = crate::config::log_key(&config)?.public();
         let data = config.data.clone();
-        let running = server::start(config.clone()).await?;
-        Ok(Self { folder: folder.to_owned(), data, pki, key, config, running })
+        let clock = Arc::new(LeapingClock::default());
+        let running = server::start_at(config.clone(), clock.clone(), false).await?;
+        Ok(Self { folder: folder.to_owned(), data, pki, key, config, clock, running })
     }
 
     /// Stops the gateway, and starts it again on the data folder that `between` names, which is given
@@ -58,13 +58,28 @@ impl Country {
         self.running.stop().await?;
         let data = between(&self.data)?;
         let config = Config { data: data.clone(), ..self.config };
-        let running = server::start(config.clone()).await?;
-        Ok(Self { folder: self.folder, data, pki: self.pki, key: self.key, config, running })
+        let running = server::start_at(config.clone(), self.clock.clone(), false).await?;
+        Ok(Self { data, config, running, ..self })
     }
 
     /// The gateway itself.
     pub(super) fn gateway(&self) -> &crate::gateway::Gateway {
         self.running.gateway()
+    }
+
+    /// What the clock of this country shows.
+    pub(super) fn now(&self) -> Time {
+        self.clock.now()
+    }
+
+    /// The clock itself.
+    pub(super) fn clock(&self) -> Arc<LeapingClock> {
+        self.clock.clone()
+    }
+
+    /// Time passes until this moment.
+    pub(super) fn leap_to(&self, moment: Time) {
+        self.clock.leap_to(moment);
     }
 
     pub(super) fn data(&self) -> &Path {
@@ -113,6 +128,17 @@ impl Country {
         Ok(MailboxServiceClient::new(self.connect(system).await?))
     }
 
+    /// An envelope of today.
+    pub(super) fn envelope(
+        &self,
+        sender: &str,
+        recipients: &[&str],
+        number: &str,
+        subject: &str,
+    ) -> v1::Envelope {
+        envelope(self.now().date_in_vietnam(), sender, recipients, number, subject)
+    }
+
     /// Submits a document of small parts in one call.
     pub(super) async fn submit(
         &self,
@@ -137,12 +163,9 @@ impl Country {
 
 fn listing(name: &str, role: v1::PartRole, bytes: &[u8]) -> v1::Part {
     let digest = crate::digest::Sha256::of(bytes);
-    let is_message = name.ends_with(".dvcqg");
-    let media_type =
-        if is_message { crate::courier::portal::MEDIA_TYPE } else { "application/pdf" };
     v1::Part {
         name: name.to_owned(),
-        media_type: media_type.to_owned(),
+        media_type: "application/pdf".to_owned(),
         size: bytes.len() as u64,
         sha256: Bytes::copy_from_slice(&digest.0),
         role: role.into(),
@@ -150,14 +173,13 @@ fn listing(name: &str, role: v1::PartRole, bytes: &[u8]) -> v1::Part {
     }
 }
 
-/// An envelope of today.
-pub(super) fn envelope(
+fn envelope(
+    today: Date,
     sender: &str,
     recipients: &[&str],
     number: &str,
     subject: &str,
 ) -> v1::Envelope {
-    let today = SystemClock.now().date_in_vietnam();
     let (number, notation) = number.split_once('/').unwrap_or((number, ""));
     let date = today.strftime("%Y/%m/%d");
     v1::Envelope {

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::country::{Country, envelope};
+use super::country::Country;
 use super::forgery::copy_folder;
 use super::say;
 use crate::cli::Failure;
@@ -78,7 +78,7 @@ pub(super) fn audit(
 }
 
 async fn letter(country: &Country, number: &str) -> Result<(), Failure> {
-    let written = envelope("H49.151", &["H49.11"], number, "Báo cáo công tác tuần");
+    let written = country.envelope("H49.151", &["H49.11"], number, "Báo cáo công tác tuần");
     let pdf = page::pdf("Báo cáo", &["Báo cáo công tác tuần"], 0);
     let parts = vec![("bao-cao.pdf".to_owned(), v1::PartRole::Main, pdf)];
     country.submit("commune", written, parts).await?;

@@ -13,6 +13,7 @@ mod scenes;
 use std::path::PathBuf;
 
 use crate::cli::{Exit, Failure};
+use crate::workshop::profile::Profile;
 use country::Country;
 
 /// Shows a commune, a district, a province, the portal and an auditor exchange signed documents.
@@ -60,7 +61,8 @@ impl Folder {
 
 async fn tell(folder: &Folder) -> Result<(), Failure> {
     heading("A country on loopback");
-    let country = Country::found(folder.path()).await?;
+    let country = Country::found(folder.path(), Profile::built_in()).await?;
+    say("certificates: state root → sub-CA → seals and officers; TLS for each system");
     say(&format!("gateway at {}, everything over mutual TLS", country.address()));
 
     heading("1  A commune reports to a department");
@@ -70,8 +72,8 @@ async fn tell(folder: &Folder) -> Result<(), Failure> {
     scenes::circular(&country).await?;
 
     heading("3  A dossier travels from the portal and comes back with a signed result");
-    let dossier = dossier::travels(&country).await?;
-    portal::shows(&country, &dossier).await?;
+    let land = dossier::country(folder.path()).await?;
+    let dossier = dossier::travels(&land).await?;
 
     heading("4  A tampered document is refused");
     scenes::tampered(&country).await?;
@@ -82,7 +84,9 @@ async fn tell(folder: &Folder) -> Result<(), Failure> {
     check::files(&country).await?;
 
     heading("6  The auditor asks who had the document, and when");
-    scenes::timelines(&country, &letter, &dossier).await?;
+    scenes::consignment(&country, &letter).await?;
+    scenes::dossier(&land, &dossier).await?;
+    land.close().await?;
 
     heading("7  Evidence that stands alone");
     let evidence = scenes::evidence(&country, &letter).await?;

@@ -2,7 +2,6 @@
 
 use super::country::Country;
 use crate::cli::Failure;
-use crate::clock::{Clock as _, SystemClock};
 use crate::workshop::{page, sign};
 
 /// A PDF with both signatures that NĐ 30/2020 asks of an original.
@@ -12,7 +11,7 @@ pub(super) fn signed(
     title: &str,
     lines: &[&str],
 ) -> Result<Vec<u8>, Failure> {
-    let now = SystemClock.now();
+    let now = country.now();
     let pdf = page::pdf(title, lines, 0);
     let officer = country.pki().officer(agency).map_err(Failure::other)?;
     let seal = country.pki().seal(agency).map_err(Failure::other)?;

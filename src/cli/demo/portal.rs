@@ -1,27 +1,32 @@
-//! The portal shows how far the dossier is: messages through its mailbox to its interface, which a
-//! stand-in plays.
+//! The portal, which a stand-in plays: a citizen files a dossier there, it comes to the one-stop desk, and
+//! what offices do with it shows there, step by step.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
+use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 use zeroize::Zeroizing;
 
-use super::country::{Country, envelope};
+use super::country::Country;
+use super::dossier::PROCEDURE;
 use super::say;
 use super::scenes::{PATIENCE, must};
 use crate::cli::Failure;
-use crate::clock::{Clock as _, SystemClock, Time};
 use crate::courier::Address;
-use crate::courier::portal::{Addresses, Credentials, Login, Observer, Outbox, Portal, States};
-use crate::proto::v1;
+use crate::courier::portal::{
+    Addresses, Credentials, Intake, Login, Observer, Outbox, Portal, Receiver, States, Steps,
+};
+use crate::directory::Code;
 use crate::workshop::portal::StandIn;
 
-const AGENCY: &str = "G22.DVC";
-/// How often the demonstration looks whether the mailbox is empty.
+pub(super) const AGENCY: &str = "G22.DVC";
+/// How often the demonstration looks whether the portal shows something.
 const LOOK: Duration = Duration::from_millis(50);
+/// Rests of the courier after a failure: the first, and the longest.
+const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(5));
 
 /// Nobody watches the courier of a demonstration.
 struct Unwatched;
@@ -30,89 +35,101 @@ impl Observer for Unwatched {
     fn handed(&self, _: &'static str) {}
     fn waiting(&self, _: usize) {}
     fn alarmed(&self, _: bool) {}
+    fn received(&self, _: &'static str) {}
 }
 
-/// The commune tells the portal of the dossier, step by step; the portal shows it.
-pub(super) async fn shows(country: &Country, dossier: &str) -> Result<(), Failure> {
+/// The stand-in, and the courier between it and the gateway; both end with this.
+pub(super) struct Stand {
+    portal: Arc<StandIn>,
+    /// Where the portal calls us.
+    door: String,
+    _tasks: JoinSet<()>,
+}
+
+impl Stand {
+    /// Opens both in this country.
+    pub(super) async fn open(country: &Country) -> Result<Self, Failure> {
+        let mut tasks = JoinSet::new();
+        let portal = Arc::new(StandIn::new(credentials(), Duration::from_secs(600)));
+        let (listener, address) = listen().await?;
+        let pages = portal.clone().router();
+        tasks.spawn(async move {
+            // It is aborted, and does not end by itself.
+            let _ended = axum::serve(listener, pages).await;
+        });
+        let observer = Arc::new(Unwatched);
+        let channel = country.connect("portal").await?;
+        let agency = Code::parse(AGENCY).ok_or_else(|| Failure::other("not a code"))?;
+        let intake = Intake::new(channel.clone(), agency, [].into(), country.clock());
+        let (listener, door) = listen().await?;
+        let receiver = Receiver::new(Arc::new(intake), credentials(), observer.clone());
+        tasks.spawn(receiver.serve(listener));
+
+        let at =
+            |path: &str| Address::new(&format!("{address}{path}"), &[]).map_err(Failure::other);
+        let addresses =
+            Addresses { login: at("/login")?, integration: at("/api")?, share: at("/api")? };
+        let way = Portal::new(addresses, "000.00.00.H49".into(), credentials(), PATIENCE);
+        let journal = country.folder().join("portal-state.json");
+        let steps = Steps::follow(channel.clone(), AGENCY.into(), journal, PAUSES.0);
+        let states = States::default();
+        let outbox = Outbox::new(channel, AGENCY.into(), way, states, PAUSES, observer);
+        let outbox = outbox.with_steps(Some(steps.map_err(Failure::other)?));
+        tasks.spawn(async move {
+            let _ended = outbox.run().await;
+        });
+        Ok(Self { portal, door, _tasks: tasks })
+    }
+
+    /// A citizen files a dossier on the portal, which tells the one-stop system.
+    pub(super) async fn files(&self, country: &Country, dossier: &str) -> Result<(), Failure> {
+        let day = country.now().compact_in_vietnam();
+        let record = json!({
+            "MaHoSo": dossier, "MaTTHC": PROCEDURE, "TenTTHC": "Đăng ký biến động quyền sử dụng đất",
+            "MaLinhVuc": "G15-DD", "TenLinhVuc": "Đất đai", "ChuHoSo": "Nguyễn Văn A",
+            "LoaiDoiTuong": "1", "Email": "nguyen.van.a@example.invalid",
+            "SoDienThoai": "0900000000", "TrichYeuHoSo": "Đăng ký biến động đất đai",
+            "NgayTiepNhan": day, "NgayHenTra": day, "TrangThaiHoSo": "1", "HinhThuc": "0",
+            "DonViXuLy": "Ủy ban nhân dân phường Hà Tu",
+        });
+        let asked = json!({ "to": self.door, "service": "DongBoHoSoMC", "record": record });
+        let told = self.portal.originate(&asked).await;
+        told.map_err(|(code, words)| Failure::other(format!("the door answers {code}: {words}")))?;
+        say(&format!("a citizen files {dossier} on the portal, which calls the gateway's courier"));
+        Ok(())
+    }
+
+    /// Returns when the portal shows the dossier in this state with so many steps.
+    pub(super) async fn shows(
+        &self,
+        dossier: &str,
+        state: &str,
+        steps: usize,
+    ) -> Result<(), Failure> {
+        let until = Instant::now() + PATIENCE;
+        let count = |shown: &Value| shown["TienDoXuLy"].as_array().map_or(0, Vec::len);
+        let shown = loop {
+            let shown = self.portal.shown(dossier).unwrap_or_default();
+            if shown["TrangThaiHoSo"] == state && count(&shown) == steps {
+                break shown;
+            }
+            must(Instant::now() < until, "the portal shows every step")?;
+            sleep(LOOK).await;
+        };
+        say(&format!("the portal shows {dossier} in state {state}, {steps} steps, the last:"));
+        let last = shown["TienDoXuLy"].as_array().and_then(|steps| steps.last());
+        let last = last.cloned().unwrap_or_default();
+        let text = |name: &str| last[name].as_str().unwrap_or_default().to_owned();
+        say(&format!("  {} {}", text("NguoiXuLy"), text("NoiDungXuLy")));
+        say("nobody sent it a message: the courier tells it what the log says");
+        Ok(())
+    }
+}
+
+async fn listen() -> Result<(TcpListener, String), Failure> {
     let listener = TcpListener::bind("127.0.0.1:0").await.map_err(Failure::other)?;
-    let address = format!("http://{}", listener.local_addr().map_err(Failure::other)?);
-    let stand_in = StandIn::new(credentials(), Duration::from_secs(600)).router();
-    let stand_in = tokio::spawn(async move { axum::serve(listener, stand_in).await });
-    let states = States::new([("da-tra-ket-qua".to_owned(), 10)].into()).unwrap_or_default();
-    let pauses = (Duration::from_secs(1), Duration::from_secs(5));
-    let channel = country.connect("portal").await?;
-    let portal = portal(&address)?;
-    let observer = Arc::new(Unwatched);
-    let outbox = Outbox::new(channel, AGENCY.into(), portal, states, pauses, observer);
-    let outbox = tokio::spawn(outbox.run());
-    for (number, (service, data)) in (1u32..).zip(messages(dossier, SystemClock.now())) {
-        let content = json!({ "service": service, "data": data }).to_string().into_bytes();
-        let mut envelope =
-            envelope("H49.151", &[AGENCY], &format!("{number:02}/DB"), "Đồng bộ hồ sơ");
-        dossier.clone_into(&mut envelope.dossier_code);
-        let parts = vec![("ho-so.dvcqg".into(), v1::PartRole::Main, content)];
-        country.submit("commune", envelope, parts).await?;
-    }
-    taken(country).await?;
-    let shown = self::portal(&address)?.find(dossier).await?;
-    outbox.abort();
-    stand_in.abort();
-    let shown = shown.first().ok_or_else(|| Failure::other("the portal does not know it"))?;
-    let steps = shown["TienDoXuLy"].as_array().map_or(0, Vec::len);
-    must(shown["TrangThaiHoSo"] == "10" && steps == 2, "the portal shows the dossier as it is")?;
-    say(&format!(
-        "the portal shows {dossier}: state 10 (đã trả kết quả), {steps} steps, {}",
-        shown["TenTTHC"].as_str().unwrap_or_default()
-    ));
-    say("each message was acknowledged when the portal had it; none of it stands in the log");
-    Ok(())
-}
-
-/// What the one-stop desk says: received, two steps, and the result.
-fn messages(dossier: &str, now: Time) -> Vec<(&'static str, Value)> {
-    let at = |hours: u64| now.after(Duration::from_secs(hours * 3600)).to_string();
-    let whole = |state: &str| {
-        json!({
-            "MaHoSo": dossier, "MaTTHC": "1.003003", "ChuHoSo": "Nguyễn Văn A", "LoaiDoiTuong": "1",
-            "Email": "nguyen.van.a@example.invalid", "SoDienThoai": "0900000000",
-            "TrichYeuHoSo": "Đăng ký biến động đất đai", "NgayTiepNhan": at(0),
-            "NgayHenTra": at(240), "TrangThaiHoSo": state, "HinhThuc": "0",
-            "DonViXuLy": "Ủy ban nhân dân xã",
-        })
-    };
-    let step = |who: &str, what: &str, hours: u64| {
-        json!({
-            "MaHoSo": dossier, "NguoiXuLy": who, "ThoiDiemXuLy": at(hours), "NoiDungXuLy": what,
-            "TrangThai": "4",
-        })
-    };
-    vec![
-        ("DongBoHoSoMC", whole("2")),
-        ("CapNhatTienDoHoSoMC", step("Chi nhánh đất đai", "Thẩm định", 1)),
-        ("CapNhatTienDoHoSoMC", step("Sở Nông nghiệp và Môi trường", "Phê duyệt", 2)),
-        ("DongBoHoSoMC", whole("da-tra-ket-qua")),
-    ]
-}
-
-/// Returns when nothing waits for the portal any more.
-async fn taken(country: &Country) -> Result<(), Failure> {
-    let mut mailbox = country.mailbox("portal").await?;
-    let until = Instant::now() + PATIENCE;
-    loop {
-        let request = v1::ListItemsRequest { agency: AGENCY.into(), ..Default::default() };
-        if mailbox.list_items(request).await?.into_inner().items.is_empty() {
-            return Ok(());
-        }
-        must(Instant::now() < until, "the portal takes what waits for it")?;
-        sleep(LOOK).await;
-    }
-}
-
-fn portal(address: &str) -> Result<Portal, Failure> {
-    let at = |path: &str| Address::new(&format!("{address}{path}"), &[]).map_err(Failure::other);
-    let addresses =
-        Addresses { login: at("/login")?, integration: at("/api")?, share: at("/api")? };
-    Ok(Portal::new(addresses, "000.00.00.H49".into(), credentials(), PATIENCE))
+    let address = listener.local_addr().map_err(Failure::other)?;
+    Ok((listener, format!("http://{address}")))
 }
 
 /// Made up for this demonstration; both sides of it know them.

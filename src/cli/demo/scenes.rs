@@ -6,7 +6,7 @@ use prost::Message as _;
 use tonic::transport::Channel;
 
 use super::super::trace::timeline;
-use super::country::{Country, envelope};
+use super::country::Country;
 use super::{paper, say};
 use crate::cli::Failure;
 use crate::digest::{Hasher, Sha256};
@@ -29,7 +29,7 @@ pub(super) async fn letter(country: &Country) -> Result<String, Failure> {
     let lines = ["Kính gửi: Sở Nông nghiệp và Môi trường tỉnh Quảng Ninh.", subject];
     let pdf = paper::signed(country, "H49.151", subject, &lines)?;
     paper::keep(country, "letter.pdf", &pdf)?;
-    let envelope = envelope("H49.151", &["H49.11"], "12/UBND-KT", subject);
+    let envelope = country.envelope("H49.151", &["H49.11"], "12/UBND-KT", subject);
     let parts = vec![("bao-cao.pdf".into(), v1::PartRole::Main, pdf)];
     let result = country.submit("commune", envelope, parts).await?;
     let verdict = result.verdict.clone().unwrap_or_default();
@@ -74,7 +74,7 @@ pub(super) async fn letter(country: &Country) -> Result<String, Failure> {
 pub(super) async fn circular(country: &Country) -> Result<(), Failure> {
     let subject = "Công điện về ứng phó với mưa lũ";
     let pdf = paper::signed(country, "H49", subject, &[subject])?;
-    let mut envelope = envelope("H49", &[], "07/CĐ-UBND", subject);
+    let mut envelope = country.envelope("H49", &[], "07/CĐ-UBND", subject);
     envelope.recipients_below = vec!["H49".into()];
     envelope.urgency = v1::Urgency::Flash.into();
     let parts = vec![("cong-dien.pdf".into(), v1::PartRole::Main, pdf)];
@@ -107,7 +107,7 @@ pub(super) async fn tampered(country: &Country) -> Result<(), Failure> {
         *byte ^= 1;
     }
     paper::keep(country, "tampered.pdf", &pdf)?;
-    let envelope = envelope("H49.151", &["H49"], "13/QĐ-UBND", subject);
+    let envelope = country.envelope("H49.151", &["H49"], "13/QĐ-UBND", subject);
     let parts = vec![("quyet-dinh.pdf".into(), v1::PartRole::Main, pdf)];
     let Err(status) = country.submit("commune", envelope, parts).await else {
         return Err(Failure::other("the tampered letter was accepted"));
@@ -122,20 +122,20 @@ pub(super) async fn tampered(country: &Country) -> Result<(), Failure> {
     Ok(())
 }
 
-/// What the auditor sees of a consignment and of a dossier.
-pub(super) async fn timelines(
-    country: &Country,
-    consignment: &str,
-    dossier: &str,
-) -> Result<(), Failure> {
-    let mut auditor = TraceServiceClient::new(country.connect("auditor").await?);
+/// What the auditor sees of a consignment.
+pub(super) async fn consignment(country: &Country, consignment: &str) -> Result<(), Failure> {
     say(&format!("consignment {consignment}"));
-    print_trace(&mut auditor, Term::ConsignmentId(consignment.to_owned())).await?;
-    say(&format!("dossier {dossier}"));
-    print_trace(&mut auditor, Term::DossierCode(dossier.to_owned())).await
+    print_trace(country, Term::ConsignmentId(consignment.to_owned())).await
 }
 
-async fn print_trace(auditor: &mut TraceServiceClient<Channel>, term: Term) -> Result<(), Failure> {
+/// What the auditor sees of a dossier.
+pub(super) async fn dossier(country: &Country, dossier: &str) -> Result<(), Failure> {
+    say(&format!("dossier {dossier}"));
+    print_trace(country, Term::DossierCode(dossier.to_owned())).await
+}
+
+async fn print_trace(country: &Country, term: Term) -> Result<(), Failure> {
+    let mut auditor = TraceServiceClient::new(country.connect("auditor").await?);
     let request = v1::TraceRequest { term: Some(term), page_size: 0, page_token: String::new() };
     for traced in auditor.trace(request).await?.into_inner().entries {
         let entry = Entry::from_leaf(&traced.leaf).map_err(Failure::other)?;
@@ -181,7 +181,7 @@ pub(super) fn prove(country: &Country, wire: Option<&v1::Receipt>) -> Result<Str
     Ok(receipt.verify(&country.public_key()).map_err(Failure::other)?.id().to_string())
 }
 
-async fn next_item(
+pub(super) async fn next_item(
     mailbox: &mut MailboxServiceClient<Channel>,
     agency: &str,
 ) -> Result<v1::Item, Failure> {

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
@@ -38,7 +39,7 @@ pub(super) async fn run(options: StandInOptions) -> Result<Exit, Failure> {
     let path = options.credentials;
     let credentials = move || read_login(Some(&path)).map_err(|error| error.to_string());
     let session = Duration::from_secs(options.session_seconds);
-    let portal = StandIn::new(Box::new(credentials), session);
+    let portal = Arc::new(StandIn::new(Box::new(credentials), session));
     let listener = TcpListener::bind(options.listen).await.map_err(Failure::other)?;
     let address = listener.local_addr().map_err(Failure::other)?;
     // Scripts wait for this line and take the port from it.

@@ -256,7 +256,7 @@ fn told(notice: &v1::Notice) -> Option<Told> {
     .filter(|_| is_told)
 }
 
-/// A step in the citizen's words; none for what only offices are reminded of.
+/// A step in the citizen's words; none for what is not told.
 fn words(step: Step) -> Option<&'static str> {
     Some(match step {
         Step::Registration => "Đăng ký hồ sơ",
@@ -278,6 +278,8 @@ fn words(step: Step) -> Option<&'static str> {
         Step::Opinion => "Cơ quan liên quan đã có ý kiến",
         Step::DeemedConsent => "Cơ quan liên quan không trả lời đúng hạn, được coi là đồng ý",
         Step::Apology => "Xin lỗi và hẹn lại ngày trả kết quả",
-        Step::Reminder | Step::Overdue => return None,
+        Step::Succession => "Cơ quan kế thừa tiếp tục xử lý hồ sơ",
+        // For offices only; and what the citizen said.
+        Step::Reminder | Step::Overdue | Step::Feedback | Step::Satisfaction => return None,
     })
 }

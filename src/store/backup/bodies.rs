@@ -1,12 +1,18 @@
 //! Copying bodies: volumes only grow, files never change, so a copy goes on where it ended.
+//!
+//! What a copy erases because its log says so may have been kept anew for an entry that its log did not
+//! have yet. Once it has that entry, the body is copied again.
 
+use std::collections::HashSet;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::path::Path;
 
 use crate::digest::Sha256;
-use crate::gateway::ports::StoreError;
+use crate::gateway::ports::{Place, StoreError};
+use crate::store::content::ContentStore;
 use crate::store::disk::{self, medium};
+use crate::store::volume;
 
 /// Copies what is new in the content store `from` to the one in `to`; durable on return. Gives the
 /// bytes copied.
@@ -19,6 +25,32 @@ pub fn copy(from: &Path, to: &Path) -> Result<u64, StoreError> {
             + copy_files(&from.join("files"), &to.join("files"))?)
     };
     copy().map_err(medium(from))
+}
+
+/// Copies bodies again that the copy in `to` has lost out of its volumes; durable on return. Gives how
+/// many there were in `from`.
+///
+/// # Errors
+/// Medium.
+pub fn mend(from: &Path, to: &Path, missing: &HashSet<Sha256>) -> Result<usize, StoreError> {
+    let mut found = Vec::new();
+    ContentStore::scan(from, |digest, place| {
+        if missing.contains(&digest) {
+            found.push((digest, place));
+        }
+    })?;
+    let mut mended = 0;
+    for (digest, place) in found {
+        let Place::Volume { volume, offset, .. } = place else { continue };
+        // Erased since it was looked for: its frame is none any more, or the body is all zeros.
+        let Ok(body) = ContentStore::read_in(from, &digest, place) else { continue };
+        if Sha256::of(&body) == digest {
+            let folder = to.join("volumes");
+            let put = volume::put_back(&folder, (volume, offset), &digest, &body);
+            mended += usize::from(put.map_err(medium(&folder))?);
+        }
+    }
+    Ok(mended)
 }
 
 fn copy_volumes(from: &Path, to: &Path) -> io::Result<u64> {

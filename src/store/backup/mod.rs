@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-pub use bodies::copy as copy_bodies;
+pub use bodies::{copy as copy_bodies, mend as mend_bodies};
 pub use restore::{Restored, restore};
 
 use super::disk::{self, DiskFiles, medium};

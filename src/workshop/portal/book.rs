@@ -69,7 +69,16 @@ impl Book {
                 kept.replaced += 1;
             }
             (Service::Step, Some(kept)) if kept.steps.contains(&record) => self.repeated += 1,
-            (Service::Step, Some(kept)) => kept.steps.push(record),
+            (Service::Step, Some(kept)) => {
+                let moment = |step: &Map<String, Value>| {
+                    step.get("ThoiDiemXuLy").and_then(Value::as_str).unwrap_or_default().to_owned()
+                };
+                if kept.steps.iter().all(|before| moment(before) <= moment(&record)) {
+                    let state = record.get("TrangThai").cloned().unwrap_or_default();
+                    kept.record.insert("TrangThaiHoSo".to_owned(), state);
+                }
+                kept.steps.push(record);
+            }
             (Service::Status, Some(kept)) => {
                 let state = record.get("TrangThai").cloned().unwrap_or_default();
                 kept.record.insert("TrangThaiHoSo".to_owned(), state);

@@ -67,8 +67,27 @@ impl StandIn {
         Self { credentials: Arc::new(credentials), memory: Mutex::new(memory) }
     }
 
+    /// Something happens on the portal, `{to, service, record}`, and the door at `to` is told.
+    ///
+    /// # Errors
+    /// It cannot happen, or the door does not take it.
+    pub async fn originate(&self, asked: &Value) -> Result<(), Denial> {
+        let origin = Origin::read(asked, self.credentials.clone())?;
+        let told = self.happened(origin)?.tell().await;
+        told.map_err(|trouble| match trouble {
+            Trouble::Refused { code, text } => (code.parse().unwrap_or(REFUSED), text),
+            Trouble::Credentials => (CREDENTIALS, String::new()),
+            Trouble::Line(why) => (SYSTEM, why),
+        })
+    }
+
+    /// What it shows of a dossier.
+    pub fn shown(&self, dossier: &str) -> Option<Value> {
+        self.memory().book.find(dossier).into_iter().next()
+    }
+
     /// Its pages.
-    pub fn router(self) -> Router {
+    pub fn router(self: Arc<Self>) -> Router {
         Router::new()
             .route("/login", post(log_in))
             .route("/api", post(api))
@@ -76,7 +95,7 @@ impl StandIn {
             .route("/faults", post(set_faults))
             .route("/questions", post(ask))
             .route("/originate", post(originate))
-            .with_state(Arc::new(self))
+            .with_state(self)
     }
 
     fn memory(&self) -> MutexGuard<'_, Memory> {
@@ -221,15 +240,9 @@ async fn ask(State(portal): State<Arc<StandIn>>, body: Bytes) -> Response {
 /// What happens on the portal stands in its book first. The door may be out; to tell it again, do this
 /// again.
 async fn originate(State(portal): State<Arc<StandIn>>, body: Bytes) -> Response {
-    let origin =
-        desk::read(&body).and_then(|asked| Origin::read(&asked, portal.credentials.clone()));
-    let outcome = match origin.and_then(|origin| portal.happened(origin)) {
+    let outcome = match desk::read(&body) {
+        Ok(asked) => portal.originate(&asked).await,
         Err(denial) => Err(denial),
-        Ok(origin) => origin.tell().await.map_err(|trouble| match trouble {
-            Trouble::Refused { code, text } => (code.parse().unwrap_or(REFUSED), text),
-            Trouble::Credentials => (CREDENTIALS, String::new()),
-            Trouble::Line(why) => (SYSTEM, why),
-        }),
     };
     portal.answer(outcome.map(|()| json!({})))
 }

@@ -16,7 +16,7 @@ COSIGNATURE = b"\x04"
 FIELDS = (
     "event time actor consignment from to envelope document number dossier urgency request "
     "recipients verdict status reason note previous covers content service since offset bodies "
-    "addressed by procedure applicant due rule"
+    "addressed by procedure applicant due rule grade"
 ).split()
 
 

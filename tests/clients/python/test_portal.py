@@ -119,7 +119,7 @@ def check(config, *more):
 
 
 def test_an_operator_checks_the_way_to_the_portal(portal):
-    assert check(portal.config()) == (0, {"ok": True, "procedures": 3}, "")
+    assert check(portal.config()) == (0, {"ok": True, "procedures": 4}, "")
     code, _, speech = check(portal.config(), "--dossier", code_of(1))
     assert code == 6 and f"does not know the dossier {code_of(1)}" in speech
     portal.call("DongBoHoSoMC", isUpdating="False", data=[DOSSIER | {"MaHoSo": code_of(1)}])
