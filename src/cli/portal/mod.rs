@@ -15,7 +15,7 @@ use crate::courier::portal::Trouble;
 pub(super) enum Command {
     /// Logs in at the portal, reads its catalogue, and looks a dossier up
     Check(check::CheckOptions),
-    /// Hands over to the portal what waits in its mailbox, until it is told to end
+    /// Hands over to the portal what waits for it and takes what begins there, until it is told to end
     Run(Box<run::RunOptions>),
     /// Plays the portal on this machine, for tests and demos
     StandIn(stand_in::StandInOptions),

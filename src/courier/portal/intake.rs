@@ -76,19 +76,27 @@ impl Intake {
         let mut shelf = self.shelf(dossier).lock().await;
         let said = self.said(&mut shelf, dossier).await?;
         let to = self.office(dossier, &said, message);
-        if !said.knows(message) {
-            if said.count() >= PORTAL_DOSSIER_MESSAGES_MAX {
-                let words = "MaHoSo: quá nhiều thông điệp / MaHoSo: too many messages about it";
-                return Err(denied(words));
-            }
-            // Until it is known to be there, nothing of the dossier is.
-            shelf.remove(dossier);
-            let subject = subject(dossier, message, said.overtook(message));
-            self.submit(Some(dossier), message.written(), &to, subject).await?;
-            shelf.insert(dossier.clone(), said.join(Said::of(message)));
-        }
         let begins = message.service() == Service::Dossier && message.text("TrangThaiHoSo") == "1";
-        if begins { self.register(dossier, message, &to).await } else { Ok(()) }
+        if said.knows(message) {
+            return if begins { self.register(dossier, message, &to).await } else { Ok(()) };
+        }
+        if said.count() >= PORTAL_DOSSIER_MESSAGES_MAX {
+            let words = "MaHoSo: quá nhiều thông điệp / MaHoSo: too many messages about it";
+            return Err(denied(words));
+        }
+        let subject = subject(dossier, message, said.overtook(message));
+        let document = self.document(Some(dossier), message.written(), &to, subject);
+        self.announce(&document).await?;
+        if begins {
+            // Before the office has the document and can begin the dossier itself: who began it is told
+            // of its steps.
+            self.register(dossier, message, &to).await?;
+        }
+        // Until it is known to be there, nothing of the dossier is.
+        shelf.remove(dossier);
+        self.submit(document).await?;
+        shelf.insert(dossier.clone(), said.join(Said::of(message)));
+        Ok(())
     }
 
     /// What TraCuuHoSo answers.
@@ -190,19 +198,23 @@ impl Intake {
         let to = self.offices.get(text("DonViXuLy")).unwrap_or(to);
         let dossier = DossierCode::parse(text("MaHoSo"));
         let content = json!({ "service": QUESTIONS, "data": question }).to_string().into_bytes();
-        self.submit(dossier.as_ref(), content, to, "Cổng gửi câu hỏi của công dân".to_owned()).await
+        let subject = "Cổng gửi câu hỏi của công dân".to_owned();
+        let document = self.document(dossier.as_ref(), content, to, subject);
+        self.announce(&document).await?;
+        self.submit(document).await
     }
 
-    /// Sends a message on as a document, unless it was sent before.
-    async fn submit(
+    /// A message as a document.
+    fn document(
         &self,
         dossier: Option<&DossierCode>,
         content: Vec<u8>,
         to: &Code,
         subject: String,
-    ) -> Result<(), Denial> {
+    ) -> v1::SubmitDocumentRequest {
         let digest = Sha256::of(&content);
         let request_id = name_of(&digest);
+        let today = self.clock.now().date_in_vietnam();
         let part = v1::Part {
             name: PART_NAME.to_owned(),
             media_type: super::MEDIA_TYPE.to_owned(),
@@ -213,25 +225,39 @@ impl Intake {
         };
         let envelope = v1::Envelope {
             document_id: format!("{},DVCQG,{request_id}", self.agency),
+            type_name: KIND.to_owned(),
             subject,
+            issue_date: Some(v1::Date {
+                year: today.year().into(),
+                month: today.month().into(),
+                day: today.day().into(),
+            }),
+            urgency: v1::Urgency::Normal.into(),
+            secrecy: v1::Secrecy::None.into(),
+            form: v1::Form::Original.into(),
+            sender: self.agency.to_string(),
             recipients: vec![to.to_string()],
             dossier_code: dossier.map(DossierCode::to_string).unwrap_or_default(),
             parts: vec![part],
-            ..self.envelope()
+            ..v1::Envelope::default()
         };
-        let envelope = Bytes::from(envelope.encode_to_vec());
+        let (envelope, parts) = (envelope.encode_to_vec().into(), vec![content.into()]);
+        v1::SubmitDocumentRequest { request_id, envelope, parts, validate_only: false }
+    }
+
+    /// Finds out whether a document would be refused for its addressee: it would come again and again, and
+    /// each time be an entry of the log.
+    async fn announce(&self, document: &v1::SubmitDocumentRequest) -> Result<(), Denial> {
+        let request = v1::AnnounceRequest { envelope: document.envelope.clone() };
         let mut submission = SubmissionServiceClient::new(self.channel.clone());
-        // What is refused for its addressee comes again and again, and would fill the log each time.
-        let announced = v1::AnnounceRequest { envelope: envelope.clone() };
-        let announced = within(CALL_DEADLINE, submission.announce(announced)).await;
-        announced.map_err(|status| not_yet(&status))?;
-        let request = v1::SubmitDocumentRequest {
-            request_id,
-            envelope,
-            parts: vec![content.into()],
-            validate_only: false,
-        };
-        match within(CALL_DEADLINE, submission.submit_document(request)).await {
+        let announced = within(CALL_DEADLINE, submission.announce(request)).await;
+        announced.map(drop).map_err(|status| not_yet(&status))
+    }
+
+    /// Sends a document on, unless its message was sent before.
+    async fn submit(&self, document: v1::SubmitDocumentRequest) -> Result<(), Denial> {
+        let mut submission = SubmissionServiceClient::new(self.channel.clone());
+        match within(CALL_DEADLINE, submission.submit_document(document)).await {
             Ok(_) => {
                 tracing::info!("taken from the portal");
                 Ok(())
@@ -242,24 +268,6 @@ impl Intake {
                 Ok(())
             }
             Err(status) => Err(not_yet(&status)),
-        }
-    }
-
-    /// What all envelopes have in common.
-    fn envelope(&self) -> v1::Envelope {
-        let today = self.clock.now().date_in_vietnam();
-        v1::Envelope {
-            type_name: KIND.to_owned(),
-            issue_date: Some(v1::Date {
-                year: today.year().into(),
-                month: today.month().into(),
-                day: today.day().into(),
-            }),
-            urgency: v1::Urgency::Normal.into(),
-            secrecy: v1::Secrecy::None.into(),
-            form: v1::Form::Original.into(),
-            sender: self.agency.to_string(),
-            ..v1::Envelope::default()
         }
     }
 

@@ -49,7 +49,7 @@ pub trait Observer: Send + Sync {
 
 /// Why nothing is handed over any longer.
 #[derive(Debug, thiserror::Error)]
-#[error("the gateway does not let this system empty the mailbox of {agency}: {status}")]
+#[error("the gateway does not let this system work off the mailbox of {agency}: {status}")]
 pub struct Ended {
     agency: String,
     status: Box<Status>,
@@ -191,10 +191,11 @@ impl Outbox {
                 }
                 Err(status) => {
                     tracing::warn!(code = ?status.code(), "the gateway cannot be asked");
-                    // What was known of the mailbox may be old when it answers again.
+                    // What was known of the mailbox may be old when it answers again: it is looked into
+                    // before a step goes, which must not overtake what waits there.
                     self.waiting.retain(|_, one| matches!(one.errand, Errand::Step(_)));
                     self.cursor.clear();
-                    self.has_more = false;
+                    self.has_more = true;
                     sleep(self.pause(troubles)).await;
                     troubles = troubles.saturating_add(1);
                 }
@@ -207,7 +208,7 @@ impl Outbox {
         if let Some(steps) = &mut self.steps
             && self.told.is_empty()
         {
-            self.told = steps.ready_now().await;
+            self.told = steps.ready_now().await?;
             self.has_more |= !self.told.is_empty();
         }
         if self.has_more && self.waiting.len() < PORTAL_WAITING_MAX {
@@ -288,7 +289,7 @@ impl Outbox {
         let told_before = !self.told.is_empty();
         let outcome = tokio::select! {
             outcome = self.wait(wait) => outcome.map(|()| Vec::new()),
-            told = steps.next(), if !told_before => Ok(told),
+            told = steps.next(), if !told_before => told,
         };
         self.steps = Some(steps);
         let told = outcome?;

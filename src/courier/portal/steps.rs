@@ -31,6 +31,9 @@ use crate::proto::v1::directory_service_client::DirectoryServiceClient;
 use crate::proto::v1::dossier_service_client::DossierServiceClient;
 use crate::proto::v1::mailbox_service_client::MailboxServiceClient;
 
+/// An answer of the gateway, or why there will be none any more.
+type News = Result<v1::ListNoticesResponse, Status>;
+
 /// Answers of the gateway that are read ahead.
 const PAGES_AHEAD: usize = 1;
 
@@ -49,7 +52,7 @@ pub(super) struct Told {
 
 /// What the gateway tells, and how far it is dealt with.
 pub struct Steps {
-    news: mpsc::Receiver<v1::ListNoticesResponse>,
+    news: mpsc::Receiver<News>,
     journal: Journal,
     dossiers: DossierServiceClient<Channel>,
     directory: DirectoryServiceClient<Channel>,
@@ -84,27 +87,34 @@ impl Steps {
     }
 
     /// The next steps, when there are some; pending where no more can be taken for now.
-    pub(super) async fn next(&mut self) -> Vec<Told> {
+    ///
+    /// # Errors
+    /// The gateway tells nothing any more.
+    pub(super) async fn next(&mut self) -> Result<Vec<Told>, Status> {
         loop {
             if self.journal.left() >= PORTAL_STEPS_AHEAD_MAX {
                 std::future::pending::<()>().await;
             }
-            let Some(page) = self.news.recv().await else { return std::future::pending().await };
+            let ended = || Err(Status::unauthenticated("the notices have ended"));
+            let page = self.news.recv().await.unwrap_or_else(ended)?;
             let told = self.told(page).await;
             if !told.is_empty() {
-                return told;
+                return Ok(told);
             }
         }
     }
 
     /// The next steps, if some are there already.
-    pub(super) async fn ready_now(&mut self) -> Vec<Told> {
+    ///
+    /// # Errors
+    /// The gateway tells nothing any more.
+    pub(super) async fn ready_now(&mut self) -> Result<Vec<Told>, Status> {
         if self.journal.left() >= PORTAL_STEPS_AHEAD_MAX {
-            return Vec::new();
+            return Ok(Vec::new());
         }
         match self.news.try_recv() {
-            Ok(page) => self.told(page).await,
-            Err(_) => Vec::new(),
+            Ok(page) => Ok(self.told(page?).await),
+            Err(_) => Ok(Vec::new()),
         }
     }
 
@@ -202,7 +212,7 @@ async fn listen(
     mailbox: MailboxServiceClient<Channel>,
     mut request: v1::ListNoticesRequest,
     pause: Duration,
-    sender: mpsc::Sender<v1::ListNoticesResponse>,
+    sender: mpsc::Sender<News>,
 ) {
     let mut mailbox = mailbox.max_decoding_message_size(MESSAGE_SIZE_MAX + 64 * 1024);
     loop {
@@ -211,12 +221,12 @@ async fn listen(
             Ok(page) => {
                 let page = page.into_inner();
                 request.cursor.clone_from(&page.cursor);
-                if !page.notices.is_empty() && sender.send(page).await.is_err() {
+                if !page.notices.is_empty() && sender.send(Ok(page)).await.is_err() {
                     return;
                 }
             }
             Err(status) if is_final(status.code()) => {
-                tracing::error!(code = ?status.code(), "the gateway gives no notices");
+                let _gone = sender.send(Err(status)).await;
                 return;
             }
             Err(status) => {

@@ -183,6 +183,20 @@ def test_an_office_that_was_faster_keeps_its_dossier(gateway, courier):
     assert dossier(gateway, code).state == 2 and len(desk(gateway)) == 1
 
 
+def test_steps_of_what_began_at_the_door_go_back_to_the_portal(gateway, portal):
+    from test_dossier import at, take
+
+    courier = Courier(gateway, portal, receiving(portal, f'state = "{portal.folder / "steps.json"}"\n'))
+    code = code_of(1)
+    portal.call("DongBoHoSoMC", isUpdating="False", data=[NEW | {"MaHoSo": code}])
+    assert courier.tell("DongBoHoSoMC", NEW | {"MaHoSo": code}) == (0, "")
+    take(gateway, code, "RECEPTION", procedure_code="1.003003", due_time=at(days=5))
+    wait_until(lambda: portal.book()["dossiers"][code]["steps"])
+    [step] = portal.book()["dossiers"][code]["steps"]
+    assert (step["TrangThai"], step["NoiDungXuLy"]) == ("2", "Tiếp nhận hồ sơ")
+    courier.stop()
+
+
 def story(code):
     """A dossier is filed, mended, and asked back; the portal tells it in four messages."""
     supplement = {"HoSoBoSungId": "1", "NgayTiepNhanBoSung": "20261125100000"}

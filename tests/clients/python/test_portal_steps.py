@@ -3,6 +3,7 @@
 import datetime
 
 import pytest
+from gateway import CALL_SECONDS
 from portal import AGENCY, DOSSIER, Courier, Portal, code_of, send_dossier, wait_until
 from proofs import read_entry
 from test_dossier import PROCEDURE, at, show, take
@@ -171,3 +172,36 @@ def test_dossiers_that_began_elsewhere_are_not_told(gateway, portal):
     wait_until(lambda: len(told(portal, code)) == 1)
     courier.stop()
     assert told(portal, own) == []
+
+
+def on_one_port(gateway):
+    """Its configuration keeps the port that it has now."""
+    port, text = gateway.address.rsplit(":", 1)[1], gateway.config.read_text()
+    gateway.config.write_text(text.replace('listen = "127.0.0.1:0"', f'listen = "127.0.0.1:{port}"'))
+
+
+def test_no_step_overtakes_its_record_when_the_gateway_comes_back(gateway, portal):
+    on_one_port(gateway)
+    codes = [code_of(number) for number in range(1, 4)]
+    courier = Courier(gateway, portal, following(portal))
+    portal.fail(status=503)
+    for code in codes:
+        take(gateway, code, "REGISTRATION", AGENCY, "portal", to="H49.151", procedure_code=PROCEDURE)
+        send_dossier(gateway, code)
+        receive(gateway, code)
+    wait_until(lambda: courier.metric("vanthu_portal_waiting") == 2 * len(codes))
+    gateway.stop()
+    wait_until(lambda: "the gateway cannot be asked" in courier.traces())
+    portal.fail()
+    gateway.restart()
+    wait_until(lambda: all(code in portal.book()["dossiers"] and told(portal, code) for code in codes))
+    assert courier.metric('vanthu_portal_messages_total{outcome="refused"}') is None
+    courier.stop()
+
+
+def test_a_cursor_that_is_none_ends_the_courier(gateway, portal):
+    (portal.folder / "steps.json").write_text('{"cursor": "x", "done": []}')
+    courier = Courier(gateway, portal, following(portal))
+    assert courier.process.wait(CALL_SECONDS) == 5
+    assert "PAGE_TOKEN_MALFORMED" in courier.traces() or "cursor" in courier.traces()
+    courier.stop()
