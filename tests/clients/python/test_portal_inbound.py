@@ -232,15 +232,17 @@ def test_every_order_of_the_portals_messages_ends_the_same(gateway, courier):
     assert len(set(found.values())) == 1, found
     [shown] = json.loads(found[codes[0]])
     assert (shown["TrangThaiHoSo"], shown["GhiChu"], len(shown["TienDoXuLy"])) == ("7", "đã bổ sung", 1)
-    documents, late = {code: set() for code in codes}, set()
+    documents, late, subjects = {code: set() for code in codes}, set(), []
     for item in desk(gateway):
         said, envelope = content(gateway, item)
         assert same(said, item.dossier_code) not in documents[item.dossier_code], "a document came twice"
         documents[item.dossier_code].add(same(said, item.dossier_code))
         if "đến muộn" in envelope.subject:
             late.add(item.dossier_code)
+            subjects.append(envelope.subject.replace(item.dossier_code, "CODE"))
     assert len(set(map(frozenset, documents.values()))) == 1 and len(documents[codes[0]]) == 4
     assert late == set(codes[1:]), "the office is told what came late, and only that"
+    assert "Cổng gửi hồ sơ CODE, trạng thái 1 (đến muộn: đã có tin mới hơn, lúc 26/11/2026 08:00:00)" in subjects
     assert {(dossier(gateway, code).state, dossier(gateway, code).reception) for code in codes} == {(1, "H49.151")}
 
 
