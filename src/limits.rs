@@ -245,7 +245,8 @@ pub const DOSSIER_ROWS_MAX: usize = 10_000;
 pub const DOSSIER_DOCUMENTS_COUNTED_MAX: usize = 256;
 /// How often all dossiers are counted for who follows their numbers, at most.
 pub const INDICATORS_EVERY: Duration = Duration::from_secs(5);
-/// The counting takes one part in so many of the time, however long it takes.
+/// The counting takes one part in so many of the time, however long it takes: 210,000 dossiers take 2 s,
+/// or 6 s with a document each, so that they are counted every 20 to 60 s.
 pub const INDICATORS_SHARE: u32 = 10;
 /// How long counts are good of a log that does not grow: a date passes, a day begins.
 pub const INDICATORS_AGE_MAX: Duration = Duration::from_secs(60);

@@ -88,11 +88,18 @@ fn check(path: &Path, output: Output) -> Result<(), Failure> {
     config.witness_of()?;
     config.witnessed_by()?;
     let agencies = material.surroundings.directory.agencies().count();
-    let procedures = material.surroundings.procedures.procedures().len();
+    let catalogue = &material.surroundings.procedures;
+    let (procedures, as_of) = (catalogue.procedures().len(), catalogue.as_of());
     let name = &config.name;
     match output {
         Output::Json => {
-            println!("{}", json!({ "ok": true, "agencies": agencies, "procedures": procedures }));
+            let value = json!({
+                "ok": true,
+                "agencies": agencies,
+                "procedures": procedures,
+                "procedures_as_of": as_of.map(|day| day.to_string()),
+            });
+            println!("{value}");
         }
         Output::Text => println!("ok: {name} with {agencies} agencies and {procedures} procedures"),
     }

@@ -60,7 +60,7 @@ pub struct Config {
     pub name: String,
     /// Where gRPC is served, mTLS only.
     pub listen: SocketAddr,
-    /// Where /metrics, /healthz and /readyz are served; must be a loopback address.
+    /// Where /metrics, /healthz, /readyz and /indicators.json are served; must be a loopback address.
     pub operations: SocketAddr,
     /// Folder of the log and the content.
     pub data: PathBuf,

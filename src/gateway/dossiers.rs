@@ -94,10 +94,12 @@ impl Gateway {
         let surroundings = self.surroundings();
         let directory = &surroundings.directory;
         let agency = peer.speak_for(directory, &step.agency, "agency")?.code.clone();
-        step.check_fields(&surroundings.procedures)?;
         let key = request_key(&agency, step.request);
-        // What was recorded is so for ever, whatever became since of the agency that it names.
+        // What was recorded is so for ever, whatever became since of the agency that it names, or of the
+        // catalogue by which its date was counted.
         let repeats = self.store.request(&key)?.is_some();
+        let known = step.received(&surroundings.procedures);
+        step.check_fields(repeats || known.is_some_and(|known| known.working_days.is_some()))?;
         let to = match &step.to {
             Some(to) if repeats => Some(directory.agency(to).map_or(to, |it| &it.code).clone()),
             Some(to) => Some(self.named(directory, &agency, to)?),
@@ -199,7 +201,8 @@ impl Gateway {
 }
 
 impl DossierStep {
-    fn check_fields(&self, procedures: &Catalogue) -> Result<(), Refusal> {
+    /// `counted`: a reception needs no date.
+    fn check_fields(&self, counted: bool) -> Result<(), Refusal> {
         let transition = self.step.transition();
         if transition.by == By::Gateway {
             let refusal = Refusal::of_field(Reason::DossierStepNotYours, "agency");
@@ -207,8 +210,7 @@ impl DossierStep {
         }
         for (field, name) in FIELDS {
             let takes = transition.takes(field) && !(field == Extra::Due && self.counts_due());
-            let counted = field == Extra::Due
-                && self.received(procedures).is_some_and(|known| known.working_days.is_some());
+            let counted = counted && field == Extra::Due && self.step == Step::Reception;
             let refusal = |reason| Refusal::of_field(reason, name).with("step", self.step.word());
             match self.has(field) {
                 true if !takes => return Err(refusal(Reason::FieldNotOfStep)),

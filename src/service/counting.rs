@@ -13,10 +13,18 @@ use crate::log::EntryId;
 
 /// Whose dossiers are still to be looked at, and behind which one.
 pub(super) enum Walk {
-    /// Those that these agencies received, the last agency first.
-    Received(Vec<Code>, Option<DossierCode>),
+    /// Those of these agencies, the last agency first.
+    Of(Vec<Code>, Option<DossierCode>),
     /// All.
     All(Option<DossierCode>),
+}
+
+/// Some dossiers.
+pub(super) struct Page {
+    /// Whose they are: only those count that it had received; `None` if all count.
+    pub(super) of: Option<Code>,
+    /// As they stand.
+    pub(super) dossiers: Vec<Dossier>,
 }
 
 /// The agencies of the portal's systems.
@@ -30,15 +38,15 @@ pub(super) fn portals(surroundings: &Surroundings) -> Vec<Code> {
 
 impl Door {
     /// A page of them; `None` if that was all.
-    pub(super) fn next_dossiers(&self, walk: &mut Walk) -> Result<Option<Vec<Dossier>>, Error> {
+    pub(super) fn next_dossiers(&self, walk: &mut Walk) -> Result<Option<Page>, Error> {
         let store = self.gateway.store();
         let (agencies, after) = match walk {
-            Walk::Received(agencies, after) => (agencies, after),
+            Walk::Of(agencies, after) => (agencies, after),
             Walk::All(after) => {
-                let page = store.dossiers(after.as_ref(), SCAN_PAGE)?;
-                let Some(last) = page.last() else { return Ok(None) };
+                let dossiers = store.dossiers(after.as_ref(), SCAN_PAGE)?;
+                let Some(last) = dossiers.last() else { return Ok(None) };
                 *after = Some(last.code.clone());
-                return Ok(Some(page));
+                return Ok(Some(Page { of: None, dossiers }));
             }
         };
         for _ in 0..SCAN_PAGE {
@@ -50,13 +58,13 @@ impl Door {
                 continue;
             };
             *after = Some(last.clone());
-            let mut page = Vec::with_capacity(codes.len());
+            let mut dossiers = Vec::with_capacity(codes.len());
             for code in &codes {
-                page.extend(store.dossier(code)?.filter(|one| one.reception == *agency));
+                dossiers.extend(store.dossier(code)?);
             }
-            return Ok(Some(page));
+            return Ok(Some(Page { of: Some(agency.clone()), dossiers }));
         }
-        Ok(Some(Vec::new()))
+        Ok(Some(Page { of: None, dossiers: Vec::new() }))
     }
 
     /// A dossier as it stood then.

@@ -109,7 +109,7 @@ impl Door {
     ) -> Result<bool, Error> {
         let Some(page) = self.next_dossiers(walk)? else { return Ok(false) };
         let (now, calendars) = (snapshot.counted_at, Calendars::at(snapshot.counted_at));
-        for dossier in page {
+        for dossier in page.dossiers {
             let one = Standing::of(&dossier, &calendars, || {
                 self.is_synchronised(&dossier, portals, now)
             })?;

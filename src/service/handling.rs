@@ -84,9 +84,9 @@ impl Door {
                 let mut agencies: Vec<_> = below.chain([agency.clone()]).collect();
                 agencies.sort_unstable();
                 agencies.dedup();
-                Walk::Received(agencies, None)
+                Walk::Of(agencies, None)
             }
-            Some(agency) => Walk::Received(vec![agency.clone()], None),
+            Some(agency) => Walk::Of(vec![agency.clone()], None),
         };
         let portals = portals(&surroundings);
         Ok(Asking { scope, agency, walk, portals, period: Period { since, until } })
@@ -97,8 +97,12 @@ impl Door {
         let Some(page) = self.next_dossiers(&mut asking.walk)? else { return Ok(false) };
         let surroundings = self.gateway.surroundings();
         let until = asking.period.until;
-        for dossier in page {
+        for dossier in page.dossiers {
             let Some(then) = self.as_of(dossier, until)? else { continue };
+            // Of another agency then, or of one that only had it or was asked.
+            if page.of.as_ref().is_some_and(|agency| *agency != then.reception) {
+                continue;
+            }
             let Some(stand) = asking.period.stand(&then) else { continue };
             let synchronised =
                 stand == Stand::Received && self.is_synchronised(&then, &asking.portals, until)?;

@@ -517,14 +517,19 @@ def test_a_catalogue_takes_effect_at_a_reload_and_a_wrong_one_does_not(start, pk
     path = gateway.pki.folder / "procedures.toml"
     text = path.read_text()
     code = new_code()
-    take(gateway, code, "RECEPTION", "H49", procedure_code=MARRIAGE)
+    request = {"procedure_code": MARRIAGE, "request_id": str(uuid.uuid4())}
+    first = take(gateway, code, "RECEPTION", "H49", **request)
     path.write_text(text.replace('level = "commune"\nworking_days = 3', 'level = "xã"\nworking_days = 3'))
     gateway.process.send_signal(signal.SIGHUP)
     wait_until(lambda: "procedures.toml: line 31: level: no level" in gateway.traces())
     with refused(STATE, "DOSSIER_RESULT_MISSING", "consignment_id"):
         take(gateway, code, "COMPLETION", "H49")
-    path.write_text(text.replace("signed_result = true", "signed_result = false"))
+    path.write_text(text.replace("signed_result = true", "signed_result = false").replace("working_days = 3\n", ""))
     gateway.reload()
+    with gateway.writes(0):
+        assert take(gateway, code, "RECEPTION", "H49", **request).receipt.entry_id == first.receipt.entry_id
+        with refused(INVALID, "FIELD_MISSING", "due_time"):
+            take(gateway, new_code(), "RECEPTION", "H49", procedure_code=MARRIAGE)
     assert take(gateway, code, "COMPLETION", "H49").dossier.state == 9
 
 

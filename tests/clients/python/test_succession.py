@@ -6,7 +6,7 @@ from grpc import StatusCode as Code
 from proofs import LogKey, check_receipt
 from refusals import refused
 from test_directory import APPROVED, change, closed_yesterday
-from test_dossier import PROCEDURE, at, listed, new_code, show, take
+from test_dossier import PROCEDURE, at, indicators, listed, new_code, show, take
 from vanthu.v1 import dossier_pb2
 
 CLOSED, SUCCESSOR = "H49.152", "H49.151"
@@ -70,3 +70,21 @@ def test_a_successor_has_received_and_has_and_was_asked_what_the_closed_agency_w
         assert words(show(gateway, code, "auditor")).count("SUCCESSION") == 1
     gateway.stop()
     vanthu("log", "audit", "--key", gateway.pki.folder / "log.vkey", "--data", gateway.folder / "data")
+
+
+def test_a_dossier_is_counted_for_the_agency_that_had_received_it_by_then(gateway):
+    code = new_code()
+    take(gateway, code, "RECEPTION", CLOSED, "commune", procedure_code=PROCEDURE, due_time=at(days=20))
+    wait_until(lambda: indicators(gateway, CLOSED, "commune").total.received == 1)
+    then = at(seconds=0)
+    change(gateway, lambda text: APPROVED + closed_yesterday(CLOSED, SUCCESSOR)(text))
+    gateway.reload()
+    succeeded(gateway, code)
+
+    def received(agency, **period):
+        found = indicators(gateway, agency, "auditor", **period)
+        assert [one.agency for one in found.agencies] == [agency] * found.total.received
+        return found.total.received
+
+    assert (received(CLOSED, until=then), received(SUCCESSOR, until=then)) == (1, 0)
+    wait_until(lambda: (received(CLOSED), received(SUCCESSOR)) == (0, 1))
