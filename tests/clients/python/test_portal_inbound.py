@@ -1,14 +1,19 @@
 """Dossiers that begin at the National Public Service Portal: it calls the courier's door, and they come as
 documents."""
 
+import hashlib
 import itertools
 import json
 import random
+import subprocess
 import threading
+import uuid
 
 import pytest
+from gateway import CALL_SECONDS, binary
 from grpc import StatusCode as Code
 from mail import document, fetch, waiting
+from papers import Letter
 from portal import (
     AGENCY,
     DOSSIER,
@@ -150,6 +155,54 @@ def test_a_call_that_is_none_is_answered_and_changes_nothing(gateway, courier):
         answer = courier.log_in(username, password)
         assert answer == {"error_code": "15", "message": "sai tên đăng nhập hoặc mật khẩu"}
     assert courier.ask(good)[1]["error_code"] == "0"
+
+
+def test_a_message_has_the_name_of_its_content_for_ever(gateway, courier):
+    def name(content):
+        """The first 128 bits of its SHA-256 as a UUID of version 8."""
+        number = int.from_bytes(hashlib.sha256(content).digest()[:16], "big")
+        number = number & ~(0xF << 76) | 8 << 76
+        return str(uuid.UUID(int=number & ~(0b11 << 62) | 0b10 << 62))
+
+    first, second = code_of(1), code_of(2)
+    assert courier.tell("CapNhatTienDoHoSoMC", STEP | {"MaHoSo": first}) == (0, "")
+    [item] = desk(gateway)
+    content = fetch(gateway.system("commune"), "H49.151", item.consignment_id, "ho-so.dvcqg")
+    assert content == json.dumps(json.loads(content), sort_keys=True, ensure_ascii=False,
+                                 separators=(",", ":")).encode()
+    assert item.document_id == f"{AGENCY},DVCQG,{name(content)}"
+    # What had this name on another day, under an envelope that nobody finds by its dossier.
+    before = Letter(AGENCY, ("H49.151",), content.replace(first.encode(), second.encode()))
+    before.request_id = name(before.parts[0])
+    before.send(gateway.system("portal"))
+    with gateway.writes(0):
+        assert courier.tell("CapNhatTienDoHoSoMC", STEP | {"MaHoSo": second}) == (0, "")
+    assert len(desk(gateway)) == 2
+
+
+def test_where_the_portal_calls_may_be_said_at_the_start(gateway, portal):
+    def run(config, address):
+        server = f"https://localhost:{gateway.address.rsplit(':', 1)[1]}"
+        command = [binary(), "portal", "run", "--config", config, "--server", server, "--ca",
+                   gateway.pki.folder / "tls/ca.pem", "--cert", gateway.pki.folder / "systems/portal.pem",
+                   "--receive", address]
+        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    for config, address, problem in [
+        (portal.config(), "127.0.0.1:0", "the configuration needs receive_credentials"),
+        (receiving(portal), "0.0.0.0:0", "--receive: must be a loopback address"),
+    ]:
+        done = run(config, address)
+        _, speech = done.communicate(timeout=CALL_SECONDS)
+        assert done.returncode == 3 and problem in speech, speech
+    running = run(portal.config(more=f'receive_credentials = "{portal.credentials}"\n'), "127.0.0.1:0")
+    port = int(running.stdout.readline().rsplit(":", 1)[1])
+    answer = ask(port, "POST", "/login", {"username": "hcm", "password": "mat-khau-1"})[1]
+    running.terminate()
+    assert answer["error_code"] == "0" and answer["session"]
+    assert running.wait(CALL_SECONDS) == 0
+    running.stdout.close()
+    running.stderr.close()
 
 
 def test_what_the_gateway_refuses_is_told_and_taken_later(gateway, courier):
