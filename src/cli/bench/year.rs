@@ -103,9 +103,12 @@ async fn push(
     let morning = |day| Time::begin_in_vietnam(day).map_or(Time::LAST, |at| at.after(MORNING));
     let clock = Arc::new(ManualClock::new(morning(first)));
     let gateway = open_at(config, clock.clone())?;
+    // What a gateway writes by itself, it writes here, too.
     let mut timers = JoinSet::new();
-    let timed = gateway.clone();
-    timers.spawn(async move { timed.keep_dossiers().await });
+    let deadlines = Arc::new(crate::config::deadlines(config)?);
+    let (dossiers, deliveries) = (gateway.clone(), gateway.clone());
+    timers.spawn(async move { dossiers.keep_dossiers().await });
+    timers.spawn(async move { deliveries.keep_deadlines(deadlines).await });
     let mut province = Province::new(seed, COMMUNES, documents, working.len());
     let since = Instant::now();
     for (number, day) in working.iter().enumerate() {
