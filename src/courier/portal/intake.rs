@@ -309,13 +309,14 @@ impl Intake {
 /// Puts what is known of a dossier on its shelf, unless that alone would be too much for it.
 fn remember(shelf: &mut Shelf, dossier: &DossierCode, said: Said) {
     let room = PORTAL_REMEMBERED_SIZE_MAX / SHELVES;
+    if said.size() > room {
+        return;
+    }
     let size: usize = shelf.values().map(Said::size).sum();
     if shelf.len() >= PORTAL_DOSSIERS_REMEMBERED_MAX / SHELVES || size + said.size() > room {
         shelf.clear();
     }
-    if said.size() <= room {
-        shelf.insert(dossier.clone(), said);
-    }
+    shelf.insert(dossier.clone(), said);
 }
 
 /// A UUID of version 8 that follows from a digest: the request is the same for ever.
@@ -394,5 +395,34 @@ mod tests {
         assert_eq!(named("2026-11-28T02:00:00Z"), name);
         assert_ne!(named("20261128090001"), name);
         assert_eq!(name.parse::<uuid::Uuid>().map(|name| name.get_version_num()), Ok(8));
+    }
+    #[test]
+    fn a_shelf_has_room_for_so_many_bytes_and_forgets_rather_than_grows() {
+        let said = |number: usize, size: usize| {
+            let data = json!({
+                "MaHoSo": "H49.151-20261128-0001", "NguoiXuLy": number, "ThoiDiemXuLy": "20261128090000",
+                "NoiDungXuLy": "x".repeat(size), "TrangThai": 4,
+            });
+            let draft =
+                Draft::of(Service::Step, data.as_object().expect("a record"), &States::default());
+            Said::of(&draft.and_then(|draft| draft.ready(None)).expect("everything is there"))
+        };
+        let code = |number: usize| DossierCode::parse(&format!("H49.151-20261128-{number:04}"));
+        let (room, large) = (PORTAL_REMEMBERED_SIZE_MAX / SHELVES, 200 * 1024);
+        let mut shelf = Shelf::default();
+        for number in 0..100 {
+            let code = code(number).expect("a code");
+            remember(&mut shelf, &code, said(number, large));
+            assert!(shelf.contains_key(&code));
+            assert!(shelf.values().map(Said::size).sum::<usize>() <= room);
+            assert!(shelf.len() <= PORTAL_DOSSIERS_REMEMBERED_MAX / SHELVES);
+        }
+        // What is too large by itself takes no other's place.
+        let whole = (0..=room / large).map(|number| said(number, large));
+        let whole = whole.fold(Said::default(), Said::join);
+        let code = code(100).expect("a code");
+        let before = shelf.len();
+        remember(&mut shelf, &code, whole);
+        assert!(!shelf.contains_key(&code) && shelf.len() == before);
     }
 }

@@ -327,6 +327,8 @@ impl Outbox {
         let known = |errand: &Errand| match errand {
             Errand::Message { .. } if self.steps.is_none() => EntryId { epoch: u32::MAX, index: 0 },
             Errand::Message { .. } => self.heard,
+            // No more is listed before something goes.
+            Errand::Step(_) if self.is_full() => self.heard,
             Errand::Step(_) => self.listed,
         };
         // None overtakes another one of its dossier that has to wait.
@@ -545,6 +547,10 @@ impl Outbox {
 
     /// The other messages of the dossier wait with this one, so that none overtakes it.
     fn hold(&mut self, key: String) {
+        if self.held.len() >= PORTAL_WAITING_MAX {
+            let now = Instant::now();
+            self.held.retain(|_, held| now < held.until);
+        }
         let failures = self.held.get(&key).map_or(0, |held| held.failures);
         let span = self.pauses.0.saturating_mul(1 << failures.min(20)).min(PORTAL_HOLD_MAX);
         let held = Held { failures: failures.saturating_add(1), until: Instant::now() + span };
