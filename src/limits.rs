@@ -180,6 +180,9 @@ pub const DIRECTORY_DIFFERENCES_KEPT: usize = 8;
 /// How often what waits for a closed agency is looked for, besides after each change: what was routed
 /// before midnight and committed after it is redirected so much later.
 pub const REDIRECTIONS_LOOK: Duration = Duration::from_secs(60);
+/// The same of the dossiers of a closed agency, of which every one that it ever had is looked at: some 20
+/// us each.
+pub const SUCCESSIONS_LOOK: Duration = Duration::from_secs(3_600);
 /// Snapshots that are handed out at once: each is in memory, 15 MB for 120,000 agencies.
 pub const DIRECTORY_SNAPSHOTS_MAX: usize = 8;
 /// Watches of the directory at once: each system has one, and some reconnect.

@@ -88,6 +88,7 @@ struct Asked {
 /// One dossier. Times are numbers that order like them, 0 for none.
 struct File {
     state: &'static str,
+    /// Empty if the dossier may have begun before what is audited: it may be anybody then.
     origin: Box<str>,
     reception: Box<str>,
     holder: Box<str>,
@@ -125,7 +126,8 @@ impl Dossiers {
         };
         let Some(file) = self.0.get_mut(code) else {
             if row.is_taken_in("–") {
-                self.0.insert(code.into(), File::begin(row, leaf, from));
+                let is_first = whole || row.word == "REGISTRATION";
+                self.0.insert(code.into(), File::begin(row, leaf, from, is_first));
             } else if whole {
                 let message = format!("{word} of a dossier that does not exist");
                 findings.add(Some(id), Rule::DossierStep, message);
@@ -173,12 +175,12 @@ impl Row {
 }
 
 impl File {
-    fn begin(row: &Row, leaf: &Leaf<'_>, from: &str) -> Self {
+    fn begin(row: &Row, leaf: &Leaf<'_>, from: &str, is_first: bool) -> Self {
         let named = leaf.value(F::To).filter(|_| row.word == "REGISTRATION");
         let reception = named.unwrap_or(from);
         let mut file = Self {
             state: "",
-            origin: from.into(),
+            origin: if is_first { from } else { "" }.into(),
             reception: reception.into(),
             holder: reception.into(),
             asked: Vec::new(),
@@ -193,13 +195,13 @@ impl File {
 
     fn may(&self, row: &Row, from: &str) -> bool {
         let was_asked = || self.asked.iter().any(|asked| *asked.of == *from);
+        let is_origin = self.origin.is_empty() || *self.origin == *from;
         match row.by {
             _ if row.word == "SUCCESSION" => {
-                [&self.origin, &self.reception, &self.holder].iter().any(|one| ***one == *from)
-                    || was_asked()
+                is_origin || *self.reception == *from || *self.holder == *from || was_asked()
             }
             "reception" => *self.reception == *from,
-            "origin" => *self.origin == *from || *self.reception == *from,
+            "origin" => is_origin || *self.reception == *from,
             "asked" => was_asked(),
             "either" => *self.reception == *from || *self.holder == *from,
             _ => *self.holder == *from,
@@ -346,6 +348,22 @@ mod tests {
             leaves[at] = leaves[at].replacen(from, to, 1);
             let named = found(&leaves);
             assert!(named.contains(&format!("{rule}{at}")), "{at} {from} -> {to}: {named:?}");
+        }
+    }
+
+    #[test]
+    fn an_audit_that_goes_on_does_not_know_who_began_a_dossier() {
+        // G22 may have registered it before; now it says what the citizen says of it.
+        let leaves = documented();
+        let said = leaves[18].replace("from H49.151", "from G22");
+        for (whole, expected) in [(true, 1), (false, 0)] {
+            let (mut dossiers, mut findings) = (Dossiers::default(), Findings::default());
+            for text in [&leaves[2], &said] {
+                let leaf = Leaf::read(text.as_bytes()).expect("an entry");
+                let id = EntryId { epoch: 4, index: 0 };
+                assert!(dossiers.take(id, &leaf, whole, &mut findings));
+            }
+            assert_eq!(findings.kept.len(), expected, "{:?}", findings.kept);
         }
     }
 

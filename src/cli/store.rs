@@ -197,7 +197,7 @@ fn make_backup(folder: &Path, data: &Path, output: Output) -> Result<Exit, Failu
     existing(data)?;
     let mut backup = Backup::open(folder).map_err(broken)?;
     let before = backup.end();
-    let (mut bytes, mut attempts) = (0, 0);
+    let (mut bytes, mut attempts, mut last) = (0, 0, None);
     let (end, checked) = loop {
         let (end, copied) = copy(&backup, data)?;
         backup.complete(end, SystemClock.now()).map_err(broken)?;
@@ -205,7 +205,8 @@ fn make_backup(folder: &Path, data: &Path, output: Output) -> Result<Exit, Failu
         bytes += copied;
         attempts += 1;
         // What is missing was erased while it was looked for, as the log says by now, or it is lost.
-        if checked.missing.is_empty() || attempts == ATTEMPTS_MAX {
+        let stands_still = last.replace(end) == Some(end);
+        if checked.missing.is_empty() || stands_still || attempts == ATTEMPTS_MAX {
             break (end, checked);
         }
     };

@@ -138,8 +138,8 @@ impl PortalFile {
         {
             return wrong("questions_every_seconds, at least 1, and questions_to: both or none");
         }
-        if file.receive.is_some() != file.receive_credentials.is_some() {
-            return wrong("receive and receive_credentials: both or none");
+        if file.receive.is_some() && file.receive_credentials.is_none() {
+            return wrong("receive: needs receive_credentials");
         }
         Ok(file)
     }
@@ -292,8 +292,7 @@ mod tests {
                 "questions_every_seconds = 60",
                 ": questions_every_seconds, at least 1, and questions_to: both or none",
             ),
-            ("receive = \"127.0.0.1:0\"", ": receive and receive_credentials: both or none"),
-            ("receive_credentials = \"x\"", ": receive and receive_credentials: both or none"),
+            ("receive = \"127.0.0.1:0\"", ": receive: needs receive_credentials"),
         ] {
             assert_eq!(file(&format!("{good}{more}")).err().as_deref(), Some(problem));
         }

@@ -57,10 +57,10 @@ pub struct Dossier {
     pub ended_at: Option<Time>,
     /// The consignment that carries the result.
     pub result: Option<ConsignmentId>,
-    /// How often the citizen said something about how it is handled.
-    pub feedback: u32,
-    /// How satisfied the citizen was.
-    pub grade: Option<Grade>,
+    /// When the citizen said something about how it is handled.
+    pub feedback: Vec<Time>,
+    /// How satisfied the citizen was, and when that was said.
+    pub grade: Option<(Grade, Time)>,
 }
 
 /// An opinion that was asked.
@@ -113,7 +113,7 @@ impl Dossier {
             opinions: Vec::new(),
             ended_at: None,
             result: None,
-            feedback: 0,
+            feedback: Vec::new(),
             grade: None,
         };
         fresh.admit(&reception);
@@ -173,8 +173,10 @@ impl Dossier {
             Step::Completion => self.result = entry.consignment,
             Step::Reminder => self.remind_at = None,
             Step::Overdue => (self.remind_at, self.overdue) = (None, true),
-            Step::Feedback => self.feedback = self.feedback.saturating_add(1),
-            Step::Satisfaction => self.grade = self.grade.or(entry.grade),
+            Step::Feedback => self.feedback.push(entry.time),
+            Step::Satisfaction => {
+                self.grade = self.grade.or(entry.grade.map(|grade| (grade, entry.time)));
+            }
             Step::Succession => {
                 if let Some((closed, successor)) = entry.from.as_ref().zip(entry.to.as_ref()) {
                     self.succeed(closed, successor);
@@ -287,21 +289,21 @@ impl Dossier {
             let refusal = Refusal::of_field(Reason::DossierFull, "dossier_code");
             Err(refusal.with("of", what).with("limit", limit))
         };
-        let count = |count: u32| usize::try_from(count).unwrap_or(usize::MAX);
         if step == Step::Feedback {
-            return match count(self.feedback) >= DOSSIER_FEEDBACK_MAX {
+            return match self.feedback.len() >= DOSSIER_FEEDBACK_MAX {
                 true => full("feedback", DOSSIER_FEEDBACK_MAX),
                 false => Ok(()),
             };
         }
         if step == Step::Satisfaction {
             let graded = Refusal::of_field(Reason::DossierGraded, "grade");
-            return self.grade.map_or(Ok(()), |grade| Err(graded.with("grade", grade)));
+            return self.grade.map_or(Ok(()), |(grade, _)| Err(graded.with("grade", grade)));
         }
         // What ends it, or answers one of few questions, has room always; what citizens say takes no
         // room from agencies.
         let ends = step.transition().to.is_some_and(State::has_ended) || step == Step::Opinion;
-        if !ends && count(self.steps.saturating_sub(self.feedback)) >= DOSSIER_STEPS_MAX {
+        let steps = usize::try_from(self.steps).unwrap_or(usize::MAX);
+        if !ends && steps.saturating_sub(self.feedback.len()) >= DOSSIER_STEPS_MAX {
             return full("steps", DOSSIER_STEPS_MAX);
         }
         let is_new = to.is_some_and(|to| self.parties.binary_search(to).is_err());

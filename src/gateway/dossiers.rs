@@ -66,6 +66,8 @@ pub(super) struct Taken {
     pub(super) contents: Vec<(Sha256, Place)>,
     calendar: Arc<Calendar>,
     surroundings: Arc<Surroundings>,
+    /// Why the agency may begin none any more.
+    closed: Option<Refusal>,
 }
 
 /// Names of [`Extra`] fields in requests.
@@ -105,6 +107,7 @@ impl Gateway {
             Some(to) => Some(self.named(directory, &agency, to)?),
             None => None,
         };
+        let closed = closed(directory, &agency, self.now());
         let asked = DossierStep { agency, to, ..step };
         let (text, due) = (asked.note.clone(), asked.due);
         let (note, contents) = match repeats {
@@ -119,6 +122,7 @@ impl Gateway {
             contents,
             calendar: self.calendar.clone(),
             surroundings,
+            closed,
         };
         let answered = self.answered(Command::Step(Box::new(taken))).await?;
         if answered.repeated && !self.says(&answered, &text, due)? {
@@ -331,6 +335,9 @@ impl Taken {
         let before = stage.dossier(&asked.dossier)?;
         let (agency, to) = (&asked.agency, asked.to.as_ref());
         let procedures = &self.surroundings.procedures;
+        if let (None, Some(closed)) = (&before, self.closed) {
+            return Err(closed.into());
+        }
         Dossier::check(before.as_ref(), asked.step, agency, to)?;
         if let Some(result) = asked.consignment {
             check_result(stage, result, &asked)?;
@@ -340,6 +347,14 @@ impl Taken {
         let due = asked.due(before.as_ref(), &self.calendar, procedures, context.now)?;
         Ok(Decided::New(stage.push(&Entry { due, ..entry })?))
     }
+}
+
+/// What became of an agency that is open no longer; it may go on with what it has, and begin nothing.
+fn closed(directory: &Directory, agency: &Code, now: Time) -> Option<Refusal> {
+    let chain = directory.chain(agency, now.date_in_vietnam())?;
+    let refusal = Refusal::of_field(Reason::SenderClosed, "agency").with("code", agency);
+    let is_closed = chain.ending != Ending::Open;
+    is_closed.then(|| refusal.with("successors", chain.successors_line()))
 }
 
 /// A dossier may be completed without a signed result unless its procedure asks for one.

@@ -112,6 +112,12 @@ impl Recording {
                     brought_order(stage, context, *entry)?;
                 }
                 fact => {
+                    if let Fact::Succeeded { dossier, .. } = &fact {
+                        // What a passed time brought about was brought about by the one before.
+                        while let Some(entry) = dossiers::alarm(stage, context, dossier)? {
+                            stage.push(&entry)?;
+                        }
+                    }
                     if let Some(entry) = entry_of(stage, context, fact)? {
                         stage.push(&entry)?;
                     }

@@ -2,14 +2,16 @@
 //! recorded, and the successor takes its place in dossiers. Both stay as they are while there is none, or
 //! while the successor is elsewhere.
 
+use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::recording::{Fact, Recording};
 use super::{Error, Fault, Gateway, Surroundings};
 use crate::clock::Date;
 use crate::directory::{Code, Ending};
 use crate::document::DossierCode;
-use crate::limits::{RECORDED_AT_ONCE, REDIRECTIONS_LOOK};
+use crate::limits::{RECORDED_AT_ONCE, REDIRECTIONS_LOOK, SUCCESSIONS_LOOK};
 
 impl Gateway {
     /// Redirects for as long as the gateway runs: after each change of the directory, each day, and
@@ -19,7 +21,12 @@ impl Gateway {
     /// The writer's, once it has stopped, and the store's.
     pub async fn keep_redirecting(self: Arc<Self>) -> Result<(), Error> {
         let mut bell = self.directory_bell();
+        // When the dossiers of a closed agency were last gone through.
+        let mut passed: HashMap<Code, Instant> = HashMap::new();
         loop {
+            if bell.has_changed().unwrap_or(false) {
+                passed.clear();
+            }
             bell.borrow_and_update();
             let (surroundings, today) = (self.surroundings(), self.now().date_in_vietnam());
             let list = {
@@ -28,7 +35,10 @@ impl Gateway {
             };
             for (closed, successor) in list.await.map_err(|_| Fault::Stopped)? {
                 self.redirect(&closed, &successor).await?;
-                self.succeed(&closed, &successor).await?;
+                if passed.get(&closed).is_none_or(|at| at.elapsed() >= SUCCESSIONS_LOOK) {
+                    self.succeed(&closed, &successor).await?;
+                    passed.insert(closed, Instant::now());
+                }
             }
             let rung = tokio::time::timeout(REDIRECTIONS_LOOK, bell.changed()).await;
             if matches!(rung, Ok(Err(_))) {

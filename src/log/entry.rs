@@ -37,6 +37,14 @@ macro_rules! events {
             pub fn from_word(word: &str) -> Option<Self> {
                 Self::ALL.iter().copied().find(|event| event.word() == word)
             }
+
+            /// What a leaf says to have happened, for who has many to look through; the rest of it is
+            /// not read.
+            pub fn of_leaf(leaf: &[u8]) -> Option<Self> {
+                let line = leaf.strip_prefix(HEADER.as_bytes())?.strip_prefix(b"\nevent ")?;
+                let word = line.split(|byte| *byte == b'\n').next()?;
+                Self::from_word(std::str::from_utf8(word).ok()?)
+            }
         }
     };
 }
@@ -452,6 +460,22 @@ pub(crate) mod tests {
         for entry in [sample(), full] {
             let leaf = entry.to_leaf();
             assert_eq!(Entry::from_leaf(&leaf), Ok(entry));
+        }
+    }
+
+    #[test]
+    fn what_happened_is_told_without_reading_the_rest() {
+        for event in Event::ALL {
+            let leaf = Entry { event: *event, ..sample() }.to_leaf();
+            assert_eq!(Event::of_leaf(&leaf), Some(*event));
+        }
+        for wrong in [
+            "",
+            "vanthu.entry.v1\n",
+            "vanthu.entry.v1\nevent nothing\n",
+            "vanthu.entry.v1event epoch\n",
+        ] {
+            assert_eq!(Event::of_leaf(wrong.as_bytes()), None);
         }
     }
 

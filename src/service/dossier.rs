@@ -275,8 +275,8 @@ fn to_wire(dossier: &Dossier, now: Time) -> v1::Dossier {
         result_consignment_id: dossier.result.map(|id| id.to_string()).unwrap_or_default(),
         late: dossier.is_late(now),
         origin: dossier.origin.to_string(),
-        feedback: dossier.feedback,
-        grade: dossier.grade.map_or(0, Grade::number),
+        feedback: u32::try_from(dossier.feedback.len()).unwrap_or(u32::MAX),
+        grade: dossier.grade.map_or(0, |(grade, _)| grade.number()),
     }
 }
 

@@ -62,6 +62,9 @@ impl Door {
         let now = self.gateway.now();
         let since = moment(request.since.as_ref(), "since")?;
         let until = moment(request.until.as_ref(), "until")?.unwrap_or(now).min(now);
+        if since.is_some_and(|since| since > until) {
+            return Err(Refusal::of_field(Reason::FieldMalformed, "until").into());
+        }
         let surroundings = self.gateway.surroundings();
         let agency = match scope {
             v1::IndicatorScope::All => {
@@ -103,11 +106,15 @@ impl Door {
             if page.of.as_ref().is_some_and(|agency| *agency != then.reception) {
                 continue;
             }
-            let Some(stand) = asking.period.stand(&then) else { continue };
-            let synchronised =
-                stand == Stand::Received && self.is_synchronised(&then, &asking.portals, until)?;
-            let one = Handling::of(&then, stand, until, synchronised);
-            counts.take(&then, &surroundings.procedures, &one);
+            let mut one = Handling::said(&then, &asking.period);
+            if let Some(stand) = asking.period.stand(&then) {
+                let synchronised = stand == Stand::Received
+                    && self.is_synchronised(&then, &asking.portals, until)?;
+                one.add(&Handling::of(&then, stand, until, synchronised));
+            }
+            if one != Handling::default() {
+                counts.take(&then, &surroundings.procedures, &one);
+            }
         }
         Ok(true)
     }

@@ -98,11 +98,13 @@ impl Standing {
             *count = 1;
         }
         one.late = u64::from(!dossier.state.has_ended() && dossier.is_late(now));
+        (one.today, one.year) =
+            (Handling::said(dossier, &at.today), Handling::said(dossier, &at.year));
         let Some(stand) = at.year.stand(dossier) else { return Ok(one) };
         let synchronised = stand == Stand::Received && synchronised()?;
-        one.year = Handling::of(dossier, stand, now, synchronised);
+        one.year.add(&Handling::of(dossier, stand, now, synchronised));
         if let Some(stand) = at.today.stand(dossier) {
-            one.today = Handling::of(dossier, stand, now, synchronised);
+            one.today.add(&Handling::of(dossier, stand, now, synchronised));
         }
         Ok(one)
     }
@@ -171,7 +173,7 @@ mod tests {
             (Step::Completion, "2026-12-04T03:00:00.000Z"),
             (Step::Return, "2026-12-04T04:00:00.000Z"),
             (Step::Feedback, "2026-12-04T05:00:00.000Z"),
-            (Step::Satisfaction, "2026-12-04T06:00:00.000Z"),
+            (Step::Satisfaction, "2026-12-05T06:00:00.000Z"),
         ];
         let open = dossier(&life[..1]);
         let first = standing(&open, "2026-11-26T04:00:00.000Z");
@@ -183,10 +185,13 @@ mod tests {
         let done = dossier(&life);
         let last = standing(&done, "2026-12-04T07:00:00.000Z");
         assert_eq!((last.states[9], last.late, last.today.done_late), (1, 0, 1));
-        assert_eq!((last.today.grades, last.today.feedback), ([0, 0, 0, 0, 1], 1));
-        assert_eq!(last.year.satisfied().basis_points(), Some(10_000));
-        let later = standing(&done, "2026-12-05T07:00:00.000Z");
-        assert_eq!((later.today, later.year.done_late), (Handling::default(), 1));
+        assert_eq!((last.today.feedback, last.year.feedback), (1, 1));
+        // It is graded the next day, when it stands open no longer.
+        let graded = standing(&done, "2026-12-05T07:00:00.000Z");
+        let only = Handling { grades: [0, 0, 0, 0, 1], ..Handling::default() };
+        assert_eq!((graded.today, graded.year.done_late), (only, 1));
+        assert_eq!(graded.year.satisfied().basis_points(), Some(10_000));
+        assert_eq!(standing(&done, "2026-12-06T07:00:00.000Z").today, Handling::default());
         assert_eq!(standing(&done, "2027-01-05T07:00:00.000Z").year, Handling::default());
     }
 

@@ -26,6 +26,11 @@ pub enum Stand {
 }
 
 impl Period {
+    /// Whether a moment is in it.
+    pub fn has(&self, at: Time) -> bool {
+        at < self.until && self.since.is_none_or(|since| since <= at)
+    }
+
     /// How a dossier, as it stood at the end of the period, belongs to it; `None` if it does not.
     pub fn stand(&self, dossier: &Dossier) -> Option<Stand> {
         let received_at = dossier.received_at.filter(|received| *received < self.until)?;
@@ -61,22 +66,19 @@ pub struct Handling {
     pub electronic: u64,
     /// Of those received in the period: that the portal has.
     pub synchronised: u64,
-    /// How often citizens said something about how their dossiers are handled.
+    /// How often citizens said something in the period about how their dossiers are handled.
     pub feedback: u64,
-    /// How many citizens gave each grade, the worst first.
+    /// How many citizens gave each grade in the period, the worst first.
     pub grades: [u64; Grade::COUNT],
 }
 
 impl Handling {
     /// The counts of one dossier as it stood at the end of the period; `synchronised` if the portal has it.
     pub fn of(dossier: &Dossier, stand: Stand, until: Time, synchronised: bool) -> Self {
-        let mut one = Self { feedback: dossier.feedback.into(), ..Self::default() };
+        let mut one = Self::default();
         match stand {
             Stand::Carried => one.carried = 1,
             Stand::Received => (one.received, one.synchronised) = (1, synchronised.into()),
-        }
-        if let Some(grade) = dossier.grade {
-            one.grades[grade.place()] = 1;
         }
         let late = dossier.is_late(until);
         match (dossier.ended_at.is_some(), dossier.state) {
@@ -91,6 +93,17 @@ impl Handling {
             }
             (false, _) if late => one.open_late = 1,
             (false, _) => one.open_in_time = 1,
+        }
+        one
+    }
+
+    /// What the citizen said in the period; it may be long after the dossier ended.
+    pub fn said(dossier: &Dossier, period: &Period) -> Self {
+        let mut one = Self::default();
+        let feedback = dossier.feedback.iter().filter(|at| period.has(**at));
+        one.feedback = feedback.count() as u64;
+        if let Some((grade, _)) = dossier.grade.filter(|(_, at)| period.has(*at)) {
+            one.grades[grade.place()] = 1;
         }
         one
     }

@@ -140,8 +140,11 @@ impl ContentStore {
                 for name in disk::names_in(&files.join(&shelf))? {
                     // A name that is not a digest is a draft that an interrupted write left.
                     let Ok(digest) = name.parse() else { continue };
-                    let size = files.join(&shelf).join(&name).metadata()?.len();
-                    take(digest, Place::File { size });
+                    // Gone since the folder was read: erased by the gateway that has the store open.
+                    match files.join(&shelf).join(&name).metadata() {
+                        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                        found => take(digest, Place::File { size: found?.len() }),
+                    }
                 }
             }
             Ok(())

@@ -44,8 +44,9 @@ pub fn write(record: &Dossier) -> Write {
         opinions: record.opinions.iter().map(opinion).collect(),
         ended_at_ms: record.ended_at.map(Time::millis),
         result: record.result.map(|id| id.0.as_bytes().to_vec()),
-        feedback: record.feedback,
-        grade: record.grade.map_or(0, Grade::number),
+        feedback_ms: record.feedback.iter().map(|at| at.millis()).collect(),
+        grade: record.grade.map_or(0, |(grade, _)| grade.number()),
+        graded_at_ms: record.grade.map_or(0, |(_, at)| at.millis()),
     };
     Write::put(key::dossier(&record.code), value.encode_to_vec())
 }
@@ -63,7 +64,8 @@ pub fn read(bytes: &[u8]) -> Result<Dossier, StoreError> {
             code: DossierCode::parse(&record.code)?,
             state: State::from_number(record.state)?,
             procedure: record.procedure.clone(),
-            origin: Code::parse(&record.origin)?,
+            // Records had none at first; `store check` tells where it is another than the reception.
+            origin: Code::parse(&record.origin).or_else(|| Code::parse(&record.reception))?,
             reception: Code::parse(&record.reception)?,
             holder: Code::parse(&record.holder)?,
             parties: record.parties.iter().map(|code| Code::parse(code)).collect::<Option<_>>()?,
@@ -84,10 +86,10 @@ pub fn read(bytes: &[u8]) -> Result<Dossier, StoreError> {
                 None => None,
                 Some(id) => Some(read_id(id)?),
             },
-            feedback: record.feedback,
+            feedback: record.feedback_ms.iter().copied().map(Time::from_millis).collect(),
             grade: match record.grade {
                 0 => None,
-                number => Some(Grade::new(number)?),
+                number => Some((Grade::new(number)?, Time::from_millis(record.graded_at_ms))),
             },
         })
     };

@@ -220,7 +220,10 @@ pub fn put_back(
     digest: &Sha256,
     body: &[u8],
 ) -> io::Result<bool> {
-    let file = OpenOptions::new().write(true).open(path_of(folder, volume))?;
+    let file = match OpenOptions::new().write(true).open(path_of(folder, volume)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        file => file?,
+    };
     let size = body.len() as u64;
     let Some(start) = offset.checked_sub(HEADER_SIZE) else { return Ok(false) };
     if offset + size > file.metadata()?.len() {

@@ -5,6 +5,7 @@
 //! calendar; the bytes, the disk and the proofs are real. Letters are unsigned: what judging a signature
 //! costs has a benchmark of its own.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -152,22 +153,28 @@ async fn all(
     (calendar, now): (&Calendar, Time),
     jobs: &[Job],
 ) -> Result<Vec<Done>, Failure> {
-    let (mut running, mut results) = (JoinSet::new(), Vec::new());
-    for job in jobs {
+    let (mut running, mut results) = (JoinSet::new(), BTreeMap::new());
+    let mut keep = |done: Result<(usize, Result<Done, Failure>), tokio::task::JoinError>| {
+        let (place, done) = done.map_err(Failure::other)?;
+        results.insert(place, done?);
+        Ok::<_, Failure>(())
+    };
+    for (place, job) in jobs.iter().enumerate() {
         if running.len() >= AT_ONCE
             && let Some(done) = running.join_next().await
         {
-            results.push(done.map_err(Failure::other)??);
+            keep(done)?;
         }
         let (gateway, job) = (gateway.clone(), job.clone());
         let due = |days| calendar.due(now, days, crate::calendar::Counting::default());
         let due = job.legal_days().and_then(due);
-        running.spawn(async move { one(&gateway, job, now, due).await });
+        running.spawn(async move { (place, one(&gateway, job, now, due).await) });
     }
     while let Some(done) = running.join_next().await {
-        results.push(done.map_err(Failure::other)??);
+        keep(done)?;
     }
-    Ok(results)
+    // What follows is drawn in the order of the jobs, however they ended.
+    Ok(results.into_values().collect())
 }
 
 /// Does one job.

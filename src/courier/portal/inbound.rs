@@ -103,10 +103,12 @@ impl Said {
         self.known.values().sum()
     }
 
-    /// The newest moment that is known, `yyyyMMddHHmmss` in Vietnam, if the message is older.
+    /// The newest moment that is known, `yyyyMMddHHmmss` in Vietnam, if the message is older. One without a
+    /// moment may be anything.
     pub fn overtook(&self, message: &Ready) -> Option<&str> {
         let newest = self.newest.as_ref().map(|(moment, ..)| moment.as_str())?;
-        (age(message).0.as_str() < newest).then_some(newest)
+        let (own, ..) = age(message);
+        (!own.is_empty() && own.as_str() < newest).then_some(newest)
     }
 
     /// The state of the dossier on the portal, 1 to 10, if one was said.
@@ -287,7 +289,7 @@ mod tests {
         let moments: Vec<_> = moments.map(|step| &step["ThoiDiemXuLy"]).collect();
         assert_eq!(moments, ["20261128090000", "20261129090000"]);
         assert_eq!(said.overtook(&older), Some("20261130080000"));
-        assert_eq!(said.overtook(&newer), None);
+        assert_eq!((said.overtook(&newer), said.overtook(&status("", 7))), (None, None));
         assert_eq!((said.count(), said.office()), (4, Some("UBND xã")));
         let only = joined(&steps[..1]).found(CODE).expect("something is known");
         assert_eq!((&only["MaHoSo"], &only["TrangThaiHoSo"]), (&json!(CODE), &json!("4")));

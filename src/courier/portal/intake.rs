@@ -334,7 +334,11 @@ fn subject(dossier: &DossierCode, message: &Ready, newer: Option<&str>) -> Strin
         Service::Step => ("tiến độ", message.text("TrangThai")),
         Service::Status | Service::Answer => ("trạng thái", message.text("TrangThai")),
     };
-    let late = newer.map(|moment| format!(" (đến muộn: đã có tin mới hơn, {moment})"));
+    let late = newer.map(|moment| {
+        let read = jiff::civil::DateTime::strptime("%Y%m%d%H%M%S", moment);
+        let shown = read.map(|moment| moment.strftime("%d/%m/%Y %H:%M:%S").to_string());
+        format!(" (đến muộn: đã có tin mới hơn, lúc {})", shown.unwrap_or_default())
+    });
     format!("Cổng gửi {what} {dossier}, trạng thái {state}{}", late.unwrap_or_default())
 }
 

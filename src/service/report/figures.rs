@@ -17,6 +17,9 @@ use crate::statistics::{Counts, Outcome, Promptness, Tally};
 
 /// Agencies in one message: their figures take a few hundred bytes each.
 const AGENCIES_AT_ONCE: usize = 1_000;
+/// What is counted; most entries tell of something else.
+const COUNTED: [Event; 3] =
+    [Event::SubmissionAcceptance, Event::SubmissionRejection, Event::ContentConsignment];
 /// Steps of the walk between two messages, so that a caller sees that it goes on.
 const STEPS_AT_ONCE: usize = 16;
 
@@ -135,6 +138,9 @@ impl Pages for FigurePages {
             self.walked = entries.is_empty();
             for (id, leaf) in entries {
                 (self.last, self.read) = (id, self.read + 1);
+                if !Event::of_leaf(&leaf).is_some_and(|event| COUNTED.contains(&event)) {
+                    continue;
+                }
                 let Ok(entry) = Entry::from_leaf(&leaf) else { continue };
                 if self.period.is_behind(entry.time) {
                     self.walked = true;

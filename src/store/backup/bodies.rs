@@ -27,8 +27,8 @@ pub fn copy(from: &Path, to: &Path) -> Result<u64, StoreError> {
     copy().map_err(medium(from))
 }
 
-/// Copies bodies again that the copy in `to` has lost out of its volumes; durable on return. Gives how
-/// many there were in `from`.
+/// Copies bodies again that the copy in `to` has lost; durable on return. Gives how many there were in
+/// `from`.
 ///
 /// # Errors
 /// Medium.
@@ -41,7 +41,12 @@ pub fn mend(from: &Path, to: &Path, missing: &HashSet<Sha256>) -> Result<usize, 
     })?;
     let mut mended = 0;
     for (digest, place) in found {
-        let Place::Volume { volume, offset, .. } = place else { continue };
+        let Place::Volume { volume, offset, .. } = place else {
+            // What stands there under its name is another body; without it, the file is copied again.
+            let file = ContentStore::file_in(to, &digest);
+            mended += usize::from(disk::remove_file(&file).map_err(medium(&file))? > 0);
+            continue;
+        };
         // Erased since it was looked for: its frame is none any more, or the body is all zeros.
         let Ok(body) = ContentStore::read_in(from, &digest, place) else { continue };
         if Sha256::of(&body) == digest {
@@ -50,6 +55,7 @@ pub fn mend(from: &Path, to: &Path, missing: &HashSet<Sha256>) -> Result<usize, 
             mended += usize::from(put.map_err(medium(&folder))?);
         }
     }
+    copy_files(&from.join("files"), &to.join("files")).map_err(medium(from))?;
     Ok(mended)
 }
 

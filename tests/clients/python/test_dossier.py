@@ -40,7 +40,8 @@ def at(**later):
     """A moment from now."""
     moment = timestamp_pb2.Timestamp()
     moment.FromDatetime(datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(**later))
-    moment.nanos -= moment.nanos % 1_000_000
+    # Never without milliseconds: entries have them always, and moments are compared as texts.
+    moment.nanos = max(moment.nanos - moment.nanos % 1_000_000, 1_000_000)
     return moment
 
 
@@ -249,12 +250,21 @@ def recount(leaves, since, until, portals=()):
             state["more"] += 1
         elif step in ("COMPLETION", "STOP", "WITHDRAWAL"):
             state.update(ended=entry["time"], how=step, electronic="consignment" in entry)
-        elif step == "FEEDBACK":
+        elif step == "REGISTRATION":
+            state["procedure"] = entry["procedure"]
+        elif entry["time"] >= since and step == "FEEDBACK":
             state["feedback"] += 1
-        elif step == "SATISFACTION":
+        elif entry["time"] >= since and step == "SATISFACTION":
             state["grades"][int(entry["grade"]) - 1] += 1
-    counted = (state for state in dossiers.values() if "began" in state and state.get("ended", until) >= since)
-    return [judged(state, since, until) for state in counted]
+    rows = []
+    for state in dossiers.values():
+        said = {"feedback": state["feedback"], "grades": state["grades"]}
+        if "began" in state and state.get("ended", until) >= since:
+            rows.append(judged(state, since, until) | said)
+        elif state["feedback"] or any(state["grades"]):
+            # What the citizen says counts when it is said, however long the dossier has ended.
+            rows.append({"procedure": state["procedure"], "agency": state["reception"], **dict.fromkeys(COUNTS, 0), **said})
+    return rows
 
 
 def fresh():
@@ -272,7 +282,7 @@ def judged(state, since, until):
         "done_in_time": ended and not late, "done_late": ended and late,
         "open_in_time": how is None and not late, "open_late": how is None and late,
         "completed": how == "COMPLETION", "electronic": how == "COMPLETION" and state["electronic"],
-        "synchronised": received and state["synchronised"], "feedback": state["feedback"], "grades": state["grades"],
+        "synchronised": received and state["synchronised"],
     }  # fmt: skip
 
 
@@ -382,6 +392,8 @@ def test_indicators_are_those_of_a_recount_of_the_entries(gateway):
 
 def test_indicators_are_for_whom_they_concern(gateway):
     with gateway.writes(0):
+        with refused(INVALID, "FIELD_MALFORMED", "until"):
+            indicators(gateway, since=at(days=-1), until=at(days=-2))
         with refused(FORBIDDEN, "AGENCY_NOT_YOURS", "agency"):
             indicators(gateway, "H49", system="commune")
         with refused(FORBIDDEN, "AGENCY_NOT_YOURS", "agency"):

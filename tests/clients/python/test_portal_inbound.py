@@ -1,14 +1,19 @@
 """Dossiers that begin at the National Public Service Portal: it calls the courier's door, and they come as
 documents."""
 
+import hashlib
 import itertools
 import json
 import random
+import subprocess
 import threading
+import uuid
 
 import pytest
+from gateway import CALL_SECONDS, binary
 from grpc import StatusCode as Code
 from mail import document, fetch, waiting
+from papers import Letter
 from portal import (
     AGENCY,
     DOSSIER,
@@ -155,6 +160,54 @@ def test_a_call_that_is_none_is_answered_and_changes_nothing(gateway, courier):
     assert courier.ask(good)[1]["error_code"] == "0"
 
 
+def test_a_message_has_the_name_of_its_content_for_ever(gateway, courier):
+    def name(content):
+        """The first 128 bits of its SHA-256 as a UUID of version 8."""
+        number = int.from_bytes(hashlib.sha256(content).digest()[:16], "big")
+        number = number & ~(0xF << 76) | 8 << 76
+        return str(uuid.UUID(int=number & ~(0b11 << 62) | 0b10 << 62))
+
+    first, second = code_of(1), code_of(2)
+    assert courier.tell("CapNhatTienDoHoSoMC", STEP | {"MaHoSo": first}) == (0, "")
+    [item] = desk(gateway)
+    content = fetch(gateway.system("commune"), "H49.151", item.consignment_id, "ho-so.dvcqg")
+    assert content == json.dumps(json.loads(content), sort_keys=True, ensure_ascii=False,
+                                 separators=(",", ":")).encode()
+    assert item.document_id == f"{AGENCY},DVCQG,{name(content)}"
+    # What had this name on another day, under an envelope that nobody finds by its dossier.
+    before = Letter(AGENCY, ("H49.151",), content.replace(first.encode(), second.encode()))
+    before.request_id = name(before.parts[0])
+    before.send(gateway.system("portal"))
+    with gateway.writes(0):
+        assert courier.tell("CapNhatTienDoHoSoMC", STEP | {"MaHoSo": second}) == (0, "")
+    assert len(desk(gateway)) == 2
+
+
+def test_where_the_portal_calls_may_be_said_at_the_start(gateway, portal):
+    def run(config, address):
+        server = f"https://localhost:{gateway.address.rsplit(':', 1)[1]}"
+        command = [binary(), "portal", "run", "--config", config, "--server", server, "--ca",
+                   gateway.pki.folder / "tls/ca.pem", "--cert", gateway.pki.folder / "systems/portal.pem",
+                   "--receive", address]
+        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    for config, address, problem in [
+        (portal.config(), "127.0.0.1:0", "the configuration needs receive_credentials"),
+        (receiving(portal), "0.0.0.0:0", "--receive: must be a loopback address"),
+    ]:
+        done = run(config, address)
+        _, speech = done.communicate(timeout=CALL_SECONDS)
+        assert done.returncode == 3 and problem in speech, speech
+    running = run(portal.config(more=f'receive_credentials = "{portal.credentials}"\n'), "127.0.0.1:0")
+    port = int(running.stdout.readline().rsplit(":", 1)[1])
+    answer = ask(port, "POST", "/login", {"username": "hcm", "password": "mat-khau-1"})[1]
+    running.terminate()
+    assert answer["error_code"] == "0" and answer["session"]
+    assert running.wait(CALL_SECONDS) == 0
+    running.stdout.close()
+    running.stderr.close()
+
+
 def test_what_the_gateway_refuses_is_told_and_holds_nothing_else_back(gateway, courier):
     unknown = "H99.1-20261123-0001"
     with gateway.writes(0):  # and writes nothing, however often the portal comes again
@@ -267,15 +320,17 @@ def test_every_order_of_the_portals_messages_ends_the_same(gateway, courier):
     assert len(set(found.values())) == 1, found
     [shown] = json.loads(found[codes[0]])
     assert (shown["TrangThaiHoSo"], shown["GhiChu"], len(shown["TienDoXuLy"])) == ("7", "đã bổ sung", 1)
-    documents, late = {code: set() for code in codes}, set()
+    documents, late, subjects = {code: set() for code in codes}, set(), []
     for item in desk(gateway):
         said, envelope = content(gateway, item)
         assert same(said, item.dossier_code) not in documents[item.dossier_code], "a document came twice"
         documents[item.dossier_code].add(same(said, item.dossier_code))
         if "đến muộn" in envelope.subject:
             late.add(item.dossier_code)
+            subjects.append(envelope.subject.replace(item.dossier_code, "CODE"))
     assert len(set(map(frozenset, documents.values()))) == 1 and len(documents[codes[0]]) == 4
     assert late == set(codes[1:]), "the office is told what came late, and only that"
+    assert "Cổng gửi hồ sơ CODE, trạng thái 1 (đến muộn: đã có tin mới hơn, lúc 26/11/2026 08:00:00)" in subjects
     assert {(dossier(gateway, code).state, dossier(gateway, code).reception) for code in codes} == {(1, "H49.151")}
 
 

@@ -1,6 +1,7 @@
 """Steps of dossiers that began at the portal: the courier tells the portal of each, without anybody's doing."""
 
 import datetime
+import time
 
 import pytest
 from gateway import CALL_SECONDS
@@ -194,6 +195,8 @@ def test_no_step_overtakes_its_record_when_the_gateway_comes_back(gateway, porta
     wait_until(lambda: courier.metric("vanthu_portal_waiting") == 2 * len(codes))
     gateway.stop()
     wait_until(lambda: "the gateway cannot be asked" in courier.traces())
+    # So long that no dossier is held any more.
+    time.sleep(8)
     portal.fail()
     gateway.restart()
     wait_until(lambda: all(code in portal.book()["dossiers"] and told(portal, code) for code in codes))

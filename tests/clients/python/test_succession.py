@@ -60,6 +60,8 @@ def test_a_successor_has_received_and_has_and_was_asked_what_the_closed_agency_w
 
     with gateway.writes(0), refused(Code.PERMISSION_DENIED, "DOSSIER_STEP_NOT_YOURS", "agency", by="holder", holder=SUCCESSOR):
         take(gateway, held, "APPRAISAL", CLOSED, "commune")
+    with gateway.writes(0), refused(Code.FAILED_PRECONDITION, "SENDER_CLOSED", "agency", successors=SUCCESSOR):
+        take(gateway, new_code(), "RECEPTION", CLOSED, "commune", procedure_code=PROCEDURE, due_time=due)
     take(gateway, registered, "RECEPTION", SUCCESSOR, procedure_code=PROCEDURE, due_time=due)
     take(gateway, held, "APPRAISAL", SUCCESSOR)
     assert not take(gateway, asked, "OPINION", SUCCESSOR).dossier.opinions
