@@ -465,10 +465,15 @@ pub const PORTAL_SESSIONS_MAX: usize = 1_000;
 pub const PORTAL_CONNECTIONS_MAX: usize = 64;
 /// One of them may pause so long between two calls.
 pub const PORTAL_CONNECTION_PAUSE_MAX: Duration = Duration::from_secs(60);
+/// After so long it is ended behind the call that is under way, so that none keeps its place by not
+/// reading; another one costs a millisecond.
+pub const PORTAL_CONNECTION_AGE_MAX: Duration = Duration::from_secs(600);
 /// A call of the portal, body and answer: less than the 60 s for which its known clients wait for it.
 pub const PORTAL_CALL_TIME_MAX: Duration = Duration::from_secs(50);
 /// Bytes of a call: a hundred dossiers of 30 KiB, or some of the largest.
 pub const PORTAL_CALL_SIZE_MAX: usize = 4 * 1024 * 1024;
+/// Bytes of a log-in: a user name and a password.
+pub const PORTAL_LOGIN_SIZE_MAX: usize = 4 * 1024;
 /// Records in one call; each is a document and an entry, some 10 ms one after the other.
 pub const PORTAL_RECORDS_MAX: usize = 100;
 /// How long a session of the portal's lasts with us: it is renewed by itself, and one that leaks is
@@ -482,10 +487,15 @@ pub const PORTAL_DOSSIER_MESSAGES_MAX: usize = 1_000;
 /// Dossiers of which it is remembered what the portal has said, so that it is not read again: some 30
 /// KiB each.
 pub const PORTAL_DOSSIERS_REMEMBERED_MAX: usize = 1_024;
+/// Bytes of all of them: some 16 messages of the largest size for each lock. A dossier with more is read
+/// again.
+pub const PORTAL_REMEMBERED_SIZE_MAX: usize = 256 * 1024 * 1024;
 /// Questions that the portal gives at once and that are remembered: its answer has room for some thousands.
 pub const PORTAL_QUESTIONS_MAX: usize = 10_000;
 /// Steps that are told and not yet handed over; one takes some 300 bytes, and its place 30 in a file.
 pub const PORTAL_STEPS_AHEAD_MAX: usize = 10_000;
+/// Dossiers of which it is remembered who received them, some 100 bytes each; another is asked for again.
+pub const PORTAL_RECEPTIONS_MAX: usize = 10_000;
 /// Names of agencies that are remembered for steps; a province has some hundreds.
 pub const PORTAL_NAMES_MAX: usize = 10_000;
 /// How long such a name is good; it changes by decree.

@@ -190,6 +190,12 @@ impl PortalFile {
         Some((every, self.questions_to.as_deref().and_then(Code::parse)?))
     }
 
+    /// Who gets questions, and answers them.
+    pub fn asked(&self) -> BTreeSet<Code> {
+        let codes = self.offices.values().chain(&self.questions_to);
+        codes.filter_map(|code| Code::parse(code)).collect()
+    }
+
     /// Where dossiers of an office from the portal go.
     pub fn office_map(&self) -> BTreeMap<String, Code> {
         let office = |(name, code): (&String, &String)| Some((name.clone(), Code::parse(code)?));

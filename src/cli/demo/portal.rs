@@ -36,6 +36,7 @@ impl Observer for Unwatched {
     fn waiting(&self, _: usize) {}
     fn alarmed(&self, _: bool) {}
     fn received(&self, _: &'static str) {}
+    fn returned(&self) {}
 }
 
 /// The stand-in, and the courier between it and the gateway; both end with this.
@@ -60,7 +61,7 @@ impl Stand {
         let observer = Arc::new(Unwatched);
         let channel = country.connect("portal").await?;
         let agency = Code::parse(AGENCY).ok_or_else(|| Failure::other("not a code"))?;
-        let intake = Intake::new(channel.clone(), agency, [].into(), country.clock());
+        let intake = Intake::new(channel.clone(), agency.clone(), [].into(), country.clock());
         let (listener, door) = listen().await?;
         let receiver = Receiver::new(Arc::new(intake), credentials(), observer.clone());
         tasks.spawn(receiver.serve(listener));
@@ -71,7 +72,7 @@ impl Stand {
             Addresses { login: at("/login")?, integration: at("/api")?, share: at("/api")? };
         let way = Portal::new(addresses, "000.00.00.H49".into(), credentials(), PATIENCE);
         let journal = country.folder().join("portal-state.json");
-        let steps = Steps::follow(channel.clone(), AGENCY.into(), journal, PAUSES.0);
+        let steps = Steps::follow(channel.clone(), agency, journal, observer.clone());
         let states = States::default();
         let outbox = Outbox::new(channel, AGENCY.into(), way, states, PAUSES, observer);
         let outbox = outbox.with_steps(Some(steps.map_err(Failure::other)?));

@@ -70,18 +70,17 @@ pub(super) async fn run(options: RunOptions) -> Result<Exit, Failure> {
     let on = |kind| signal(kind).map_err(Failure::other);
     let mut terminate = on(SignalKind::terminate())?;
     let mut interrupt = on(SignalKind::interrupt())?;
-    let steps = match &file.state {
+    let steps = match file.state.as_ref().zip(file.code()) {
         None => None,
-        Some(path) => {
-            let (agency, pause) = (file.agency.clone(), file.pauses().0);
-            let steps = Steps::follow(channel.clone(), agency, path.clone(), pause);
+        Some((path, agency)) => {
+            let steps = Steps::follow(channel.clone(), agency, path.clone(), metrics.clone());
             Some(steps.map_err(|error| Failure::file(path, error))?)
         }
     };
     let (agency, states) = (file.agency.clone(), file.state_map());
     let outbox =
         Outbox::new(channel.clone(), agency, portal, states, file.pauses(), metrics.clone());
-    let outbox = outbox.with_steps(steps).hearing(file.heard());
+    let outbox = outbox.with_steps(steps).hearing(file.heard(), file.asked());
     // Scripts wait for this line and take the ports from it; from here on signals are heard.
     println!(
         "handing over {}{}{}",
@@ -159,6 +158,7 @@ struct Metrics {
     registry: Registry,
     messages: Family<Outcome, Counter>,
     received: Family<Outcome, Counter>,
+    returned: Counter,
     waiting: Gauge,
     alarm: Gauge,
 }
@@ -172,6 +172,9 @@ impl Default for Metrics {
         let received = Family::<Outcome, Counter>::default();
         let help = "Records that the portal handed over to us, by how that ended";
         registry.register("vanthu_portal_received", help, received.clone());
+        let returned = Counter::default();
+        let help = "Documents from the portal that an office sent back or did not fetch in time";
+        registry.register("vanthu_portal_returned", help, returned.clone());
         let waiting = Gauge::default();
         registry.register(
             "vanthu_portal_waiting",
@@ -181,7 +184,7 @@ impl Default for Metrics {
         let alarm = Gauge::default();
         let help = "1 while the portal does not take the user name and password";
         registry.register("vanthu_portal_credentials_refused", help, alarm.clone());
-        Self { registry, messages, received, waiting, alarm }
+        Self { registry, messages, received, returned, waiting, alarm }
     }
 }
 
@@ -208,5 +211,9 @@ impl Observer for Metrics {
 
     fn received(&self, outcome: &'static str) {
         self.received.get_or_create(&Outcome { outcome }).inc();
+    }
+
+    fn returned(&self) {
+        self.returned.inc();
     }
 }

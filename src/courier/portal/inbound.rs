@@ -5,7 +5,7 @@
 //! the same moment, the higher state. Where only the digests differ, they decide, for no better reason
 //! than that everybody decides the same.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
@@ -28,7 +28,8 @@ type Age = (String, u32, Sha256);
 /// What is known.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Said {
-    known: BTreeSet<Sha256>,
+    /// The messages, and how many bytes of each were read.
+    known: BTreeMap<Sha256, usize>,
     newest: Option<Age>,
     /// The newest whole record.
     record: Option<(Age, Map<String, Value>)>,
@@ -52,7 +53,8 @@ impl Said {
             state: Some(age.clone()).filter(|_| !is_withdrawal),
             withdrawal: Some(age.clone()).filter(|_| is_withdrawal),
             newest: Some(age.clone()),
-            ..Self::seen(digest)
+            known: BTreeMap::from([(digest, message.written().len())]),
+            ..Self::default()
         };
         match message.service() {
             Service::Dossier => said.record = Some((age, record)),
@@ -64,13 +66,16 @@ impl Said {
 
     /// That there was a message with this digest, whose words are gone.
     pub fn seen(digest: Sha256) -> Self {
-        Self { known: BTreeSet::from([digest]), ..Self::default() }
+        Self { known: BTreeMap::from([(digest, 0)]), ..Self::default() }
     }
 
     /// Both together.
     #[must_use]
     pub fn join(mut self, mut other: Self) -> Self {
-        self.known.append(&mut other.known);
+        for (digest, size) in other.known {
+            let known = self.known.entry(digest).or_default();
+            *known = size.max(*known);
+        }
         self.steps.append(&mut other.steps);
         let by_age = |one: &(Age, Map<String, Value>)| one.0.clone();
         Self {
@@ -85,12 +90,17 @@ impl Said {
 
     /// Whether this message is among what is known.
     pub fn knows(&self, message: &Ready) -> bool {
-        self.known.contains(&message.digest())
+        self.known.contains_key(&message.digest())
     }
 
     /// How many messages there were.
     pub fn count(&self) -> usize {
         self.known.len()
+    }
+
+    /// How many bytes it takes to remember them, at most.
+    pub fn size(&self) -> usize {
+        self.known.values().sum()
     }
 
     /// The newest moment that is known, `yyyyMMddHHmmss` in Vietnam, if the message is older. One without a

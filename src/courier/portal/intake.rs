@@ -19,7 +19,7 @@ use tonic_types::StatusExt as _;
 use super::answer::SYSTEM;
 use super::call::{fetch, message_part, reason, within};
 use super::client::QUESTIONS;
-use super::desk::{Denial, denied};
+use super::desk::{Denial, REFUSED, denied};
 use super::inbound::Said;
 use super::message::{Draft, Ready, Service, States};
 use crate::clock::Clock;
@@ -28,7 +28,7 @@ use crate::directory::Code;
 use crate::document::DossierCode;
 use crate::limits::{
     CALL_DEADLINE, MESSAGE_SIZE_MAX, PAGE_SIZE_MAX, PORTAL_DOSSIER_MESSAGES_MAX,
-    PORTAL_DOSSIERS_REMEMBERED_MAX, PORTAL_MESSAGE_SIZE_MAX,
+    PORTAL_DOSSIERS_REMEMBERED_MAX, PORTAL_MESSAGE_SIZE_MAX, PORTAL_REMEMBERED_SIZE_MAX,
 };
 use crate::log::Entry;
 use crate::proto::v1;
@@ -95,7 +95,7 @@ impl Intake {
         // Until it is known to be there, nothing of the dossier is.
         shelf.remove(dossier);
         self.submit(document).await?;
-        shelf.insert(dossier.clone(), said.join(Said::of(message)));
+        remember(&mut shelf, dossier, said.join(Said::of(message)));
         Ok(())
     }
 
@@ -120,10 +120,7 @@ impl Intake {
             return Ok(said.clone());
         }
         let said = self.read_back(dossier).await.map_err(|status| not_yet(&status))?;
-        if shelf.len() >= PORTAL_DOSSIERS_REMEMBERED_MAX / SHELVES {
-            shelf.clear();
-        }
-        shelf.insert(dossier.clone(), said.clone());
+        remember(shelf, dossier, said.clone());
         Ok(said)
     }
 
@@ -251,7 +248,7 @@ impl Intake {
         let request = v1::AnnounceRequest { envelope: document.envelope.clone() };
         let mut submission = SubmissionServiceClient::new(self.channel.clone());
         let announced = within(CALL_DEADLINE, submission.announce(request)).await;
-        announced.map(drop).map_err(|status| not_yet(&status))
+        announced.map(drop).map_err(|status| refused(&status))
     }
 
     /// Sends a document on, unless its message was sent before.
@@ -267,19 +264,20 @@ impl Intake {
             Err(status) if reason(&status).as_deref() == Some(Reason::RequestIdReused.code()) => {
                 Ok(())
             }
-            Err(status) => Err(not_yet(&status)),
+            Err(status) => Err(refused(&status)),
         }
     }
 
     /// Records that the citizen sent the dossier in. Who the citizen is, is not committed to: whoever
-    /// commits has to keep the salt, and that is the office's to do when it receives the dossier.
+    /// commits has to keep the salt, and that is the office's to do when it receives the dossier. Where the
+    /// office is closed and one other has taken its place, that one receives it.
     async fn register(
         &self,
         dossier: &DossierCode,
         message: &Ready,
         to: &Code,
     ) -> Result<(), Denial> {
-        let request = v1::RecordStepRequest {
+        let mut request = v1::RecordStepRequest {
             request_id: name_of(&Sha256::of(format!("REGISTRATION {dossier}").as_bytes())),
             agency: self.agency.to_string(),
             dossier_code: dossier.to_string(),
@@ -289,7 +287,12 @@ impl Intake {
             ..v1::RecordStepRequest::default()
         };
         let mut dossiers = DossierServiceClient::new(self.channel.clone());
-        match within(CALL_DEADLINE, dossiers.record_step(request)).await {
+        let mut answered = within(CALL_DEADLINE, dossiers.record_step(request.clone())).await;
+        if let Some(successor) = answered.as_ref().err().and_then(successor) {
+            request.to = successor;
+            answered = within(CALL_DEADLINE, dossiers.record_step(request)).await;
+        }
+        match answered {
             Ok(_) => Ok(()),
             // Registered already, or the office has begun it, or its code or procedure cannot be
             // recorded; the office has the document and says what comes next.
@@ -301,6 +304,19 @@ impl Intake {
             Err(status) => Err(not_yet(&status)),
         }
     }
+}
+
+/// Puts what is known of a dossier on its shelf, unless that alone would be too much for it.
+fn remember(shelf: &mut Shelf, dossier: &DossierCode, said: Said) {
+    let room = PORTAL_REMEMBERED_SIZE_MAX / SHELVES;
+    if said.size() > room {
+        return;
+    }
+    let size: usize = shelf.values().map(Said::size).sum();
+    if shelf.len() >= PORTAL_DOSSIERS_REMEMBERED_MAX / SHELVES || size + said.size() > room {
+        shelf.clear();
+    }
+    shelf.insert(dossier.clone(), said);
 }
 
 /// A UUID of version 8 that follows from a digest: the request is the same for ever.
@@ -332,6 +348,23 @@ fn is_settled(code: Grpc) -> bool {
         code,
         Grpc::InvalidArgument | Grpc::NotFound | Grpc::FailedPrecondition | Grpc::AlreadyExists
     )
+}
+
+/// The one agency that has taken the place of a closed one.
+fn successor(status: &Status) -> Option<String> {
+    let info = status.get_details_error_info();
+    let info = info.filter(|info| info.reason == Reason::AgencyClosed.code())?;
+    let successors = info.metadata.get("successors")?;
+    (!successors.is_empty() && !successors.contains(',')).then(|| successors.clone())
+}
+
+/// Why the gateway does not take a document: as it is, never, or not yet.
+fn refused(status: &Status) -> Denial {
+    let (code, words) = not_yet(status);
+    let is_refusal = reason(status).is_some();
+    let is_final =
+        matches!(status.code(), Grpc::InvalidArgument | Grpc::NotFound | Grpc::FailedPrecondition);
+    (if is_refusal && is_final { REFUSED } else { code }, words)
 }
 
 /// In words for the portal's operators: later, the same may succeed.
@@ -366,5 +399,34 @@ mod tests {
         assert_eq!(named("2026-11-28T02:00:00Z"), name);
         assert_ne!(named("20261128090001"), name);
         assert_eq!(name.parse::<uuid::Uuid>().map(|name| name.get_version_num()), Ok(8));
+    }
+    #[test]
+    fn a_shelf_has_room_for_so_many_bytes_and_forgets_rather_than_grows() {
+        let said = |number: usize, size: usize| {
+            let data = json!({
+                "MaHoSo": "H49.151-20261128-0001", "NguoiXuLy": number, "ThoiDiemXuLy": "20261128090000",
+                "NoiDungXuLy": "x".repeat(size), "TrangThai": 4,
+            });
+            let draft =
+                Draft::of(Service::Step, data.as_object().expect("a record"), &States::default());
+            Said::of(&draft.and_then(|draft| draft.ready(None)).expect("everything is there"))
+        };
+        let code = |number: usize| DossierCode::parse(&format!("H49.151-20261128-{number:04}"));
+        let (room, large) = (PORTAL_REMEMBERED_SIZE_MAX / SHELVES, 200 * 1024);
+        let mut shelf = Shelf::default();
+        for number in 0..100 {
+            let code = code(number).expect("a code");
+            remember(&mut shelf, &code, said(number, large));
+            assert!(shelf.contains_key(&code));
+            assert!(shelf.values().map(Said::size).sum::<usize>() <= room);
+            assert!(shelf.len() <= PORTAL_DOSSIERS_REMEMBERED_MAX / SHELVES);
+        }
+        // What is too large by itself takes no other's place.
+        let whole = (0..=room / large).map(|number| said(number, large));
+        let whole = whole.fold(Said::default(), Said::join);
+        let code = code(100).expect("a code");
+        let before = shelf.len();
+        remember(&mut shelf, &code, whole);
+        assert!(!shelf.contains_key(&code) && shelf.len() == before);
     }
 }

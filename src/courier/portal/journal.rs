@@ -17,11 +17,16 @@ use crate::store::notebook;
 struct File {
     /// Everything up to here is dealt with.
     cursor: String,
-    /// And these steps behind it, as they stand in the log.
-    done: Vec<String>,
+    /// The last entry behind it that was told; empty if there was none.
+    #[serde(default)]
+    until: String,
+    /// The steps up to there that are not dealt with, as they stand in the log.
+    #[serde(default)]
+    left: Vec<String>,
 }
 
-/// Steps of one answer of the gateway that are not handed over yet.
+/// Steps of one answer of the gateway that are not handed over yet, and answers behind it of which
+/// nothing is left.
 #[derive(Debug)]
 struct Page {
     /// Covers all of them.
@@ -35,7 +40,8 @@ struct Page {
 pub(super) struct Journal {
     path: PathBuf,
     cursor: String,
-    done: BTreeSet<EntryId>,
+    until: EntryId,
+    left: BTreeSet<EntryId>,
     pages: VecDeque<Page>,
 }
 
@@ -49,13 +55,19 @@ impl Journal {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => File::default(),
             read => serde_json::from_slice(&read?)?,
         };
-        let done = file.done.iter().filter_map(|text| EntryId::parse(text)).collect();
-        Ok(Self { path, cursor: file.cursor, done, pages: VecDeque::new() })
+        let until = EntryId::parse(&file.until).unwrap_or(EntryId::ZERO);
+        let left = file.left.iter().filter_map(|text| EntryId::parse(text)).collect();
+        Ok(Self { path, cursor: file.cursor, until, left, pages: VecDeque::new() })
     }
 
     /// From where the gateway is to tell.
     pub(super) fn cursor(&self) -> &str {
         &self.cursor
+    }
+
+    /// The last entry that was told.
+    pub(super) fn until(&self) -> EntryId {
+        self.until
     }
 
     /// How many steps were told and are not dealt with.
@@ -71,7 +83,10 @@ impl Journal {
         last: EntryId,
         cursor: String,
     ) -> BTreeSet<EntryId> {
-        let left: BTreeSet<_> = steps.difference(&self.done).copied().collect();
+        let is_left = |step: &EntryId| *step > self.until || self.left.contains(step);
+        let left: BTreeSet<_> = steps.into_iter().filter(is_left).collect();
+        self.left.extend(&left);
+        self.until = self.until.max(last);
         self.pages.push_back(Page { cursor, left: left.clone(), last });
         self.settle();
         left
@@ -80,18 +95,25 @@ impl Journal {
     /// A step is dealt with.
     pub(super) fn deal(&mut self, step: EntryId) {
         if self.pages.iter_mut().any(|page| page.left.remove(&step)) {
-            self.done.insert(step);
+            self.left.remove(&step);
             self.settle();
         }
     }
 
-    /// Moves the cursor behind the answers of which nothing is left.
+    /// Moves the cursor behind the answers of which nothing is left. Those behind one of which something
+    /// is left become part of it, so that there are never more of them than steps.
     fn settle(&mut self) {
-        while self.pages.front().is_some_and(|page| page.left.is_empty())
-            && let Some(page) = self.pages.pop_front()
-        {
-            self.cursor = page.cursor;
-            self.done = self.done.split_off(&page.last.next());
+        for page in std::mem::take(&mut self.pages) {
+            match self.pages.back_mut() {
+                Some(before) if page.left.is_empty() => {
+                    (before.cursor, before.last) = (page.cursor, page.last);
+                }
+                None if page.left.is_empty() => {
+                    self.cursor = page.cursor;
+                    self.left = self.left.split_off(&page.last.next());
+                }
+                _ => self.pages.push_back(page),
+            }
         }
     }
 
@@ -106,8 +128,10 @@ impl Journal {
     }
 
     fn written(&self) -> std::io::Result<Vec<u8>> {
-        let done = self.done.iter().map(EntryId::to_string).collect();
-        Ok(serde_json::to_vec(&File { cursor: self.cursor.clone(), done })?)
+        let left = self.left.iter().map(EntryId::to_string).collect();
+        let until = Some(self.until).filter(|until| *until > EntryId::ZERO);
+        let until = until.map(|until| until.to_string()).unwrap_or_default();
+        Ok(serde_json::to_vec(&File { cursor: self.cursor.clone(), until, left })?)
     }
 }
 
@@ -144,11 +168,36 @@ mod tests {
         again.deal(place(4));
         again.deal(place(12));
         assert_eq!((again.cursor(), again.left()), ("d", 0));
-        assert!(again.done.is_empty(), "what the cursor covers need not be listed");
+        assert!(again.left.is_empty());
         again.keep().await.expect("keeps");
         assert_eq!(Journal::open(path.clone()).expect("opens").cursor(), "d");
 
         std::fs::write(&path, b"{\"cursor\": 1}").expect("writes");
         assert!(Journal::open(path).is_err(), "it is another file");
+    }
+    #[tokio::test]
+    async fn one_step_that_stays_makes_neither_the_file_nor_its_pages_grow() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("state.json");
+        let mut journal = Journal::open(path.clone()).expect("opens");
+        journal.told(places(&[1]), place(1), "1".into());
+        for index in 2..1_000 {
+            journal.told(places(&[index]), place(index), index.to_string());
+            journal.deal(place(index));
+        }
+        assert_eq!((journal.cursor(), journal.left(), journal.pages.len()), ("", 1, 1));
+        journal.keep().await.expect("keeps");
+        assert!(std::fs::metadata(&path).expect("it is there").len() < 100);
+
+        let mut again = Journal::open(path).expect("opens");
+        assert_eq!(again.until(), place(999));
+        assert_eq!(again.told(places(&[1, 2, 3]), place(3), "3".into()), places(&[1]));
+        // Another kill before the rest was told again.
+        again.keep().await.expect("keeps");
+        assert_eq!(again.told(places(&[999, 1_000]), place(1_000), "x".into()), places(&[1_000]));
+        again.deal(place(1));
+        assert_eq!((again.cursor(), again.left()), ("3", 1));
+        again.deal(place(1_000));
+        assert_eq!((again.cursor(), again.left()), ("x", 0));
     }
 }

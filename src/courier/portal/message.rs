@@ -101,6 +101,9 @@ pub enum Wrong {
         /// The first level of the dossier's code.
         of: String,
     },
+    /// The sender answers a question, and gets none.
+    #[error("service: {0} gets no questions of citizens, and may not answer them")]
+    NotAsked(String),
     /// It is about another dossier than its envelope.
     #[error("MaHoSo: not the dossier code of the envelope")]
     OtherDossier,
@@ -128,6 +131,9 @@ impl Wrong {
             Self::Procedure => "MaTTHC: danh mục của Cổng không có thủ tục này".into(),
             Self::Foreign { sender, of } => {
                 format!("MaHoSo: hồ sơ của {of}; {sender} không được gửi thông điệp về hồ sơ này")
+            }
+            Self::NotAsked(sender) => {
+                format!("service: {sender} không được giao trả lời câu hỏi của công dân")
             }
             Self::OtherDossier => "MaHoSo: không phải mã hồ sơ ghi trên phong bì".into(),
         }
@@ -202,6 +208,11 @@ impl Draft {
             }
         };
         Ok(Self { service, record })
+    }
+
+    /// What the portal is to be asked to do.
+    pub fn service(&self) -> Service {
+        self.service
     }
 
     /// The dossier code, or nothing.

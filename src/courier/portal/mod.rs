@@ -21,6 +21,7 @@ mod outbox;
 mod questions;
 mod receive;
 mod steps;
+mod waiting;
 
 pub use answer::{CREDENTIALS, SYSTEM, Trouble, read as read_answer};
 pub use client::{Addresses, Credentials, Login, Portal, Procedure, QUESTIONS};

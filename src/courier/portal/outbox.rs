@@ -6,7 +6,7 @@
 //! portal replaces what it has. Steps that the gateway tells of stand in the same order, and are noted
 //! in a file when the portal has them.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,8 +17,9 @@ use tonic::{Code as Grpc, Status};
 use super::answer::Trouble;
 use super::call::{fetch, message_part, reason, within};
 use super::client::Portal;
-use super::message::{Draft, Ready, States, Wrong};
-use super::steps::{Steps, Told};
+use super::message::{Draft, Ready, Service, States, Wrong};
+use super::steps::{Heard, Steps, Told};
+use super::waiting::{Errand, Waiting};
 use crate::directory::Code;
 use crate::document::DossierCode;
 use crate::limits::{
@@ -45,6 +46,9 @@ pub trait Observer: Send + Sync {
     fn received(&self, outcome: &'static str) {
         let _unobserved = outcome;
     }
+
+    /// An office has not taken a document that came from the portal, and will not.
+    fn returned(&self);
 }
 
 /// Why nothing is handed over any longer.
@@ -66,10 +70,15 @@ pub struct Outbox {
     observer: Arc<dyn Observer>,
     /// Agencies that write about dossiers of others than their own province or central body.
     abroad: BTreeSet<Code>,
+    /// Agencies that get citizens' questions, and answer them.
+    asked: BTreeSet<Code>,
     steps: Option<Steps>,
-    /// Steps that were told, and have no place yet among what waits: first the mailbox is looked into, so
-    /// that what the log has before them goes first.
-    told: Vec<Told>,
+    /// The last message that was seen in the mailbox.
+    seen: EntryId,
+    /// Up to here, every message is known: a step behind it waits until the mailbox was looked into.
+    listed: EntryId,
+    /// Up to here, every step is known: a message behind it waits until the notices were asked for.
+    heard: EntryId,
     waiting: BTreeMap<EntryId, Waiting>,
     held: HashMap<String, Held>,
     cursor: String,
@@ -77,31 +86,6 @@ pub struct Outbox {
     has_more: bool,
     failures: u32,
     is_alarmed: bool,
-}
-
-/// What is to be handed over.
-#[derive(Clone)]
-struct Waiting {
-    dossier: String,
-    errand: Errand,
-}
-
-#[derive(Clone)]
-enum Errand {
-    /// A message in the mailbox.
-    Message { consignment: String, sender: String },
-    /// A step that the gateway told.
-    Step(Box<Told>),
-}
-
-impl Waiting {
-    /// What the traces call it.
-    fn name(&self) -> String {
-        match &self.errand {
-            Errand::Message { consignment, .. } => consignment.clone(),
-            Errand::Step(told) => format!("step {}", told.place),
-        }
-    }
 }
 
 /// A dossier with which there was trouble.
@@ -156,8 +140,11 @@ impl Outbox {
             pauses,
             observer,
             abroad: BTreeSet::new(),
+            asked: BTreeSet::new(),
             steps: None,
-            told: Vec::new(),
+            seen: EntryId::ZERO,
+            listed: EntryId::ZERO,
+            heard: EntryId::ZERO,
             waiting: BTreeMap::new(),
             held: HashMap::new(),
             cursor: String::new(),
@@ -174,10 +161,10 @@ impl Outbox {
     }
 
     /// Takes messages of these agencies about any dossier. Others write about dossiers whose code has the
-    /// first level of their own.
+    /// first level of their own. Only they, and those that are `asked`, answer questions.
     #[must_use]
-    pub fn hearing(self, abroad: BTreeSet<Code>) -> Self {
-        Self { abroad, ..self }
+    pub fn hearing(self, abroad: BTreeSet<Code>, asked: BTreeSet<Code>) -> Self {
+        Self { abroad, asked, ..self }
     }
 
     /// Hands over for as long as the gateway lets it.
@@ -205,18 +192,17 @@ impl Outbox {
 
     /// One message or step, or a look into the mailbox if none can be handed over now.
     async fn work(&mut self) -> Result<(), Status> {
-        if let Some(steps) = &mut self.steps
-            && self.told.is_empty()
-        {
-            self.told = steps.ready_now().await?;
-            self.has_more |= !self.told.is_empty();
+        if let Some(steps) = &mut self.steps {
+            steps.tidy().await;
         }
-        if self.has_more && self.waiting.len() < PORTAL_WAITING_MAX {
-            return self.list(0).await;
+        self.catch_up().await?;
+        if self.has_more && !self.is_full() {
+            return Ok(());
         }
         let Some((place, waiting)) = self.next() else { return self.look().await };
-        let (waiting, name) = (waiting.clone(), waiting.name());
+        let (waiting, name, key) = (waiting.clone(), waiting.name(), waiting.key().to_owned());
         let Waiting { dossier, errand } = waiting;
+        let is_message = matches!(errand, Errand::Message { .. });
         let outcome = match &errand {
             Errand::Message { consignment, sender } => {
                 self.hand_over(consignment, sender, &dossier).await
@@ -227,7 +213,7 @@ impl Outbox {
             Ok(outcome) => {
                 self.dealt(place).await;
                 if let Some(outcome) = outcome {
-                    self.went_well(&dossier, outcome);
+                    self.went_well(&key, outcome);
                 }
                 Ok(())
             }
@@ -237,7 +223,7 @@ impl Outbox {
                 sleep(PORTAL_CREDENTIALS_LOOK).await;
                 // It may be this record that is not taken so: another goes first next time.
                 let until = Instant::now() + self.pauses.0;
-                self.held.entry(dossier).or_insert(Held { failures: 0, until }).until = until;
+                self.held.entry(key).or_insert(Held { failures: 0, until }).until = until;
                 Ok(())
             }
             Err(Delay::Portal(trouble)) => {
@@ -246,21 +232,83 @@ impl Outbox {
                 self.failures = self.failures.saturating_add(1);
                 sleep(self.pause(self.failures - 1)).await;
                 // Held from now on: what is behind it in the mailbox has its turn first.
-                self.hold(dossier);
+                self.hold(key);
                 Ok(())
             }
             Err(Delay::Gateway(status)) if is_leased(&status) => {
                 tracing::warn!(name, "somebody else holds it");
-                self.hold(dossier);
+                self.hold(key);
                 Ok(())
             }
-            Err(Delay::Gateway(status)) if is_gone(status.code()) => {
+            Err(Delay::Gateway(status)) if is_message && is_gone(status.code()) => {
                 tracing::info!(name, code = ?status.code(), "it waits no longer");
                 self.dealt(place).await;
                 Ok(())
             }
-            Err(Delay::Gateway(status)) => Err(status),
+            Err(Delay::Gateway(status)) => self.not_served(name, key, &status).await,
         }
+    }
+
+    /// One look where the mailbox and the notices are not known equally far: what the log has first goes
+    /// first, be it a message or a step.
+    async fn catch_up(&mut self) -> Result<(), Status> {
+        let (is_behind, hears_more) = match &self.steps {
+            Some(steps) => (self.listed < self.heard, self.heard < self.seen && !steps.is_full()),
+            None => (false, false),
+        };
+        if (self.has_more || is_behind) && !self.is_full() {
+            self.list(0).await
+        } else if hears_more {
+            self.hear().await
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Asks for notices until there are none, or too many of steps.
+    async fn hear(&mut self) -> Result<(), Status> {
+        loop {
+            let steps = self.steps.as_mut().filter(|steps| !steps.is_full());
+            let Some(steps) = steps else { return Ok(()) };
+            let heard = steps.ask(Duration::ZERO).await?;
+            if heard.last.is_none() {
+                self.heard = self.heard.max(self.seen);
+                return Ok(());
+            }
+            self.learn(heard);
+        }
+    }
+
+    /// The gateway gave notice of steps.
+    fn learn(&mut self, heard: Heard) {
+        self.heard = self.heard.max(heard.last.unwrap_or(EntryId::ZERO));
+        for told in heard.told {
+            let (place, dossier) = (told.place, told.dossier.to_string());
+            self.waiting.insert(place, Waiting { dossier, errand: Errand::Step(Box::new(told)) });
+        }
+        self.observer.waiting(self.waiting.len());
+    }
+
+    /// One thing that the gateway does not give: it waits, and others go on, unless the gateway is out.
+    async fn not_served(
+        &mut self,
+        name: String,
+        key: String,
+        status: &Status,
+    ) -> Result<(), Status> {
+        if self.is_full() {
+            sleep(self.pauses.0).await;
+        } else {
+            self.list(0).await?;
+        }
+        tracing::error!(name, code = ?status.code(), reason = reason(status), "the gateway cannot serve it");
+        self.observer.handed("failed");
+        self.hold(key);
+        Ok(())
+    }
+
+    fn is_full(&self) -> bool {
+        self.waiting.len() >= PORTAL_WAITING_MAX
     }
 
     /// Something waits no longer.
@@ -272,35 +320,48 @@ impl Outbox {
         self.observer.waiting(self.waiting.len());
     }
 
-    /// The oldest message whose dossier is not held.
+    /// The oldest message or step whose dossier is not held, and before which everything is known.
     fn next(&self) -> Option<(EntryId, &Waiting)> {
         let now = Instant::now();
-        let is_held = |dossier: &str| self.held.get(dossier).is_some_and(|held| now < held.until);
+        let is_held = |key: &str| self.held.get(key).is_some_and(|held| now < held.until);
+        let known = |errand: &Errand| match errand {
+            Errand::Message { .. } if self.steps.is_none() => EntryId { epoch: u32::MAX, index: 0 },
+            Errand::Message { .. } => self.heard,
+            // No more is listed before something goes.
+            Errand::Step(_) if self.is_full() => self.heard,
+            Errand::Step(_) => self.listed,
+        };
+        // None overtakes another one of its dossier that has to wait.
+        let mut early = HashSet::new();
         let mut waiting = self.waiting.iter();
-        waiting.find(|(_, one)| !is_held(&one.dossier)).map(|(place, one)| (*place, one))
+        let due = waiting.find(|(place, one)| {
+            if is_held(one.key()) || early.contains(one.key()) {
+                return false;
+            }
+            let is_known = **place <= known(&one.errand);
+            is_known || !early.insert(one.key())
+        });
+        due.map(|(place, one)| (*place, one))
     }
 
     /// Nothing can be handed over now: waits for the next message or step, or the next turn of one.
     async fn look(&mut self) -> Result<(), Status> {
-        let turns = self.waiting.values().filter_map(|one| self.held.get(&one.dossier));
+        let turns = self.waiting.values().filter_map(|one| self.held.get(one.key()));
         let turn = turns.map(|held| held.until.saturating_duration_since(Instant::now())).min();
         let wait = turn.unwrap_or(POLL_WAIT_MAX).min(POLL_WAIT_MAX);
         let Some(mut steps) = self.steps.take() else { return self.wait(wait).await };
-        let told_before = !self.told.is_empty();
         let outcome = tokio::select! {
-            outcome = self.wait(wait) => outcome.map(|()| Vec::new()),
-            told = steps.next(), if !told_before => told,
+            outcome = self.wait(wait) => outcome.map(|()| Heard::default()),
+            heard = steps.next() => heard,
         };
         self.steps = Some(steps);
-        let told = outcome?;
-        self.has_more |= !told.is_empty();
-        self.told.extend(told);
+        self.learn(outcome?);
         Ok(())
     }
 
     /// Waits for the next message, so long at most.
     async fn wait(&mut self, wait: Duration) -> Result<(), Status> {
-        let is_full = self.waiting.len() >= PORTAL_WAITING_MAX;
+        let is_full = self.is_full();
         let wait_seconds = i32::try_from(wait.as_secs()).unwrap_or(0);
         if is_full || wait_seconds == 0 {
             sleep(wait).await;
@@ -308,8 +369,8 @@ impl Outbox {
         if is_full { Ok(()) } else { self.list(wait_seconds).await }
     }
 
-    /// Learns what has come since the last time. Once the whole mailbox is known, the steps that were told
-    /// before it was looked at have their places.
+    /// Learns what has come since the last time. Once the whole mailbox is known, so is everything before
+    /// the steps that were told before it was looked at.
     async fn list(&mut self, wait_seconds: i32) -> Result<(), Status> {
         let request = v1::ListItemsRequest {
             agency: self.agency.clone(),
@@ -327,14 +388,11 @@ impl Outbox {
             let v1::Item { consignment_id: consignment, sender, dossier_code: dossier, .. } = item;
             let errand = Errand::Message { consignment, sender };
             let place = EntryId { epoch: entry.epoch, index: entry.index };
+            self.seen = self.seen.max(place);
             self.waiting.insert(place, Waiting { dossier, errand });
         }
         if !self.has_more {
-            for told in std::mem::take(&mut self.told) {
-                let dossier = told.dossier.to_string();
-                let errand = Errand::Step(Box::new(told.clone()));
-                self.waiting.insert(told.place, Waiting { dossier, errand });
-            }
+            self.listed = self.seen.max(self.heard);
         }
         self.observer.waiting(self.waiting.len());
         Ok(())
@@ -381,7 +439,13 @@ impl Outbox {
     /// Tells the portal of a step. A step that it refuses has nobody to whom it could come back.
     async fn hand_over_step(&mut self, told: &Told) -> Result<Option<&'static str>, Delay> {
         let Some(steps) = &mut self.steps else { return Ok(None) };
-        let message = steps.message(told).await?;
+        let Some(reception) = steps.reception(told).await? else { return Ok(None) };
+        if self.is_foreign(reception.as_str(), told.dossier.as_str()).is_some() {
+            tracing::warn!(entry = %told.place, "a step of another province; it is left out");
+            return Ok(None);
+        }
+        let Some(steps) = &mut self.steps else { return Ok(None) };
+        let Some(message) = steps.message(told).await? else { return Ok(None) };
         match self.portal.hand_over(&message).await {
             Ok(()) => {
                 tracing::info!(entry = %told.place, "a step handed over");
@@ -415,6 +479,9 @@ impl Outbox {
             Ok(draft) => draft,
             Err(wrong) => return Ok(Content::Wrong(wrong)),
         };
+        if draft.service() == Service::Answer && !self.answers(sender) {
+            return Ok(Content::Wrong(Wrong::NotAsked(sender.to_owned())));
+        }
         let procedure = match draft.procedure() {
             None => None,
             Some(code) => match self.portal.procedure(code).await {
@@ -439,6 +506,12 @@ impl Outbox {
         (!speaks).then_some(Wrong::Foreign { sender, of })
     }
 
+    /// Whether questions go to the sender, so that it may answer them.
+    fn answers(&self, sender: &str) -> bool {
+        let code = Code::parse(sender);
+        code.is_some_and(|code| self.asked.contains(&code) || self.abroad.contains(&code))
+    }
+
     async fn refuse(&mut self, consignment: &str, reason: String) -> Result<(), Status> {
         let request = v1::RefuseRequest {
             agency: self.agency.clone(),
@@ -449,7 +522,7 @@ impl Outbox {
         within(CALL_DEADLINE, self.mailbox.refuse(request)).await.map(drop)
     }
 
-    fn went_well(&mut self, dossier: &str, outcome: &'static str) {
+    fn went_well(&mut self, key: &str, outcome: &'static str) {
         self.observer.handed(outcome);
         if self.is_alarmed || self.failures >= PORTAL_OUTAGE_FAILURES {
             // It was the portal and not these dossiers; one that fails again waits as long as it has to.
@@ -457,7 +530,7 @@ impl Outbox {
             self.held.values_mut().for_each(|held| held.until = now);
         }
         self.alarm(false);
-        self.held.remove(dossier);
+        self.held.remove(key);
         self.failures = 0;
     }
 
@@ -473,11 +546,15 @@ impl Outbox {
     }
 
     /// The other messages of the dossier wait with this one, so that none overtakes it.
-    fn hold(&mut self, dossier: String) {
-        let failures = self.held.get(&dossier).map_or(0, |held| held.failures);
+    fn hold(&mut self, key: String) {
+        if self.held.len() >= PORTAL_WAITING_MAX {
+            let now = Instant::now();
+            self.held.retain(|_, held| now < held.until);
+        }
+        let failures = self.held.get(&key).map_or(0, |held| held.failures);
         let span = self.pauses.0.saturating_mul(1 << failures.min(20)).min(PORTAL_HOLD_MAX);
         let held = Held { failures: failures.saturating_add(1), until: Instant::now() + span };
-        self.held.insert(dossier, held);
+        self.held.insert(key, held);
     }
 
     fn pause(&self, failures: u32) -> Duration {
@@ -496,6 +573,6 @@ fn is_gone(code: Grpc) -> bool {
 }
 
 /// To ask again changes nothing before an operator mends it.
-pub(super) fn is_final(code: Grpc) -> bool {
+fn is_final(code: Grpc) -> bool {
     matches!(code, Grpc::Unauthenticated | Grpc::PermissionDenied | Grpc::InvalidArgument)
 }

@@ -6,36 +6,30 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 use tonic::transport::Channel;
 use tonic::{Code as Grpc, Status};
 
 use super::call::within;
 use super::journal::Journal;
 use super::message::{Draft, Ready, Service, States};
-use super::outbox::is_final;
+use super::outbox::Observer;
 use crate::clock::Time;
 use crate::directory::Code;
 use crate::document::DossierCode;
-use crate::dossier::{State, Step};
+use crate::dossier::{Dossier, Step};
 use crate::limits::{
     CALL_DEADLINE, MESSAGE_SIZE_MAX, POLL_WAIT_MAX, PORTAL_NAME_AGE_MAX, PORTAL_NAMES_MAX,
-    PORTAL_STEPS_AHEAD_MAX,
+    PORTAL_RECEPTIONS_MAX, PORTAL_STEPS_AHEAD_MAX,
 };
 use crate::log::{Entry, EntryId, Event};
 use crate::proto::v1;
 use crate::proto::v1::directory_service_client::DirectoryServiceClient;
 use crate::proto::v1::dossier_service_client::DossierServiceClient;
 use crate::proto::v1::mailbox_service_client::MailboxServiceClient;
-
-/// An answer of the gateway, or why there will be none any more.
-type News = Result<v1::ListNoticesResponse, Status>;
-
-/// Answers of the gateway that are read ahead.
-const PAGES_AHEAD: usize = 1;
 
 /// A step of a dossier.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,90 +41,123 @@ pub(super) struct Told {
     step: Step,
     /// The agency that took it, or that has the dossier if the gateway did.
     agency: Code,
+    /// The agency whose place it took.
+    closed: Option<Code>,
     at: Time,
+}
+
+/// An answer of the gateway.
+#[derive(Debug, Default)]
+pub(super) struct Heard {
+    /// What there is to tell.
+    pub(super) told: Vec<Told>,
+    /// The last entry of which it gave notice; none if it had no news.
+    pub(super) last: Option<EntryId>,
 }
 
 /// What the gateway tells, and how far it is dealt with.
 pub struct Steps {
-    news: mpsc::Receiver<News>,
+    mailbox: MailboxServiceClient<Channel>,
+    agency: Code,
+    /// From where the gateway is to tell next.
+    cursor: String,
     journal: Journal,
+    /// Whether the journal says something that its file does not.
+    is_news: bool,
     dossiers: DossierServiceClient<Channel>,
     directory: DirectoryServiceClient<Channel>,
     names: HashMap<Code, (String, Instant)>,
+    /// Who received which dossier, if it began with our agency.
+    receptions: HashMap<DossierCode, Option<Code>>,
+    observer: Arc<dyn Observer>,
 }
 
 impl Steps {
     /// The steps in the notices of `agency` behind what the file at `path` says to be dealt with; without
-    /// the file, all that the mailbox has. After a failure the gateway is left alone for the `pause`.
+    /// the file, all that the mailbox has. The `observer` is told of documents that were not taken.
     ///
     /// # Errors
     /// The file cannot be read.
     pub fn follow(
         channel: Channel,
-        agency: String,
+        agency: Code,
         path: PathBuf,
-        pause: Duration,
+        observer: Arc<dyn Observer>,
     ) -> std::io::Result<Self> {
         let journal = Journal::open(path)?;
-        let (sender, news) = mpsc::channel(PAGES_AHEAD);
         let mailbox = MailboxServiceClient::new(channel.clone());
-        let request = v1::ListNoticesRequest {
+        Ok(Self {
+            mailbox: mailbox.max_decoding_message_size(MESSAGE_SIZE_MAX + 64 * 1024),
             agency,
-            wait_seconds: i32::try_from(POLL_WAIT_MAX.as_secs()).unwrap_or(0),
             cursor: journal.cursor().to_owned(),
+            journal,
+            is_news: false,
+            dossiers: DossierServiceClient::new(channel.clone()),
+            directory: DirectoryServiceClient::new(channel),
+            names: HashMap::new(),
+            receptions: HashMap::new(),
+            observer,
+        })
+    }
+
+    /// Whether no more can be taken for now.
+    pub(super) fn is_full(&self) -> bool {
+        self.journal.left() >= PORTAL_STEPS_AHEAD_MAX
+    }
+
+    /// The next notices, when there are some; pending where no more can be taken for now. Nothing is lost
+    /// where this is dropped before it is ready.
+    ///
+    /// # Errors
+    /// The gateway's.
+    pub(super) async fn next(&mut self) -> Result<Heard, Status> {
+        if self.is_full() {
+            std::future::pending::<()>().await;
+        }
+        self.ask(POLL_WAIT_MAX).await
+    }
+
+    /// The next notices, after this wait at most; none if there are none by then.
+    ///
+    /// # Errors
+    /// The gateway's.
+    pub(super) async fn ask(&mut self, wait: Duration) -> Result<Heard, Status> {
+        let request = v1::ListNoticesRequest {
+            agency: self.agency.to_string(),
+            wait_seconds: i32::try_from(wait.as_secs()).unwrap_or(0),
+            cursor: self.cursor.clone(),
             page_size: 0,
         };
-        tokio::spawn(listen(mailbox, request, pause, sender));
-        let dossiers = DossierServiceClient::new(channel.clone());
-        let directory = DirectoryServiceClient::new(channel);
-        Ok(Self { news, journal, dossiers, directory, names: HashMap::new() })
-    }
-
-    /// The next steps, when there are some; pending where no more can be taken for now.
-    ///
-    /// # Errors
-    /// The gateway tells nothing any more.
-    pub(super) async fn next(&mut self) -> Result<Vec<Told>, Status> {
-        loop {
-            if self.journal.left() >= PORTAL_STEPS_AHEAD_MAX {
-                std::future::pending::<()>().await;
-            }
-            let ended = || Err(Status::unauthenticated("the notices have ended"));
-            let page = self.news.recv().await.unwrap_or_else(ended)?;
-            let told = self.told(page).await;
-            if !told.is_empty() {
-                return Ok(told);
-            }
-        }
-    }
-
-    /// The next steps, if some are there already.
-    ///
-    /// # Errors
-    /// The gateway tells nothing any more.
-    pub(super) async fn ready_now(&mut self) -> Result<Vec<Told>, Status> {
-        if self.journal.left() >= PORTAL_STEPS_AHEAD_MAX {
-            return Ok(Vec::new());
-        }
-        match self.news.try_recv() {
-            Ok(page) => Ok(self.told(page?).await),
-            Err(_) => Ok(Vec::new()),
-        }
+        let asked = self.mailbox.list_notices(request);
+        let page = within(CALL_DEADLINE + POLL_WAIT_MAX, asked).await?.into_inner();
+        Ok(self.heard(page))
     }
 
     /// What there is to tell in an answer of the gateway.
-    async fn told(&mut self, page: v1::ListNoticesResponse) -> Vec<Told> {
+    fn heard(&mut self, page: v1::ListNoticesResponse) -> Heard {
+        self.cursor.clone_from(&page.cursor);
         let Some(last) = page.notices.last().and_then(|notice| place(notice.entry_id)) else {
-            return Vec::new();
+            return Heard::default();
         };
+        let until = self.journal.until();
+        let is_new = |notice: &&v1::Notice| place(notice.entry_id).is_some_and(|id| id > until);
+        let agency = self.agency.as_str();
+        for notice in page.notices.iter().filter(is_new).filter(|one| is_returned(one, agency)) {
+            let v1::Notice { consignment_id: consignment, recipient, event, .. } = notice;
+            tracing::error!(
+                consignment,
+                recipient,
+                event,
+                "a document from the portal is not taken"
+            );
+            self.observer.returned();
+            self.is_news = true;
+        }
         let mut told: Vec<_> = page.notices.iter().filter_map(told).collect();
         let places: BTreeSet<_> = told.iter().map(|told| told.place).collect();
         let left = self.journal.told(places, last, page.cursor);
         told.retain(|told| left.contains(&told.place));
-        if told.is_empty() {
-            self.keep().await;
-        }
-        told
+        Heard { told, last: Some(last) }
     }
 
     /// A step is dealt with, for good.
@@ -139,21 +166,59 @@ impl Steps {
         self.keep().await;
     }
 
-    async fn keep(&self) {
+    /// Writes what is worth it though no step is dealt with.
+    pub(super) async fn tidy(&mut self) {
+        if self.is_news {
+            self.keep().await;
+        }
+    }
+
+    async fn keep(&mut self) {
+        self.is_news = false;
         // A step that is not noted is handed over again.
         if let Err(error) = self.journal.keep().await {
             tracing::error!(%error, "how far the steps are dealt with cannot be written");
         }
     }
 
-    /// A step as a message to the portal.
+    /// Who received the dossier of a step, if it began with our agency. Others may name our agency in a
+    /// step of any dossier; the portal is not told of those.
     ///
     /// # Errors
     /// The gateway's.
-    pub(super) async fn message(&mut self, told: &Told) -> Result<Ready, Status> {
+    pub(super) async fn reception(&mut self, told: &Told) -> Result<Option<Code>, Status> {
+        if told.step != Step::Succession
+            && let Some(known) = self.receptions.get(&told.dossier)
+        {
+            return Ok(known.clone());
+        }
+        let found = self.dossier(&told.dossier).await?.dossier.unwrap_or_default();
+        let is_ours = Code::parse(&found.origin).as_ref() == Some(&self.agency);
+        let reception = Code::parse(&found.reception).filter(|_| is_ours);
+        if self.receptions.len() >= PORTAL_RECEPTIONS_MAX {
+            self.receptions.clear();
+        }
+        self.receptions.insert(told.dossier.clone(), reception.clone());
+        Ok(reception)
+    }
+
+    /// A step as a message to the portal; none if it is no news for the citizen.
+    ///
+    /// # Errors
+    /// The gateway's.
+    pub(super) async fn message(&mut self, told: &Told) -> Result<Option<Ready>, Status> {
         let state = match told.step.transition().to {
             Some(state) => state,
-            None => self.state_after(told).await?,
+            None => {
+                let Some(before) = self.before(told).await? else {
+                    return Err(Status::internal("a step before the first of its dossier"));
+                };
+                let had = |closed: &Code| [&before.reception, &before.holder].contains(&closed);
+                if told.closed.as_ref().is_some_and(|closed| !had(closed)) {
+                    return Ok(None);
+                }
+                before.state
+            }
         };
         let data = serde_json::json!({
             "MaHoSo": told.dossier.as_str(),
@@ -165,23 +230,30 @@ impl Steps {
         let data = data.as_object().cloned().unwrap_or_default();
         let draft = Draft::of(Service::Step, &data, &States::default());
         let ready = draft.and_then(|draft| draft.ready(None));
-        ready.map_err(|wrong| Status::internal(wrong.to_string()))
+        ready.map(Some).map_err(|wrong| Status::internal(wrong.to_string()))
     }
 
-    /// The state after a step that changes none: what the steps before it made of it.
-    async fn state_after(&mut self, told: &Told) -> Result<State, Status> {
-        let request = v1::GetDossierRequest { dossier_code: told.dossier.to_string() };
-        let found = within(CALL_DEADLINE, self.dossiers.get_dossier(request)).await?.into_inner();
-        let mut state = State::Registered;
+    /// The dossier as it stood before a step.
+    async fn before(&mut self, told: &Told) -> Result<Option<Dossier>, Status> {
+        let found = self.dossier(&told.dossier).await?;
+        let mut before: Option<Dossier> = None;
         for receipt in found.steps.into_iter().filter_map(|step| step.receipt) {
-            if place(receipt.entry_id).is_some_and(|place| place > told.place) {
+            let Some(id) = place(receipt.entry_id) else { continue };
+            let Ok(entry) = Entry::from_leaf(&receipt.leaf) else { continue };
+            if id >= told.place {
                 break;
             }
-            let entry = Entry::from_leaf(&receipt.leaf).ok();
-            let step = entry.and_then(|entry| Step::from_word(entry.reason.as_deref()?));
-            state = step.and_then(|step| step.transition().to).unwrap_or(state);
+            before = match before {
+                Some(dossier) => Some(dossier.after(id, &entry)),
+                None => Dossier::begin(id, &entry),
+            };
         }
-        Ok(state)
+        Ok(before)
+    }
+
+    async fn dossier(&mut self, dossier: &DossierCode) -> Result<v1::GetDossierResponse, Status> {
+        let request = v1::GetDossierRequest { dossier_code: dossier.to_string() };
+        Ok(within(CALL_DEADLINE, self.dossiers.get_dossier(request)).await?.into_inner())
     }
 
     /// The agency's name in the directory; its code if the directory has it no longer.
@@ -207,38 +279,23 @@ impl Steps {
     }
 }
 
-/// Asks for notices until nobody takes them, or the gateway says that it never will.
-async fn listen(
-    mailbox: MailboxServiceClient<Channel>,
-    mut request: v1::ListNoticesRequest,
-    pause: Duration,
-    sender: mpsc::Sender<News>,
-) {
-    let mut mailbox = mailbox.max_decoding_message_size(MESSAGE_SIZE_MAX + 64 * 1024);
-    loop {
-        let asked = mailbox.list_notices(request.clone());
-        match within(CALL_DEADLINE + POLL_WAIT_MAX, asked).await {
-            Ok(page) => {
-                let page = page.into_inner();
-                request.cursor.clone_from(&page.cursor);
-                if !page.notices.is_empty() && sender.send(Ok(page)).await.is_err() {
-                    return;
-                }
-            }
-            Err(status) if is_final(status.code()) => {
-                let _gone = sender.send(Err(status)).await;
-                return;
-            }
-            Err(status) => {
-                tracing::warn!(code = ?status.code(), "the gateway cannot be asked for notices");
-                sleep(pause).await;
-            }
-        }
-    }
-}
-
 fn place(id: Option<v1::EntryId>) -> Option<EntryId> {
     id.map(|id| EntryId { epoch: id.epoch, index: id.index })
+}
+
+/// Whether a notice says that an office has not taken a document that `agency` sent, and will not.
+fn is_returned(notice: &v1::Notice, agency: &str) -> bool {
+    let event = Event::from_word(&notice.event);
+    let is_end = matches!(
+        event,
+        Some(
+            Event::ConsignmentRejection
+                | Event::ContentHandoverFailure
+                | Event::RelayRejection
+                | Event::RelayFailure
+        )
+    );
+    is_end && notice.recipient != agency
 }
 
 /// The step that a notice is about, if citizens are told of it.
@@ -246,14 +303,12 @@ fn told(notice: &v1::Notice) -> Option<Told> {
     let entry = Entry::from_leaf(&notice.leaf).ok()?;
     let step = Step::from_word(entry.reason.as_deref()?)?;
     let is_told = entry.event == Event::DossierStep && words(step).is_some();
-    Some(Told {
-        place: place(notice.entry_id)?,
-        dossier: entry.dossier?,
-        step,
-        agency: entry.from?,
-        at: entry.time,
-    })
-    .filter(|_| is_told)
+    let (agency, closed) = match step {
+        Step::Succession => (entry.to?, entry.from),
+        _ => (entry.from?, None),
+    };
+    let (place, dossier) = (place(notice.entry_id)?, entry.dossier?);
+    is_told.then_some(Told { place, dossier, step, agency, closed, at: entry.time })
 }
 
 /// A step in the citizen's words; none for what is not told.

@@ -33,7 +33,7 @@ from vanthu.v1 import envelope_pb2
 from vanthu.v1 import trace_service_pb2 as tr
 
 NEW = DOSSIER | {"TrangThaiHoSo": "1"}
-SERVICES = [("DongBoHoSoMC", NEW), ("CapNhatTienDoHoSoMC", STEP), ("DongBoTrangThaiHoSo", STATUS)]
+SERVICES = [("DongBoHoSoMC", NEW), ("CapNhatTienDoHoSoMC", STEP), ("DongBoTrangThaiHoSo", STATUS | {"NgayXuLy": "20261124090000"})]
 
 
 @pytest.fixture
@@ -90,7 +90,7 @@ def test_a_dossier_from_the_portal_comes_to_its_office_and_is_registered_once(ga
     [found] = courier.find(code)
     assert (found["ChuHoSo"], found["TrangThaiHoSo"], found["TienDoXuLy"]) == ("Nguyễn Văn A", "1", [])
     assert courier.find(code_of(2)) == []
-    assert courier.metric('vanthu_portal_received_total{outcome="taken"}') == 1
+    wait_until(lambda: courier.metric('vanthu_portal_received_total{outcome="taken"}') == 1)
     for traces in (courier.traces(), gateway.traces()):
         assert "Nguyễn" not in traces and "example.invalid" not in traces and "mat-khau" not in traces
     courier.stop()
@@ -148,6 +148,9 @@ def test_a_call_that_is_none_is_answered_and_changes_nothing(gateway, courier):
         ]:
             status, answer = courier.ask(good | change)
             assert (status, answer["error_code"], answer["message"]) == (200, code, words), change
+        padding = {"username": "cong", "password": "mat-khau-cong", "more": "x" * 4096}
+        assert ask(courier.door, "POST", "/login", padding)[0] == 413
+        assert courier.ask({"session": ["x"] * 9, "madonvi": "x"})[1]["error_code"] == "15"
         assert courier.ask(b"{")[1] == {"error_code": "-1", "message": "not JSON"}
         assert courier.ask(b" " * (4 * 1024 * 1024 + 1))[0] == 413
         assert ask(courier.door, "GET", "/api")[0] == 405 and ask(courier.door, "POST", "/book")[0] == 404
@@ -205,11 +208,16 @@ def test_where_the_portal_calls_may_be_said_at_the_start(gateway, portal):
     running.stderr.close()
 
 
-def test_what_the_gateway_refuses_is_told_and_taken_later(gateway, courier):
+def test_what_the_gateway_refuses_is_told_and_holds_nothing_else_back(gateway, courier):
     unknown = "H99.1-20261123-0001"
     with gateway.writes(0):  # and writes nothing, however often the portal comes again
         code, words = courier.tell("DongBoHoSoMC", NEW | {"MaHoSo": unknown})
-    assert code == 20 and "/ RECIPIENT_UNKNOWN: " in words, words
+    assert code == -1 and words.startswith(f"{unknown}: ") and "/ RECIPIENT_UNKNOWN: " in words, words
+    records = [NEW | {"MaHoSo": unknown}, NEW | {"MaHoSo": code_of(1)}]
+    again = courier.call("DongBoHoSoMC", isUpdating="False", data=records)
+    assert (again["error_code"], again["message"]) == ("-1", words)
+    assert [item.dossier_code for item in desk(gateway)] == [code_of(1)]
+    wait_until(lambda: courier.metric('vanthu_portal_received_total{outcome="refused"}') == 2)
     assert courier.find(unknown) == []
     with refused(Code.NOT_FOUND, "DOSSIER_UNKNOWN", "dossier_code"):
         dossier(gateway, unknown)
@@ -221,7 +229,7 @@ def test_while_the_gateway_is_out_the_portal_is_asked_to_come_again(gateway, cou
     record, session = NEW | {"MaHoSo": code_of(1)}, courier.log_in()["session"]
     gateway.stop()
     assert courier.tell("DongBoHoSoMC", record, session) == (
-        20, "hệ thống tiếp nhận tạm ngừng / the gateway cannot be reached now")
+        20, f"{code_of(1)}: hệ thống tiếp nhận tạm ngừng / the gateway cannot be reached now")
     gateway.restart()
     wait_until(lambda: courier.tell("DongBoHoSoMC", record, session)[0] == 0)
     assert len(desk(gateway)) == 1 and dossier(gateway, code_of(1)).state == 1
@@ -234,6 +242,33 @@ def test_an_office_that_was_faster_keeps_its_dossier(gateway, courier):
     take(gateway, code, "RECEPTION", procedure_code="1.003003", due_time=at(days=5))
     assert courier.tell("DongBoHoSoMC", NEW | {"MaHoSo": code}) == (0, "")
     assert dossier(gateway, code).state == 2 and len(desk(gateway)) == 1
+
+
+def test_a_state_that_comes_back_is_a_document_of_its_own(gateway, courier):
+    record, session = {"MaHoSo": code_of(1), "TrangThai": "7"}, courier.log_in()["session"]
+    moments = ["20261124090000", "20261125090000", "20261126090000"]
+    for state, moment in zip(["7", "4", "7"], moments, strict=True):
+        record |= {"TrangThai": state, "NgayXuLy": moment}
+        assert courier.tell("DongBoTrangThaiHoSo", record, session) == (0, "")
+    assert len(desk(gateway)) == 3
+    assert courier.find(code_of(1), session)[0]["TrangThaiHoSo"] == "7"
+
+
+def test_a_dossier_of_a_closed_office_is_registered_with_its_successor(pki, start, portal, tmp_path):
+    from test_directory import APPROVED, change, closed_yesterday
+
+    gateway, code = start(pki.copy(tmp_path / "pki")), "H49.152-20261123-0001"
+    change(gateway, lambda text: APPROVED + closed_yesterday("H49.152", "H49.151")(text))
+    gateway.reload()
+    courier = Courier(gateway, portal, receiving(portal))
+    assert courier.tell("DongBoHoSoMC", NEW | {"MaHoSo": code}) == (0, "")
+    registered = dossier(gateway, code)
+    assert (registered.state, registered.reception, registered.origin) == (1, "H49.151", AGENCY)
+    assert [item.dossier_code for item in desk(gateway)] == [code]
+    with gateway.writes(0):
+        assert courier.tell("DongBoHoSoMC", NEW | {"MaHoSo": code}) == (0, "")
+    courier.stop()
+    gateway.stop()
 
 
 def test_steps_of_what_began_at_the_door_go_back_to_the_portal(gateway, portal):

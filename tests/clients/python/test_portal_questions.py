@@ -64,7 +64,7 @@ def test_a_question_comes_to_its_office_once_and_its_answer_goes_back(gateway, p
 
 
 def test_an_answer_to_nothing_comes_back(gateway, portal):
-    courier = Courier(gateway, portal)
+    courier = Courier(gateway, portal, portal.config(more='abroad = ["H49.151"]\n'))
     nameless = send(gateway, message("DongBoHoiDap", {"TraLoi": "x"}), "")
     unknown = send(gateway, message("DongBoHoiDap", {"MaHoiDap": "9", "TraLoi": "x"}), "")
     wait_until(lambda: empty(gateway))
@@ -83,5 +83,30 @@ def test_an_outage_delays_a_question_and_no_message(gateway, portal):
     ask(portal, QUESTION)
     wait_until(lambda: len(questions(gateway)) == 1)
     assert portal.calls("LayDanhSachHoiDap") >= 3
-    assert courier.metric('vanthu_portal_received_total{outcome="taken"}') == 1
+    wait_until(lambda: courier.metric('vanthu_portal_received_total{outcome="taken"}') == 1)
+    courier.stop()
+
+
+def test_only_who_gets_questions_answers_them(gateway, portal):
+    courier = Courier(gateway, portal, portal.config(more='questions_every_seconds = 600\nquestions_to = "H49.11"\n'))
+    ask(portal, QUESTION)
+    consignment = send(gateway, message("DongBoHoiDap", {"MaHoiDap": "7", "TraLoi": "x"}), "")
+    wait_until(lambda: empty(gateway))
+    assert words(gateway, 1) == {
+        consignment: "service: H49.151 không được giao trả lời câu hỏi của công dân / "
+        "service: H49.151 gets no questions of citizens, and may not answer them"}
+    assert portal.calls("DongBoHoiDap") == 0
+    courier.stop()
+
+
+def test_one_answer_in_trouble_holds_back_no_other(gateway, portal):
+    for name in ("7", "8"):
+        ask(portal, QUESTION | {"MaHoiDap": name})
+        send(gateway, message("DongBoHoiDap", {"MaHoiDap": name, "TraLoi": "x"}), "")
+    portal.fail(service="DongBoHoiDap", times=1, error_code=20)
+    courier = Courier(gateway, portal, asking(portal))
+    wait_until(lambda: portal.book()["answers"])
+    assert list(portal.book()["answers"]) == ["8"], "it does not wait until the first has its next turn"
+    wait_until(lambda: empty(gateway))
+    assert sorted(portal.book()["answers"]) == ["7", "8"]
     courier.stop()

@@ -5,8 +5,10 @@ import time
 
 import pytest
 from gateway import CALL_SECONDS
-from portal import AGENCY, DOSSIER, Courier, Portal, code_of, send_dossier, wait_until
+from mail import acknowledge, refuse, waiting
+from portal import AGENCY, DOSSIER, Courier, Portal, code_of, receiving, send_dossier, send_step, wait_until
 from proofs import read_entry
+from test_directory import APPROVED, change, closed_yesterday
 from test_dossier import PROCEDURE, at, show, take
 from vanthu.v1 import directory_service_pb2 as dr
 from vanthu.v1 import dossier_pb2
@@ -160,7 +162,7 @@ def test_a_step_that_the_portal_refuses_holds_nothing_back(gateway, portal):
     code = registered(gateway, portal, 2)
     receive(gateway, code)
     wait_until(lambda: len(told(portal, code)) == 1)
-    assert courier.metric('vanthu_portal_messages_total{outcome="refused"}') == 1
+    wait_until(lambda: courier.metric('vanthu_portal_messages_total{outcome="refused"}') == 1)
     courier.stop()
 
 
@@ -203,8 +205,114 @@ def test_no_step_overtakes_its_record_when_the_gateway_comes_back(gateway, porta
 
 
 def test_a_cursor_that_is_none_ends_the_courier(gateway, portal):
-    (portal.folder / "steps.json").write_text('{"cursor": "x", "done": []}')
+    (portal.folder / "steps.json").write_text('{"cursor": "x", "until": "", "left": []}')
     courier = Courier(gateway, portal, following(portal))
     assert courier.process.wait(CALL_SECONDS) == 5
     assert "PAGE_TOKEN_MALFORMED" in courier.traces() or "cursor" in courier.traces()
     courier.stop()
+
+
+def test_nobody_but_the_portal_begins_what_the_portal_is_told_of(gateway, portal):
+    courier = Courier(gateway, portal, following(portal))
+    codes = [code_of(number) for number in range(1, 5)]
+    for code in codes:
+        portal.call("DongBoHoSoMC", isUpdating="False", data=[DOSSIER | {"MaHoSo": code}])
+    given, asked, handed, own = codes
+    take(gateway, given, "REGISTRATION", "H49.11", to=AGENCY, procedure_code=PROCEDURE)
+    for code in (asked, handed):
+        receive(gateway, code)
+    take(gateway, asked, "OPINION_REQUEST", to=AGENCY, consent_working_days=5)
+    take(gateway, handed, "HANDOVER", to=AGENCY)
+    take(gateway, own, "REGISTRATION", AGENCY, "portal", to="H49.151", procedure_code=PROCEDURE)
+    receive(gateway, own)
+    wait_until(lambda: told(portal, own))
+    assert [told(portal, code) for code in (given, asked, handed)] == [[], [], []]
+    wait_until(lambda: courier.metric('vanthu_portal_messages_total{outcome="taken"}') == 1)
+    wait_until(lambda: courier.metric("vanthu_portal_waiting") == 0)
+    courier.stop()
+
+
+def test_a_dossier_of_another_province_is_told_only_of_those_that_may_write_about_it(gateway, portal):
+    code, own = "H01.7-20261123-0001", registered(gateway, portal, 1)
+    portal.call("DongBoHoSoMC", isUpdating="False", data=[DOSSIER | {"MaHoSo": code}])
+    take(gateway, code, "REGISTRATION", AGENCY, "portal", to="H49.151", procedure_code=PROCEDURE)
+    for each in (code, own):
+        receive(gateway, each)
+    courier = Courier(gateway, portal, following(portal))
+    wait_until(lambda: told(portal, own))
+    courier.stop()
+    assert told(portal, code) == [] and "a step of another province" in courier.traces()
+    (portal.folder / "steps.json").unlink()
+    config = portal.config(more=f'state = "{portal.folder / "steps.json"}"\nabroad = ["H49.151"]\n')
+    courier = Courier(gateway, portal, config)
+    wait_until(lambda: told(portal, code))
+    courier.stop()
+
+
+def test_a_message_comes_after_the_steps_before_it(gateway, portal):
+    codes = [registered(gateway, portal, number) for number in range(1, 11)]
+    for code in codes:
+        receive(gateway, code)
+        send_step(gateway, code)
+    courier = Courier(gateway, portal, following(portal))
+    wait_until(lambda: all(len(told(portal, code)) == 2 for code in codes))
+    # And where both come while it waits for news.
+    for code in codes:
+        take(gateway, code, "APPRAISAL")
+        send_step(gateway, code, ThoiDiemXuLy="20261124100000", NoiDungXuLy="Trình ký")
+        take(gateway, code, "APPROVAL")
+    wait_until(lambda: all(len(told(portal, code)) == 5 for code in codes))
+    courier.stop()
+    for code in codes:
+        assert [step["NoiDungXuLy"] for step in told(portal, code)] == [
+            "Tiếp nhận hồ sơ", "Thẩm định", "Thẩm định hồ sơ", "Trình ký", "Phê duyệt"]
+
+
+def test_a_document_that_an_office_sends_back_is_an_error_for_an_operator(gateway, portal):
+    config = receiving(portal, f'state = "{portal.folder / "steps.json"}"\n')
+    courier = Courier(gateway, portal, config)
+    for number in (1, 2):
+        record = DOSSIER | {"MaHoSo": code_of(number), "TrangThaiHoSo": "1"}
+        assert courier.tell("DongBoHoSoMC", record) == (0, "")
+    commune = gateway.system("commune")
+    first, second = waiting(commune, "H49.151")
+    acknowledge(commune, "H49.151", first.consignment_id)
+    refuse(commune, "H49.151", second.consignment_id, "không thuộc thẩm quyền")
+    wait_until(lambda: courier.metric("vanthu_portal_returned_total") == 1)
+    [error] = [line for line in courier.traces().splitlines() if "is not taken" in line]
+    assert "ERROR" in error and second.consignment_id in error and "thẩm quyền" not in error
+    wait_until(lambda: (portal.folder / "steps.json").exists())
+    courier.stop()
+    courier = Courier(gateway, portal, config)
+    assert courier.tell("DongBoHoSoMC", DOSSIER | {"MaHoSo": code_of(3)}) == (0, "")
+    third = waiting(commune, "H49.151")[-1]
+    refuse(commune, "H49.151", third.consignment_id, "x")
+    wait_until(lambda: third.consignment_id in courier.traces())
+    assert courier.metric("vanthu_portal_returned_total") == 1, "what was told is not told again"
+    courier.stop()
+
+
+def test_a_succession_is_told_of_the_successor_where_the_citizen_would_ask_the_closed_one(pki, start, portal, tmp_path):
+    gateway = start(pki.copy(tmp_path / "pki"))
+    closed, successor = "H49.152", "H49.151"
+    had, asked = code_of(1), registered(gateway, portal, 2)
+    portal.call("DongBoHoSoMC", isUpdating="False", data=[DOSSIER | {"MaHoSo": had}])
+    take(gateway, had, "REGISTRATION", AGENCY, "portal", to=closed, procedure_code=PROCEDURE)
+    take(gateway, had, "RECEPTION", closed, "commune", procedure_code=PROCEDURE, due_time=at(days=20))
+    receive(gateway, asked)
+    take(gateway, asked, "HANDOVER", to="H49.11")
+    take(gateway, asked, "OPINION_REQUEST", "H49.11", to=closed, consent_working_days=15)
+    change(gateway, lambda text: APPROVED + closed_yesterday(closed, successor)(text))
+    gateway.reload()
+    is_over = lambda code: show(gateway, code).steps[-1].step == dossier_pb2.DOSSIER_STEP_SUCCESSION
+    wait_until(lambda: is_over(had) and is_over(asked))
+    courier = Courier(gateway, portal, following(portal))
+    take(gateway, asked, "APPRAISAL", "H49.11")
+    wait_until(lambda: len(told(portal, had)) == 2 and len(told(portal, asked)) == 4)
+    courier.stop()
+    assert [step["NoiDungXuLy"] for step in told(portal, asked)] == [
+        "Tiếp nhận hồ sơ", "Chuyển hồ sơ", "Lấy ý kiến cơ quan liên quan", "Thẩm định hồ sơ"]
+    step = told(portal, had)[-1]
+    assert (step["NoiDungXuLy"], step["NguoiXuLy"], step["TrangThai"]) == (
+        "Cơ quan kế thừa tiếp tục xử lý hồ sơ", name(gateway, successor), "2")
+    gateway.stop()
