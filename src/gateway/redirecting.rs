@@ -24,9 +24,6 @@ impl Gateway {
         // When the dossiers of a closed agency were last gone through.
         let mut passed: HashMap<Code, Instant> = HashMap::new();
         loop {
-            if bell.has_changed().unwrap_or(false) {
-                passed.clear();
-            }
             bell.borrow_and_update();
             let (surroundings, today) = (self.surroundings(), self.now().date_in_vietnam());
             let list = {
@@ -41,8 +38,10 @@ impl Gateway {
                 }
             }
             let rung = tokio::time::timeout(REDIRECTIONS_LOOK, bell.changed()).await;
-            if matches!(rung, Ok(Err(_))) {
-                return Ok(());
+            match rung {
+                Ok(Ok(())) => passed.clear(),
+                Ok(Err(_)) => return Ok(()),
+                Err(_) => {}
             }
         }
     }

@@ -14,12 +14,17 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::timeout;
+use tonic::transport::Channel;
 
 use crate::cli::exit::{Exit, Failure};
 use crate::client;
 use crate::clock::SystemClock;
 use crate::config::PortalFile;
 use crate::courier::portal::{Intake, Observer, Outbox, Questions, Receiver, Steps};
+use crate::limits::CALL_DEADLINE;
+use crate::proto::v1;
+use crate::proto::v1::directory_service_client::DirectoryServiceClient;
 use crate::telemetry;
 
 /// Messages to the portal are documents to its agency whose media type is
@@ -55,7 +60,7 @@ pub(in crate::cli) struct RunOptions {
 
 pub(super) async fn run(options: RunOptions) -> Result<Exit, Failure> {
     telemetry::start_traces();
-    let file = PortalFile::read(&options.config)?;
+    let mut file = PortalFile::read(&options.config)?;
     let portal = file.portal()?;
     // A session of its own, so that no message waits for the portal's questions.
     let asking = file.questions().map(|how| Ok::<_, Failure>((file.portal()?, how))).transpose()?;
@@ -67,6 +72,7 @@ pub(super) async fn run(options: RunOptions) -> Result<Exit, Failure> {
     }
     let door = listen("receive", options.receive.or(file.receive)).await?;
     let channel = options.client.connect().await?;
+    file.agency = registered(&channel, file.agency).await;
     let on = |kind| signal(kind).map_err(Failure::other);
     let mut terminate = on(SignalKind::terminate())?;
     let mut interrupt = on(SignalKind::interrupt())?;
@@ -121,6 +127,16 @@ pub(super) async fn run(options: RunOptions) -> Result<Exit, Failure> {
         () = received => Err(Failure::other("the door for the portal was closed")),
         () = asked => Err(Failure::other("nobody asks for questions any longer")),
     }
+}
+
+/// The code as the directory writes it, which may know another notation, too; as it stands if that cannot
+/// be asked now.
+async fn registered(channel: &Channel, agency: String) -> String {
+    let mut directory = DirectoryServiceClient::new(channel.clone());
+    let request = v1::GetAgencyRequest { code: agency.clone(), date: None };
+    let found = timeout(CALL_DEADLINE, directory.get_agency(request)).await;
+    let found = found.ok().and_then(Result::ok).and_then(|found| found.into_inner().agency);
+    found.map_or(agency, |found| found.code)
 }
 
 async fn listen(name: &str, at: Option<SocketAddr>) -> Result<Option<TcpListener>, Failure> {
