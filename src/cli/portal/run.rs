@@ -72,7 +72,7 @@ pub(super) async fn run(options: RunOptions) -> Result<Exit, Failure> {
     }
     let door = listen("receive", options.receive.or(file.receive)).await?;
     let channel = options.client.connect().await?;
-    file.agency = registered(&channel, file.agency).await;
+    file.agency = registered(&channel, &file.agency).await?;
     let on = |kind| signal(kind).map_err(Failure::other);
     let mut terminate = on(SignalKind::terminate())?;
     let mut interrupt = on(SignalKind::interrupt())?;
@@ -129,14 +129,14 @@ pub(super) async fn run(options: RunOptions) -> Result<Exit, Failure> {
     }
 }
 
-/// The code as the directory writes it, which may know another notation, too; as it stands if that cannot
-/// be asked now.
-async fn registered(channel: &Channel, agency: String) -> String {
+/// The code as the directory writes it, which may know another notation, too: dossiers name it so.
+async fn registered(channel: &Channel, agency: &str) -> Result<String, Failure> {
     let mut directory = DirectoryServiceClient::new(channel.clone());
-    let request = v1::GetAgencyRequest { code: agency.clone(), date: None };
+    let request = v1::GetAgencyRequest { code: agency.to_owned(), date: None };
     let found = timeout(CALL_DEADLINE, directory.get_agency(request)).await;
-    let found = found.ok().and_then(Result::ok).and_then(|found| found.into_inner().agency);
-    found.map_or(agency, |found| found.code)
+    let found = found.map_err(|_| Failure::new(Exit::Connection, "the gateway is too slow"))?;
+    let found = found?.into_inner().agency;
+    Ok(found.map_or_else(|| agency.to_owned(), |found| found.code))
 }
 
 async fn listen(name: &str, at: Option<SocketAddr>) -> Result<Option<TcpListener>, Failure> {

@@ -361,10 +361,13 @@ fn successor(status: &Status) -> Option<String> {
 /// Why the gateway does not take a document: as it is, never, or not yet.
 fn refused(status: &Status) -> Denial {
     let (code, words) = not_yet(status);
-    let is_refusal = reason(status).is_some();
+    let Some(reason) = reason(status) else { return (code, words) };
     let is_final =
         matches!(status.code(), Grpc::InvalidArgument | Grpc::NotFound | Grpc::FailedPrecondition);
-    (if is_refusal && is_final { REFUSED } else { code }, words)
+    // Our clock, or what the directory says of the portal's own agency: nothing in the record mends that.
+    let ours = [Reason::DateInFuture, Reason::SenderClosed, Reason::SenderUnknown];
+    let is_ours = ours.iter().any(|ours| reason == ours.code());
+    (if is_final && !is_ours { REFUSED } else { code }, words)
 }
 
 /// In words for the portal's operators: later, the same may succeed.

@@ -176,6 +176,10 @@ impl Outbox {
                 Err(status) if is_final(status.code()) => {
                     return Ended { agency: self.agency, status: Box::new(status) };
                 }
+                Err(status) if status.code() == Grpc::ResourceExhausted => {
+                    // It was looked into too often; what is known of it is good.
+                    sleep(self.pauses.0).await;
+                }
                 Err(status) => {
                     tracing::warn!(code = ?status.code(), "the gateway cannot be asked");
                     // What was known of the mailbox may be old when it answers again: it is looked into
@@ -199,7 +203,10 @@ impl Outbox {
         if self.has_more && !self.is_full() {
             return Ok(());
         }
-        let Some((place, waiting)) = self.next() else { return self.look().await };
+        let Some((place, waiting)) = self.next() else {
+            // What the last look showed may be due once the other side is known as far.
+            return if self.knows_evenly() { self.look().await } else { Ok(()) };
+        };
         let (waiting, name, key) = (waiting.clone(), waiting.name(), waiting.key().to_owned());
         let Waiting { dossier, errand } = waiting;
         let is_message = matches!(errand, Errand::Message { .. });
@@ -240,7 +247,7 @@ impl Outbox {
                 self.hold(key);
                 Ok(())
             }
-            Err(Delay::Gateway(status)) if is_message && is_gone(status.code()) => {
+            Err(Delay::Gateway(status)) if is_message && is_gone(&status) => {
                 tracing::info!(name, code = ?status.code(), "it waits no longer");
                 self.dealt(place).await;
                 Ok(())
@@ -252,17 +259,29 @@ impl Outbox {
     /// One look where the mailbox and the notices are not known equally far: what the log has first goes
     /// first, be it a message or a step.
     async fn catch_up(&mut self) -> Result<(), Status> {
-        let (is_behind, hears_more) = match &self.steps {
-            Some(steps) => (self.listed < self.heard, self.heard < self.seen && !steps.is_full()),
-            None => (false, false),
-        };
-        if (self.has_more || is_behind) && !self.is_full() {
+        if self.lists_more() {
             self.list(0).await
-        } else if hears_more {
+        } else if self.hears_more() {
             self.hear().await
         } else {
             Ok(())
         }
+    }
+
+    fn knows_evenly(&self) -> bool {
+        !self.lists_more() && !self.hears_more()
+    }
+
+    /// There is more in the mailbox, or a step is known behind which it was not looked into.
+    fn lists_more(&self) -> bool {
+        let is_behind = self.steps.is_some() && self.listed < self.heard;
+        (self.has_more || is_behind) && !self.is_full()
+    }
+
+    /// A message is known behind which notices were not asked for.
+    fn hears_more(&self) -> bool {
+        let takes_more = self.steps.as_ref().is_some_and(|steps| !steps.is_full());
+        takes_more && self.heard < self.seen
     }
 
     /// Asks for notices until there are none, or too many of steps.
@@ -328,7 +347,7 @@ impl Outbox {
             Errand::Message { .. } if self.steps.is_none() => EntryId { epoch: u32::MAX, index: 0 },
             Errand::Message { .. } => self.heard,
             // No more is listed before something goes.
-            Errand::Step(_) if self.is_full() => self.heard,
+            Errand::Step(_) if self.is_full() => self.heard.min(self.seen),
             Errand::Step(_) => self.listed,
         };
         // None overtakes another one of its dossier that has to wait.
@@ -568,8 +587,17 @@ fn is_leased(status: &Status) -> bool {
 }
 
 /// The item was taken back, or answered by somebody else.
-fn is_gone(code: Grpc) -> bool {
-    matches!(code, Grpc::NotFound | Grpc::FailedPrecondition)
+fn is_gone(status: &Status) -> bool {
+    let gone = [
+        Reason::ConsignmentUnknown,
+        Reason::NotARecipient,
+        Reason::AlreadyAnswered,
+        Reason::DocumentWithdrawn,
+        Reason::DocumentRedirected,
+        Reason::ContentErased,
+    ];
+    let reason = reason(status);
+    gone.iter().any(|gone| reason.as_deref() == Some(gone.code()))
 }
 
 /// To ask again changes nothing before an operator mends it.
