@@ -12,6 +12,7 @@ use crate::digest::Sha256;
 use crate::limits::CALL_DEADLINE;
 use crate::proto::v1;
 use crate::proto::v1::mailbox_service_client::MailboxServiceClient;
+use crate::refusal::Reason;
 
 /// The answer, if it comes in time.
 pub(super) async fn within<T>(
@@ -25,6 +26,25 @@ pub(super) async fn within<T>(
 /// Why the gateway refuses, by its stable code.
 pub(super) fn reason(status: &Status) -> Option<String> {
     status.get_details_error_info().map(|info| info.reason)
+}
+
+/// Another watch holds the item, until it answers or its lease ends.
+pub(super) fn is_leased(status: &Status) -> bool {
+    reason(status).as_deref() == Some(Reason::LeaseLost.code())
+}
+
+/// The item was taken back, or answered by somebody else.
+pub(super) fn is_gone(status: &Status) -> bool {
+    let gone = [
+        Reason::ConsignmentUnknown,
+        Reason::NotARecipient,
+        Reason::AlreadyAnswered,
+        Reason::DocumentWithdrawn,
+        Reason::DocumentRedirected,
+        Reason::ContentErased,
+    ];
+    let reason = reason(status);
+    gone.iter().any(|gone| reason.as_deref() == Some(gone.code()))
 }
 
 /// The part of a document that is a message of the portal or to it; none if it has no such part.

@@ -15,7 +15,7 @@ use tonic::transport::Channel;
 use tonic::{Code as Grpc, Status};
 
 use super::answer::Trouble;
-use super::call::{fetch, message_part, reason, within};
+use super::call::{fetch, is_gone, is_leased, message_part, reason, within};
 use super::client::Portal;
 use super::message::{Draft, Ready, Service, States, Wrong};
 use super::steps::{Heard, Steps, Told};
@@ -29,7 +29,6 @@ use crate::limits::{
 use crate::log::EntryId;
 use crate::proto::v1;
 use crate::proto::v1::mailbox_service_client::MailboxServiceClient;
-use crate::refusal::Reason;
 
 /// Is told how it goes.
 pub trait Observer: Send + Sync {
@@ -579,25 +578,6 @@ impl Outbox {
     fn pause(&self, failures: u32) -> Duration {
         self.pauses.0.saturating_mul(1 << failures.min(20)).min(self.pauses.1)
     }
-}
-
-/// Another watch holds the item, until it answers or its lease ends.
-fn is_leased(status: &Status) -> bool {
-    reason(status).as_deref() == Some(Reason::LeaseLost.code())
-}
-
-/// The item was taken back, or answered by somebody else.
-fn is_gone(status: &Status) -> bool {
-    let gone = [
-        Reason::ConsignmentUnknown,
-        Reason::NotARecipient,
-        Reason::AlreadyAnswered,
-        Reason::DocumentWithdrawn,
-        Reason::DocumentRedirected,
-        Reason::ContentErased,
-    ];
-    let reason = reason(status);
-    gone.iter().any(|gone| reason.as_deref() == Some(gone.code()))
 }
 
 /// To ask again changes nothing before an operator mends it.
