@@ -9,6 +9,7 @@ use super::report::{Look, Sheet};
 use crate::client;
 use crate::proto::v1;
 use crate::proto::v1::dossier_service_client::DossierServiceClient;
+use crate::service::named_counts;
 use crate::statistics::{INDICATORS_COLUMNS, Share};
 
 /// Counts dossiers.
@@ -106,30 +107,18 @@ fn shares(of: &v1::Indicators) -> [Share; 4] {
 }
 
 fn value(kind: &str, of: &v1::Indicators) -> Value {
-    json!({
+    let mut value = json!({
         "of": kind,
         "procedure_code": of.procedure_code,
         "field_code": of.field_code,
         "level": Some(level(of)).filter(|level| *level != "other"),
         "agency": of.agency,
         "name": of.name,
-        "carried": of.carried,
-        "received": of.received,
-        "done_in_time": of.done_in_time,
-        "done_late": of.done_late,
-        "open_in_time": of.open_in_time,
-        "open_late": of.open_late,
-        "withdrawn": of.withdrawn,
-        "completed": of.completed,
-        "electronic": of.electronic,
-        "synchronised": of.synchronised,
-        "feedback": of.feedback,
-        "grades": of.grades,
-        "on_time_basis_points": of.on_time_basis_points,
-        "electronic_basis_points": of.electronic_basis_points,
-        "synchronised_basis_points": of.synchronised_basis_points,
-        "satisfied_basis_points": of.satisfied_basis_points,
-    })
+    });
+    if let Value::Object(all) = &mut value {
+        all.extend(named_counts(of));
+    }
+    value
 }
 
 fn columns(kind: &str, of: &v1::Indicators) -> Vec<String> {

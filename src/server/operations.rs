@@ -12,7 +12,7 @@ use tokio::sync::watch;
 
 use crate::dossier::State;
 use crate::gateway::Gateway;
-use crate::service::{Latest, Snapshot};
+use crate::service::{Latest, Snapshot, named_counts, wire_counts};
 use crate::statistics::Handling;
 use crate::telemetry::{Metrics, word_of};
 
@@ -65,24 +65,7 @@ fn indicators(snapshot: &Snapshot) -> Value {
 }
 
 fn counts(of: &Handling) -> Value {
-    json!({
-        "carried": of.carried,
-        "received": of.received,
-        "done_in_time": of.done_in_time,
-        "done_late": of.done_late,
-        "open_in_time": of.open_in_time,
-        "open_late": of.open_late,
-        "withdrawn": of.withdrawn,
-        "completed": of.completed,
-        "electronic": of.electronic,
-        "synchronised": of.synchronised,
-        "feedback": of.feedback,
-        "grades": of.grades,
-        "on_time_basis_points": of.on_time().basis_points(),
-        "electronic_basis_points": of.electronic().basis_points(),
-        "synchronised_basis_points": of.synchronised().basis_points(),
-        "satisfied_basis_points": of.satisfied().basis_points(),
-    })
+    Value::Object(named_counts(&wire_counts(of)))
 }
 
 fn readiness(gateway: &Gateway, closing: bool) -> (StatusCode, String) {

@@ -173,8 +173,31 @@ fn level(level: Option<Level>) -> v1::ProcedureLevel {
     }
 }
 
+/// The counts by name, as programs that read JSON get them.
+pub fn named_counts(of: &v1::Indicators) -> serde_json::Map<String, serde_json::Value> {
+    let counts = serde_json::json!({
+        "carried": of.carried,
+        "received": of.received,
+        "done_in_time": of.done_in_time,
+        "done_late": of.done_late,
+        "open_in_time": of.open_in_time,
+        "open_late": of.open_late,
+        "withdrawn": of.withdrawn,
+        "completed": of.completed,
+        "electronic": of.electronic,
+        "synchronised": of.synchronised,
+        "feedback": of.feedback,
+        "grades": of.grades,
+        "on_time_basis_points": of.on_time_basis_points,
+        "electronic_basis_points": of.electronic_basis_points,
+        "synchronised_basis_points": of.synchronised_basis_points,
+        "satisfied_basis_points": of.satisfied_basis_points,
+    });
+    counts.as_object().cloned().unwrap_or_default()
+}
+
 /// Counts that are about nothing in particular yet.
-pub(super) fn to_wire(handling: &Handling) -> v1::Indicators {
+pub fn to_wire(handling: &Handling) -> v1::Indicators {
     v1::Indicators {
         carried: handling.carried,
         received: handling.received,

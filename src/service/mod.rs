@@ -38,6 +38,7 @@ pub use deadline::DeadlineLayer;
 pub use directory::explanation as wire_explanation;
 pub use evidence::part_infos;
 pub use feed::{Latest, Snapshot};
+pub use handling::{named_counts, to_wire as wire_counts};
 pub use retention::{Retained, RetentionRule, run as retain};
 pub use status::{DOMAIN, to_status};
 

@@ -52,15 +52,10 @@ impl Door {
         let size = paging::size(request.page_size).map_err(to_status)?;
         let wait = wait(request.wait_seconds).map_err(to_status)?;
         let listed = listed(&request).map_err(to_status)?;
-        self.look(&peer.system).map_err(to_status)?;
-        self.gateway.dispatcher().note_look(&agency, self.gateway.now());
-        let mut found = self.listed(&agency, &listed, size).map_err(to_status)?;
-        if found.is_empty() && !wait.is_zero() {
-            let _place = self.watches.take(&peer.system).map_err(to_status)?;
-            let look = || self.listed(&agency, &listed, size);
-            found = self.wait(&agency, wait, look).await.map_err(to_status)?;
-            self.still_admitted(certificate.as_deref(), &agency).map_err(to_status)?;
-        }
+        let find = || self.listed(&agency, &listed, size);
+        let found =
+            self.looked_for(&peer.system, certificate.as_deref(), &agency, wait, find).await;
+        let mut found = found.map_err(to_status)?;
         let more = found.len() > size;
         found.truncate(size);
         let items: Result<_, Error> =
@@ -88,19 +83,35 @@ impl Door {
         let size = paging::size(request.page_size).map_err(to_status)?;
         let wait = wait(request.wait_seconds).map_err(to_status)?;
         let mut cursor = paging::cursor(&request.cursor).map_err(to_status)?;
-        self.look(&peer.system).map_err(to_status)?;
-        self.gateway.dispatcher().note_look(&agency, self.gateway.now());
-        let look = || Ok(self.gateway.store().notices(&agency, cursor.notices(), size)?);
-        let mut found: Vec<EntryId> = look().map_err(to_status)?;
-        if found.is_empty() && !wait.is_zero() {
-            let _place = self.watches.take(&peer.system).map_err(to_status)?;
-            found = self.wait(&agency, wait, look).await.map_err(to_status)?;
-            self.still_admitted(certificate.as_deref(), &agency).map_err(to_status)?;
-        }
+        let find = || Ok(self.gateway.store().notices(&agency, cursor.notices(), size)?);
+        let found =
+            self.looked_for(&peer.system, certificate.as_deref(), &agency, wait, find).await;
+        let found: Vec<EntryId> = found.map_err(to_status)?;
         let notices = found.iter().map(|id| self.notice(*id)).collect::<Result<_, Error>>();
         found.iter().for_each(|id| cursor.see_notice(*id));
         let notices = notices.map_err(to_status)?;
         Ok(Response::new(v1::ListNoticesResponse { notices, cursor: cursor.to_string() }))
+    }
+
+    /// What a look into the mailbox finds, at once or within the time that the caller waits.
+    async fn looked_for<T>(
+        &self,
+        system: &SystemId,
+        certificate: Option<&ClientCertificate>,
+        agency: &Code,
+        wait: Duration,
+        find: impl Fn() -> Result<Vec<T>, Error>,
+    ) -> Result<Vec<T>, Error> {
+        self.look(system)?;
+        self.gateway.dispatcher().note_look(agency, self.gateway.now());
+        let found = find()?;
+        if !found.is_empty() || wait.is_zero() {
+            return Ok(found);
+        }
+        let _place = self.watches.take(system)?;
+        let found = self.wait(agency, wait, find).await?;
+        self.still_admitted(certificate, agency)?;
+        Ok(found)
     }
 
     /// One more than `size`, if there are.
