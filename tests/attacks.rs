@@ -237,7 +237,7 @@ fn an_officer_and_then_the_seal_are_both_named() {
     assert!(matches!(officer.coverage, Coverage::Revision { end: found } if found > end));
     assert_eq!(seal.coverage, Coverage::WholeFile);
     assert_eq!((officer.chain.len(), officer.crls.len()), (3, 2));
-    assert_eq!(officer.signer.as_ref().unwrap().der, people.officer.leaf());
+    assert_eq!(&officer.signer.as_ref().unwrap().der[..], people.officer.leaf());
 }
 
 /// No byte outside of the padding of a signature value may change unnoticed.
@@ -273,7 +273,7 @@ fn an_xml_signature_names_its_element_and_is_dated_by_its_time_stamp() {
     assert!(signature.passed().is_some(), "{signature:?}");
     assert_eq!((signature.format, signature.coverage), (Format::Xades, Coverage::WholeFile));
     assert_eq!(signature.signed[0], "the element Order (#o1) at byte 0");
-    assert_eq!(signature.signer.as_ref().unwrap().der, people.officer.leaf());
+    assert_eq!(&signature.signer.as_ref().unwrap().der[..], people.officer.leaf());
     assert_eq!(signature.signing_time, Some(people.now));
     assert_eq!((signature.timestamps.len(), signature.best_time), (1, Some(people.now)));
 }
@@ -305,7 +305,7 @@ fn a_counter_signature_is_a_verdict_of_its_own_and_no_signature_on_the_document(
     let [officer, seal] = &report.signatures[..] else { panic!("two signatures") };
     assert_eq!((officer.counter_signs, seal.counter_signs), (None, Some(0)));
     assert_eq!((officer.coverage, seal.coverage), (Coverage::WholeFile, Coverage::Partial));
-    assert_eq!(seal.signer.as_ref().unwrap().der, people.seal.leaf());
+    assert_eq!(&seal.signer.as_ref().unwrap().der[..], people.seal.leaf());
     assert!(officer.passed().is_some() && seal.passed().is_some(), "{report:?}");
     let role = |signature: &Signature| match signature.counter_signs {
         None => Role::Person,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use vanthu::clock::Time;
 use vanthu::gateway::describe;
-use vanthu::signature::{Indication, Report, SubIndication as Sub, Trust, judge};
+use vanthu::signature::{Indication, Report, Signature, SubIndication as Sub, Trust, judge};
 use vanthu::workshop::page;
 use vanthu::workshop::pki::DevPki;
 use vanthu::workshop::profile::{Profile, Purpose, Signer, Validity};
@@ -18,6 +18,10 @@ fn start() -> Time {
 
 fn day(days: u64) -> Time {
     start().after(Duration::from_secs(days * 86_400))
+}
+
+fn described(signature: &Signature) -> serde_json::Value {
+    serde_json::to_value(describe(signature)).unwrap()
 }
 
 /// The built-in country with authorities and lists that live long enough for these stories; seals
@@ -125,7 +129,7 @@ fn the_report_says_which_stamps_there_are_and_what_they_prove() {
     let country = country();
     let pdf = stamped(&country, &signed(&country, Some("tsa")), "tsa", day(20));
     let report = judge(&pdf, &trust(&country), day(21));
-    let signature = describe(&report.signatures[0]);
+    let signature = described(&report.signatures[0]);
     assert_eq!(signature["best_time"], day(10).to_string());
     let stamp = &signature["timestamps"][0];
     assert_eq!(stamp["kind"], "signature");
@@ -134,7 +138,7 @@ fn the_report_says_which_stamps_there_are_and_what_they_prove() {
     assert_eq!(stamp["policy"], "2.999.1");
     let subject = stamp["authority"]["subject"].as_str().unwrap();
     assert!(subject.contains("Vanthu Dev TSA"), "{subject}");
-    let document = describe(&report.signatures[1]);
+    let document = described(&report.signatures[1]);
     assert_eq!(document["timestamps"][0]["kind"], "document");
     assert_eq!(document["format"], "ETSI.RFC3161");
 }

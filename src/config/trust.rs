@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use super::Error;
 use crate::clock::{Date, Time};
-use crate::signature::{CryptoPolicy, Domain, DomainUse, Trust};
+use crate::signature::{CryptoPolicy, Der, Domain, DomainUse, Trust};
 
 /// Files larger than this are no certificates or lists; the largest CRLs in use have about 40 MiB.
 const FILE_SIZE_MAX: u64 = 64 * 1024 * 1024;
@@ -128,7 +128,7 @@ pub fn read_domains(folder: &Path) -> Result<Vec<TrustDomain>, Error> {
 }
 
 /// The trust material of a folder, and its revocation lists in the order in which reports count them.
-pub(super) fn trust(folder: &Path) -> Result<(Trust, Vec<Vec<u8>>), Error> {
+pub(super) fn trust(folder: &Path) -> Result<(Trust, Vec<Der>), Error> {
     let domains: Vec<Domain> =
         read_domains(folder)?.into_iter().map(TrustDomain::into_domain).collect();
     // What only vouches for TLS has no say here.
@@ -136,7 +136,8 @@ pub(super) fn trust(folder: &Path) -> Result<(Trust, Vec<Vec<u8>>), Error> {
     if domains.iter().all(|domain| domain.anchors.is_empty()) {
         return Err(Error::new(folder, "no trust anchor; see certs/README.md"));
     }
-    let crls = domains.iter().flat_map(|domain| domain.crls.iter().cloned()).collect();
+    let crls = domains.iter().flat_map(|domain| &domain.crls);
+    let crls = crls.map(|der| Der::new(&der[..])).collect();
     let trust = Trust::of(domains).map_err(|error| Error::new(folder, error))?;
     Ok((trust, crls))
 }

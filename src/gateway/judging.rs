@@ -1,16 +1,17 @@
 //! From the signatures on all parts to one judgement on the document.
 
-use serde_json::{Value, json};
+use serde::Serialize;
 
 use super::Surroundings;
+use super::described::{Described, Shown};
 use crate::clock::Time;
-use crate::digest::{Sha256, hex};
+use crate::digest::Sha256;
 use crate::directory::Agency;
 use crate::document::{Envelope, Form, PartRole};
 use crate::log::VerdictMark;
 use crate::refusal::{Reason, Refusal};
 use crate::signature::{
-    self, DocumentForm, Indication, LegalJudgement, Report, Role, SubIndication,
+    self, Der, DocumentForm, Indication, LegalJudgement, LegalValue, Report, Role, SubIndication,
 };
 use crate::source::Source;
 
@@ -93,8 +94,8 @@ pub struct Judgement {
     pub legal: LegalJudgement,
     /// The report, JSON, as it is kept and hashed.
     pub report: Vec<u8>,
-    /// Certificates and revocation lists that the verdicts rest on, DER.
-    pub material: Vec<Vec<u8>>,
+    /// Certificates and revocation lists that the verdicts rest on.
+    pub material: Vec<Der>,
 }
 
 /// Digests of the certificates and revocation lists that a verdict report names.
@@ -217,28 +218,32 @@ fn detached(
     signature::judge_detached(&bytes, content, trust, now)
 }
 
-fn material(signatures: &[Judged], crls: &[Vec<u8>]) -> Vec<Vec<u8>> {
-    let mut material: Vec<Vec<u8>> = Vec::new();
-    let chains = signatures.iter().flat_map(|judged| chain(&judged.signature)).cloned();
-    let used = signatures.iter().flat_map(|judged| used_crls(&judged.signature));
-    for piece in chains.chain(used.filter_map(|index| crls.get(*index).cloned())) {
-        if !material.contains(&piece) {
-            material.push(piece);
+fn material(signatures: &[Judged], crls: &[Der]) -> Vec<Der> {
+    let mut material: Vec<Der> = Vec::new();
+    let chains = signatures.iter().flat_map(|judged| chain(&judged.signature));
+    let used = signatures.iter().flat_map(|judged| used_crls(&judged.signature, crls));
+    for piece in chains.chain(used) {
+        if !material.contains(piece) {
+            material.push(piece.clone());
         }
     }
     material
 }
 
 /// The certificates that a verdict rests on; those of time-stamps after those of the signature.
-fn chain(signature: &signature::Signature) -> impl Iterator<Item = &Vec<u8>> {
+fn chain(signature: &signature::Signature) -> impl Iterator<Item = &Der> {
     let stamps = signature.timestamps.iter().filter(|_| !is_timestamp(signature));
     signature.chain.iter().chain(stamps.flat_map(|stamp| stamp.chain.iter()))
 }
 
 /// The lists that it rests on, in the same order.
-fn used_crls(signature: &signature::Signature) -> impl Iterator<Item = &usize> {
+fn used_crls<'a>(
+    signature: &'a signature::Signature,
+    crls: &'a [Der],
+) -> impl Iterator<Item = &'a Der> {
     let stamps = signature.timestamps.iter().filter(|_| !is_timestamp(signature));
-    signature.crls.iter().chain(stamps.flat_map(|stamp| stamp.crls.iter()))
+    let used = signature.crls.iter().chain(stamps.flat_map(|stamp| stamp.crls.iter()));
+    used.filter_map(|index| crls.get(*index))
 }
 
 /// A time-stamp over a document: nobody's signature.
@@ -246,98 +251,63 @@ fn is_timestamp(signature: &signature::Signature) -> bool {
     signature.format.is_timestamp()
 }
 
+/// What is kept of a judgement.
+#[derive(Serialize)]
+struct KeptReport<'a> {
+    envelope: Shown<Sha256>,
+    format: &'static str,
+    indication: String,
+    legal_reason: &'a str,
+    legal_reason_vi: String,
+    legal_rule: &'static str,
+    legal_value: Shown<LegalValue>,
+    signatures: Vec<KeptSignature<'a>>,
+    time: Shown<Time>,
+}
+
+#[derive(Serialize)]
+struct KeptSignature<'a> {
+    certificates: Vec<Shown<Sha256>>,
+    crls: Vec<Shown<Sha256>>,
+    part: &'a str,
+    role: &'static str,
+    #[serde(flatten)]
+    signature: Described<'a>,
+}
+
+impl<'a> KeptSignature<'a> {
+    fn of(judged: &'a Judged, crls: &[Der]) -> Self {
+        let digest = |der: &Der| Shown(der.digest());
+        Self {
+            certificates: chain(&judged.signature).map(digest).collect(),
+            crls: used_crls(&judged.signature, crls).map(digest).collect(),
+            part: &judged.part,
+            role: judged.role.word(),
+            signature: Described::of(&judged.signature),
+        }
+    }
+}
+
 fn report(
     envelope: &Envelope,
     signatures: &[Judged],
     legal: &LegalJudgement,
-    crls: &[Vec<u8>],
+    crls: &[Der],
     now: Time,
 ) -> Vec<u8> {
     let worst = signatures.iter().map(|judged| judged.signature.verdict.indication()).max();
-    let value = json!({
-        "format": "vanthu.report.v1",
-        "time": now.to_string(),
-        "envelope": envelope.digest().to_string(),
-        "indication": signature::word(worst),
-        "legal_value": legal.value.to_string(),
-        "legal_rule": legal.rule.name(),
-        "legal_reason": legal.sentence,
-        "legal_reason_vi": signature::note_in_vietnamese(&legal.sentence),
-        "signatures": signatures.iter().map(|judged| one(judged, crls)).collect::<Vec<_>>(),
-    });
-    value.to_string().into_bytes()
-}
-
-fn one(judged: &Judged, crls: &[Vec<u8>]) -> Value {
-    let mut value = describe(&judged.signature);
-    value["part"] = json!(judged.part);
-    value["role"] = json!(judged.role.word());
-    let chain = chain(&judged.signature).map(|der| Sha256::of(der).to_string());
-    value["certificates"] = json!(chain.collect::<Vec<_>>());
-    let used = used_crls(&judged.signature).filter_map(|index| crls.get(*index));
-    value["crls"] = json!(used.map(|der| Sha256::of(der).to_string()).collect::<Vec<_>>());
-    value
-}
-
-/// One signature as `vanthu verify --output json` and the report write it.
-pub fn describe(signature: &signature::Signature) -> Value {
-    let verdict = &signature.verdict;
-    json!({
-        "index": signature.index,
-        "format": signature.format.to_string(),
-        "indication": verdict.indication().to_string(),
-        "sub_indication": verdict.sub_indication().map(|sub| sub.to_string()),
-        "reasons": describe_reasons(verdict),
-        "signer": signature.signer.as_ref().map(describe_signer),
-        "trust_domain": signature.domain,
-        "signing_time": signature.signing_time.map(|time| time.to_string()),
-        "best_time": signature.best_time.map(|time| time.to_string()),
-        "timestamps": signature.timestamps.iter().map(describe_timestamp).collect::<Vec<_>>(),
-        "coverage": signature.coverage.to_string(),
-        "signed": signature.signed,
-        "quirks": signature.quirks,
-        "field": signature.field,
-        "counter_signs": signature.counter_signs,
-    })
-}
-
-fn describe_timestamp(timestamp: &signature::Timestamp) -> Value {
-    let verdict = &timestamp.verdict;
-    json!({
-        "kind": timestamp.kind.to_string(),
-        "indication": verdict.indication().to_string(),
-        "sub_indication": verdict.sub_indication().map(|sub| sub.to_string()),
-        "reasons": describe_reasons(verdict),
-        "time": timestamp.time.map(|time| time.to_string()),
-        "accuracy_ms": timestamp.accuracy_ms,
-        "policy": timestamp.policy,
-        "serial": timestamp.serial,
-        "authority": timestamp.authority.as_ref().map(describe_signer),
-        "trust_domain": timestamp.domain,
-        "quirks": timestamp.quirks,
-    })
-}
-
-fn describe_signer(signer: &signature::Signer) -> Value {
-    json!({
-        "subject": signer.subject,
-        "issuer": signer.issuer,
-        "serial": signer.serial,
-        "sha256": hex(&signer.fingerprint.0),
-    })
-}
-
-fn describe_reasons(verdict: &signature::Verdict) -> Vec<Value> {
-    let sub = verdict.sub_indication();
-    let reason = |reason: &signature::Reason| {
-        json!({
-            "code": reason.code,
-            "message": reason.message,
-            "message_vi": signature::reason_in_vietnamese(reason, sub),
-            "offset": reason.offset,
-        })
+    let report = KeptReport {
+        envelope: Shown(envelope.digest()),
+        format: "vanthu.report.v1",
+        indication: signature::word(worst),
+        legal_reason: &legal.sentence,
+        legal_reason_vi: signature::note_in_vietnamese(&legal.sentence),
+        legal_rule: legal.rule.name(),
+        legal_value: Shown(legal.value),
+        signatures: signatures.iter().map(|judged| KeptSignature::of(judged, crls)).collect(),
+        time: Shown(now),
     };
-    verdict.reasons().iter().map(reason).collect()
+    serde_json::to_vec(&report).expect("text and numbers only")
 }
 
 #[cfg(test)]

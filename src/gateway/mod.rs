@@ -9,6 +9,7 @@ mod backlog;
 mod command;
 mod cosigned;
 mod deadlines;
+mod described;
 mod dispatcher;
 mod dossiers;
 mod erasing;
@@ -41,10 +42,11 @@ use tokio::sync::watch;
 pub use answering::{Answer, AnswerReceipt, Reply, SendersOrder, note_text};
 pub use backlog::{Overview, Stuck};
 pub use cosigned::Cosigned;
+pub use described::describe;
 pub use dispatcher::Dispatcher;
 pub use dossiers::DossierStep;
 pub use erasing::{Erased, Erasure, HoldChange};
-pub use judging::{Judged, Judgement, SignerRole, describe, named_in};
+pub use judging::{Judged, Judgement, SignerRole, named_in};
 pub use pace::Pace;
 pub use peer::Peer;
 pub use quota::{Allowances, Quotas, Reserved};
@@ -67,7 +69,7 @@ use crate::dossier::Catalogue;
 use crate::limits::{READ_INTERVAL, READS_AT_ONCE};
 use crate::log::LogPublicKey;
 use crate::refusal::Refusal;
-use crate::signature::Trust;
+use crate::signature::{Der, Trust};
 use ports::{Contents, Eraser, Space, Store, StoreError};
 use sequencer::Sequencer;
 
@@ -143,8 +145,8 @@ pub struct Surroundings {
     pub directory: Directory,
     /// Whom signatures may lead to.
     pub trust: Trust,
-    /// The revocation lists in `trust`, DER, in the order in which they were given to it.
-    pub crls: Vec<Vec<u8>>,
+    /// The revocation lists in `trust`, in the order in which they were given to it.
+    pub crls: Vec<Der>,
     /// The logs of the neighbour gateways.
     pub neighbours: Vec<LogPublicKey>,
     /// What the law says of procedures.

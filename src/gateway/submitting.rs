@@ -357,7 +357,7 @@ impl Gateway {
         }
         let own = pieces.len();
         for der in &judgement.material {
-            pieces.extend(self.shared(Sha256::of(der), der)?);
+            pieces.extend(self.shared(der.digest(), der)?);
         }
         pieces.extend(self.shared(peer.certificate, &peer.der)?);
         let mut own_and_shared = self.keep_pieces(pieces).await?;

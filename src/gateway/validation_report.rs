@@ -13,8 +13,8 @@ use base64::engine::general_purpose::STANDARD;
 use crate::clock::Time;
 use crate::digest::Sha256;
 use crate::signature::{
-    Format, Indication, Report, Signature, Timestamp, TimestampKind, Verdict, note_in_vietnamese,
-    reason_in_vietnamese,
+    Der, Format, Indication, Report, Signature, Timestamp, TimestampKind, Verdict,
+    note_in_vietnamese, reason_in_vietnamese,
 };
 
 const HEAD: &str = concat!(
@@ -194,9 +194,9 @@ impl ValidationReport {
         line(&mut self.text, format_args!("<OtherInformation>{text}</OtherInformation>"));
     }
 
-    fn certificate(&mut self, der: &[u8]) -> String {
-        let id = format!("C-{}", Sha256::of(der).to_hex());
-        self.objects.entry(id.clone()).or_insert_with(|| STANDARD.encode(der));
+    fn certificate(&mut self, der: &Der) -> String {
+        let id = format!("C-{}", der.digest());
+        self.objects.entry(id.clone()).or_insert_with(|| STANDARD.encode(&**der));
         id
     }
 }

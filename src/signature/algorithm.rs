@@ -225,6 +225,8 @@ pub(super) enum Key {
         der: Vec<u8>,
         bits: usize,
         repaired: bool,
+        /// Anyone can compute its private half.
+        is_roca: bool,
         scheme: RsaScheme,
     },
     /// A point of the curve (SEC 1 §2.3.3).
@@ -315,8 +317,7 @@ impl Key {
 
     /// What a policy is asked about the key alone.
     pub fn used(&self) -> Used {
-        let is_roca = |der| rsa_value::modulus(der).is_some_and(weak_key::has_roca_fingerprint);
-        let flaw = matches!(self, Self::Rsa { der, .. } if is_roca(der)).then(|| {
+        let flaw = matches!(self, Self::Rsa { is_roca: true, .. }).then(|| {
             "its RSA key is of the kind that anyone can compute (ROCA, CVE-2017-15361)".to_owned()
         });
         Used { hash: None, key: Some(self.kind()), flaw }
@@ -352,7 +353,8 @@ fn rsa_key(bytes: &[u8], scheme: RsaScheme) -> Result<Key, Malformed> {
     let sign: &[u8] = if leading == 0 { &[0] } else { &[] };
     let modulus = asn1::encode(tag::INTEGER, &[sign, digits]);
     let der = asn1::encode(tag::SEQUENCE, &[&modulus, exponent.raw]);
-    Ok(Key::Rsa { der, bits, repaired, scheme })
+    let is_roca = weak_key::has_roca_fingerprint(digits);
+    Ok(Key::Rsa { der, bits, repaired, is_roca, scheme })
 }
 
 /// What a verification found.

@@ -1,14 +1,12 @@
 //! X.509 certificates, read once into owned values: everything the path needs.
 
-use std::sync::Arc;
-
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::algorithm::{Algorithm, Key, Outcome, verify};
 use super::asn1::{self, Malformed, Reader, tag};
 use super::extension::Constraints;
 use super::name::Name;
-use super::report::Signer;
+use super::report::{Der, Signer};
 use crate::clock::Time;
 use crate::digest::{Sha256, hex};
 use crate::limits::CERTIFICATE_SIZE_MAX;
@@ -16,7 +14,7 @@ use crate::limits::CERTIFICATE_SIZE_MAX;
 /// A certificate; everything the path needs without parsing again.
 #[derive(Debug)]
 pub(super) struct Certificate {
-    pub der: Arc<[u8]>,
+    pub der: Der,
     pub fingerprint: Sha256,
     pub subject: Name,
     pub issuer: Name,
@@ -52,8 +50,9 @@ impl Certificate {
         }
         let fields = &parsed.tbs_certificate;
         let issuer = Name::from_der(fields.issuer.as_raw())?;
+        let whole = Der::new(der);
         Ok(Self {
-            fingerprint: Sha256::of(der),
+            fingerprint: whole.digest(),
             subject: Name::from_der(fields.subject.as_raw())?,
             constraints: Constraints::read(&parsed, &issuer.canonical)?,
             issuer,
@@ -65,7 +64,7 @@ impl Certificate {
             tbs: signed.tbs.to_vec(),
             algorithm: Algorithm::from_identifier(signed.algorithm_raw)?,
             value: signed.value.to_vec(),
-            der: der.into(),
+            der: whole,
         })
     }
 
@@ -99,7 +98,7 @@ impl Certificate {
             common_name: self.subject.common_name.clone(),
             organization: self.subject.organization.clone(),
             organization_identifier: self.subject.organization_identifier.clone(),
-            der: self.der.to_vec(),
+            der: self.der.clone(),
         }
     }
 }

@@ -214,7 +214,7 @@ fn judge_cms(bytes: &[u8], detached: Option<&dyn Source>, trust: &Trust, now: Ti
 pub(super) fn fill(signature: &mut Signature, judged: signer::Judged) {
     signature.signer = judged.signer;
     signature.domain = judged.domain;
-    signature.chain = judged.path.chain.iter().map(|c| c.der.to_vec()).collect();
+    signature.chain = judged.path.chain.iter().map(|one| one.der.clone()).collect();
     signature.crls = judged.path.crls;
     signature.signing_time = judged.signing_time;
     signature.timestamps = judged.timestamps;

@@ -63,8 +63,8 @@ pub use message::{judge, judge_detached};
 pub(crate) use pdf::outline;
 pub use policy::{InitialPolicies, PolicyId, PolicyIdError, ValidPolicy};
 pub use report::{
-    Coverage, Format, Indication, Kind, Passed, Reason, Report, Signature, Signer, SubIndication,
-    Timestamp, TimestampKind, Verdict, word,
+    Coverage, Der, Format, Indication, Kind, Passed, Reason, Report, Signature, Signer,
+    SubIndication, Timestamp, TimestampKind, Verdict, word,
 };
 pub use timestamp::judge_token;
 pub use trust::{Trust, TrustError};

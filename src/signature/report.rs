@@ -14,6 +14,8 @@
 //! ```
 
 use std::fmt;
+use std::ops::Deref;
+use std::sync::Arc;
 
 use crate::clock::Time;
 use crate::digest::Sha256;
@@ -385,8 +387,8 @@ pub struct Signer {
     pub organization: Option<String>,
     /// `organizationIdentifier` (2.5.4.97) of the subject.
     pub organization_identifier: Option<String>,
-    /// The certificate, DER.
-    pub der: Vec<u8>,
+    /// The certificate.
+    pub der: Der,
 }
 
 /// What a time-stamp is over.
@@ -440,12 +442,60 @@ pub struct Timestamp {
     pub authority: Option<Signer>,
     /// Name of the trust domain of the anchor; `None` if it has none or no anchor was reached.
     pub domain: Option<String>,
-    /// The path used, DER, authority first and anchor last.
-    pub chain: Vec<Vec<u8>>,
+    /// The path used, authority first and anchor last.
+    pub chain: Vec<Der>,
     /// CRLs that were used, as indices into those given to [`super::Trust::new`].
     pub crls: Vec<usize>,
     /// Oddities that do not change the verdict.
     pub quirks: Vec<String>,
+}
+
+/// A DER object that verdicts rest on, with its SHA-256: hashed once, cheap to pass on.
+#[derive(Clone)]
+pub struct Der {
+    bytes: Arc<[u8]>,
+    digest: Sha256,
+}
+
+impl Der {
+    /// Hashes `bytes`.
+    pub fn new(bytes: impl Into<Arc<[u8]>>) -> Self {
+        let bytes = bytes.into();
+        Self { digest: Sha256::of(&bytes), bytes }
+    }
+
+    /// Its digest.
+    pub fn digest(&self) -> Sha256 {
+        self.digest
+    }
+}
+
+impl Deref for Der {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl AsRef<[u8]> for Der {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl PartialEq for Der {
+    fn eq(&self, other: &Self) -> bool {
+        self.digest == other.digest
+    }
+}
+
+impl Eq for Der {}
+
+impl fmt::Debug for Der {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Der({})", self.digest)
+    }
 }
 
 /// One signature and what is known about it.
@@ -461,8 +511,8 @@ pub struct Signature {
     pub signer: Option<Signer>,
     /// Name of the trust domain of the anchor; `None` if it has none or no anchor was reached.
     pub domain: Option<String>,
-    /// The path used, DER, signer first and anchor last; empty if none was found.
-    pub chain: Vec<Vec<u8>>,
+    /// The path used, signer first and anchor last; empty if none was found.
+    pub chain: Vec<Der>,
     /// CRLs that were used, as indices into those given to [`super::Trust::new`].
     pub crls: Vec<usize>,
     /// The signing time that the signer claims; nobody vouches for it.

@@ -9,7 +9,7 @@ use dsa::BigUint;
 use ring::digest;
 
 use super::algorithm::{Hash, Pss};
-use super::asn1::{self, Reader, tag};
+use super::asn1::{self, tag};
 use crate::limits::{RSA_BITS_MAX, RSA_EXPONENT_BITS_MAX};
 
 /// How DigestInfo says that its hash has no parameters.
@@ -153,9 +153,4 @@ fn mgf1(seed: &[u8], size: usize, hash: &'static digest::Algorithm) -> Vec<u8> {
     }
     mask.truncate(size);
     mask
-}
-
-/// The modulus of RSAPublicKey in DER.
-pub(super) fn modulus(key: &[u8]) -> Option<&[u8]> {
-    Some(Reader::new(key).expect(tag::SEQUENCE).ok()?.children().expect(tag::INTEGER).ok()?.content)
 }

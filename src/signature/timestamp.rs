@@ -137,7 +137,7 @@ pub(super) fn judge(occasion: Occasion<'_>, token: Token<'_>, content: &mut Cont
         serial: info.as_ref().map(|info| info.serial.clone()),
         authority: judged.signer,
         domain: judged.domain,
-        chain: judged.path.chain.iter().map(|one| one.der.to_vec()).collect(),
+        chain: judged.path.chain.iter().map(|one| one.der.clone()).collect(),
         crls: judged.path.crls,
         quirks: judged.quirks,
     };

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::certificate::Certificate;
 use super::path::{Purpose, Request, find};
 use super::policy::{InitialPolicies, ValidPolicy};
-use super::report::{Findings, SubIndication, Verdict};
+use super::report::{Der, Findings, SubIndication, Verdict};
 use super::trust::Trust;
 use crate::clock::Time;
 
@@ -44,8 +44,8 @@ pub enum AlgorithmRule {
 /// What was found about one certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PathOutcome {
-    /// The path, DER, target first and anchor last; empty if none was found.
-    pub chain: Vec<Vec<u8>>,
+    /// The path, target first and anchor last; empty if none was found.
+    pub chain: Vec<Der>,
     /// CRLs that were used, as indices into those given to [`Trust::new`].
     pub crls: Vec<usize>,
     /// The policies under which the path is valid (user-constrained-policy-set); empty if it names
@@ -91,7 +91,7 @@ pub fn validate_path(
     let path = find(&request, &target);
     let objection = path.holds.is_none().then(|| path.findings.conclude(None));
     PathOutcome {
-        chain: path.chain.iter().map(|certificate| certificate.der.to_vec()).collect(),
+        chain: path.chain.iter().map(|certificate| certificate.der.clone()).collect(),
         crls: path.crls,
         policies: path.policies,
         objection,

@@ -17,7 +17,7 @@ use crate::cli::{Exit, Failure, Output};
 use crate::clock::{Clock as _, SystemClock, Time};
 use crate::config::read_trust;
 use crate::digest::Sha256;
-use crate::signature::{Indication, Report, Trust, judge};
+use crate::signature::{Der, Indication, Report, Trust, judge};
 use crate::workshop::identity::Identity;
 use crate::workshop::page;
 use crate::workshop::pki::DevPki;
@@ -216,7 +216,7 @@ impl Operation {
     }
 
     /// The checks of each certificate with the key of the next one.
-    fn of_chain(chain: &[Vec<u8>]) -> Result<Vec<Self>, Failure> {
+    fn of_chain(chain: &[Der]) -> Result<Vec<Self>, Failure> {
         let parse = |der| X509Certificate::from_der(der).map_err(Failure::other);
         let mut operations = Vec::new();
         for pair in chain.windows(2) {

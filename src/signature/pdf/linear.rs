@@ -119,6 +119,7 @@ impl<'a> Linear<'a> {
         }
         let Some(object) = self.object_before(offset) else { return Ok(false) };
         let parsed = self.document.file.parse(object, u64::MAX, |lexer| {
+            lexer.skim();
             let (_, object, stream) = indirect(lexer)?;
             stream.map(|start| (object, start)).ok_or(SyntaxError::Malformed)
         });

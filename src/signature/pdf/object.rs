@@ -119,6 +119,8 @@ pub(super) struct Lexer<'a> {
     budget: &'a ValueBudget,
     /// How much of the budget must be left when this piece has been read.
     floor: usize,
+    /// Hexadecimal strings are checked and left empty.
+    skims: bool,
 }
 
 pub(super) fn is_space(byte: u8) -> bool {
@@ -132,7 +134,13 @@ fn is_delimiter(byte: u8) -> bool {
 impl<'a> Lexer<'a> {
     pub fn new(bytes: &'a [u8], base: u64, budget: &'a ValueBudget) -> Self {
         let floor = budget.left().saturating_sub(PDF_OBJECT_VALUES_MAX);
-        Self { bytes, position: 0, base, budget, floor }
+        Self { bytes, position: 0, base, budget, floor, skims: false }
+    }
+
+    /// From here on, what stands where matters, not what strings say: the tens of thousands of digits
+    /// of a signature are checked, not read.
+    pub fn skim(&mut self) {
+        self.skims = true;
     }
 
     /// Offset in the file.
@@ -392,9 +400,10 @@ impl<'a> Lexer<'a> {
         let size = memchr::memchr(b'>', self.rest()).ok_or(SyntaxError::Truncated)?;
         let digits = self.rest().get(..size).unwrap_or_default();
         self.position += size + 1;
-        let bytes = match dense_hexadecimal(digits) {
-            Some(bytes) => bytes,
-            None => sparse_hexadecimal(digits)?,
+        let bytes = if self.skims && is_hexadecimal(digits) {
+            Vec::new()
+        } else {
+            dense_hexadecimal(digits).map_or_else(|| sparse_hexadecimal(digits), Ok)?
         };
         self.budget.spend(bytes.len(), self.floor)?;
         Ok(Text { bytes, is_hexadecimal: true, start, end: self.offset() })
@@ -462,6 +471,11 @@ const NIBBLES: [u8; 256] = {
     table
 };
 
+/// Whether all are digits. Looks at each of them: so the compiler can look at many at once.
+fn is_hexadecimal(digits: &[u8]) -> bool {
+    digits.iter().fold(true, |all, digit| all & digit.is_ascii_hexdigit())
+}
+
 /// Digits without white space, as signatures have them by the ten thousand.
 fn dense_hexadecimal(digits: &[u8]) -> Option<Vec<u8>> {
     let (pairs, rest) = digits.as_chunks::<2>();
@@ -499,6 +513,24 @@ mod tests {
     fn parse(text: &str) -> Result<Object, SyntaxError> {
         let budget = ValueBudget::default();
         Lexer::new(text.as_bytes(), 0, &budget).object()
+    }
+
+    #[test]
+    fn what_is_skimmed_is_refused_as_what_is_read() {
+        let budget = ValueBudget::default();
+        let read = |text: &str, skims: bool| {
+            let mut lexer = Lexer::new(text.as_bytes(), 0, &budget);
+            lexer.skims = skims;
+            let object = lexer.object()?;
+            Ok::<_, SyntaxError>((matches!(object, Object::String(_)), lexer.offset()))
+        };
+        for text in ["<> ", "<4142> ", "<41 4> ", "<414> ", "<4G> ", "<41G2> ", "<é> ", "<41"] {
+            assert_eq!(read(text, true), read(text, false), "{text}");
+        }
+        let mut lexer = Lexer::new(b"<4142> ", 0, &budget);
+        lexer.skim();
+        let Ok(Object::String(text)) = lexer.object() else { panic!("a string") };
+        assert!(text.bytes.is_empty() && text.is_hexadecimal);
     }
 
     #[test]

@@ -159,8 +159,10 @@ impl Walk<'_> {
 
     fn object(&mut self, begin: u64) -> Result<u64, Fault> {
         let file = &self.document.file;
-        let ((number, object, stream), end) =
-            file.parse(begin, u64::MAX, |lexer| Ok((indirect(lexer)?, lexer.offset())))?;
+        let ((number, object, stream), end) = file.parse(begin, u64::MAX, |lexer| {
+            lexer.skim();
+            Ok((indirect(lexer)?, lexer.offset()))
+        })?;
         let is_section = self.section_at(begin)?.is_some_and(|section| section.is_stream)
             || self.sections.iter().any(|section| section.hybrid == Some(begin));
         let listed = self.listed_at(begin, number)?;

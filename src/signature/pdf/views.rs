@@ -123,6 +123,7 @@ fn belongs(
 ) -> Result<bool, Fault> {
     let Some(begin) = linear.object_before(offset) else { return Ok(false) };
     let parsed = document.file.parse(begin, u64::MAX, |lexer| {
+        lexer.skim();
         let (_, object, stream) = indirect(lexer)?;
         if stream.is_some() { Err(SyntaxError::Malformed) } else { Ok((object, lexer.offset())) }
     });
