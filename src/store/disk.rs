@@ -2,7 +2,7 @@
 //! directory that names it.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write as _};
+use std::io::{self, IoSlice, Write as _};
 use std::num::NonZeroU64;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
@@ -58,6 +58,20 @@ pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
 pub fn forget(file: &File, offset: u64, size: u64) {
     let _advice =
         rustix::fs::fadvise(file, offset, NonZeroU64::new(size), rustix::fs::Advice::DontNeed);
+}
+
+/// Writes two pieces one behind the other, with one call to the kernel unless it takes less than all.
+pub fn write_both_at(file: &File, first: &[u8], second: &[u8], offset: u64) -> io::Result<()> {
+    let written = rustix::io::pwritev(file, &[IoSlice::new(first), IoSlice::new(second)], offset);
+    let written = match written {
+        Err(rustix::io::Errno::INTR) => 0,
+        written => written?,
+    };
+    let behind_first = written.saturating_sub(first.len());
+    let rest = first.get(written..).unwrap_or_default();
+    file.write_all_at(rest, offset + written as u64)?;
+    let offset = offset + (first.len() + behind_first) as u64;
+    file.write_all_at(second.get(behind_first..).unwrap_or_default(), offset)
 }
 
 /// Removes a file durably; gives the bytes it had, 0 if it does not exist.

@@ -118,9 +118,8 @@ impl Appender {
             self.lately.ended(&self.file, end);
             (self.file, self.end) = (file, end);
         }
-        self.file.write_all_at(&header(digest, size), self.end)?;
+        disk::write_both_at(&self.file, &header(digest, size), body, self.end)?;
         let offset = self.end + HEADER_SIZE;
-        self.file.write_all_at(body, offset)?;
         self.end = offset + size;
         self.lately.grew(&self.file, self.end);
         Ok(Place::Volume { volume: self.number, offset, size })
