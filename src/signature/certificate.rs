@@ -4,9 +4,10 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::algorithm::{Algorithm, Key, Outcome, verify};
 use super::asn1::{self, Malformed, Reader, tag};
+use super::der::Der;
 use super::extension::Constraints;
 use super::name::Name;
-use super::report::{Der, Signer};
+use super::report::Signer;
 use crate::clock::Time;
 use crate::digest::{Sha256, hex};
 use crate::limits::CERTIFICATE_SIZE_MAX;

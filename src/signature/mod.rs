@@ -17,6 +17,7 @@ mod crl;
 #[cfg(test)]
 mod crl_scenarios;
 mod crypto_policy;
+mod der;
 mod distribution;
 mod domain;
 mod dsa_key;
@@ -57,14 +58,15 @@ mod wycheproof_tests;
 mod xml;
 
 pub use crypto_policy::{CryptoPolicy, CryptoPolicyError};
+pub use der::Der;
 pub use domain::{Domain, DomainUse};
 pub use legal::{DocumentForm, LegalJudgement, LegalValue, Role, Rule, legal_value};
 pub use message::{judge, judge_detached};
 pub(crate) use pdf::outline;
 pub use policy::{InitialPolicies, PolicyId, PolicyIdError, ValidPolicy};
 pub use report::{
-    Coverage, Der, Format, Indication, Kind, Passed, Reason, Report, Signature, Signer,
-    SubIndication, Timestamp, TimestampKind, Verdict, word,
+    Coverage, Format, Indication, Kind, Passed, Reason, Report, Signature, Signer, SubIndication,
+    Timestamp, TimestampKind, Verdict, word,
 };
 pub use timestamp::judge_token;
 pub use trust::{Trust, TrustError};

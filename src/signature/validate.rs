@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use super::certificate::Certificate;
+use super::der::Der;
 use super::path::{Purpose, Request, find};
 use super::policy::{InitialPolicies, ValidPolicy};
-use super::report::{Der, Findings, SubIndication, Verdict};
+use super::report::{Findings, SubIndication, Verdict};
 use super::trust::Trust;
 use crate::clock::Time;
 
