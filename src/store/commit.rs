@@ -131,10 +131,10 @@ fn carry(from: &dyn Kv, to: &dyn Kv) -> Result<(), StoreError> {
     key::PROJECTIONS.iter().try_for_each(|tag| copy(from, to, &[*tag]))
 }
 
-/// Copies all pairs under a prefix.
+/// Copies all pairs under a prefix to a map that does not count yet.
 pub(super) fn copy(from: &dyn Kv, to: &dyn Kv, prefix: &[u8]) -> Result<(), StoreError> {
     each(from, prefix, |page| {
-        to.apply(page.into_iter().map(|(key, value)| Write::put(key, value)).collect())
+        to.fill(page.into_iter().map(|(key, value)| Write::put(key, value)).collect())
     })
 }
 

@@ -51,6 +51,15 @@ pub trait Kv: Send + Sync {
     /// # Errors
     /// Medium.
     fn apply(&self, batch: Vec<Write>) -> Result<(), StoreError>;
+
+    /// The same for a map that does not count yet: durable with the next [`Kv::apply`], and until then a
+    /// crash may leave any part of it.
+    ///
+    /// # Errors
+    /// Medium.
+    fn fill(&self, batch: Vec<Write>) -> Result<(), StoreError> {
+        self.apply(batch)
+    }
 }
 
 /// Immutable files by path, with `/` between names.

@@ -144,7 +144,7 @@ impl<M: Medium> Table<M> {
                 entries.push(entry);
                 from.index += 1;
             }
-            next.apply(last_of_each(changes.iter().filter_map(record::write_of).collect()))?;
+            next.fill(last_of_each(changes.iter().filter_map(record::write_of).collect()))?;
             take(&entries, &changes, from)?;
         }
     }
@@ -183,14 +183,14 @@ impl Contents<'_> {
                 owned.extend(own.iter().map(|(digest, _)| *digest));
                 writes.extend(record::consignment_with(&consignment, &own));
             }
-            next.apply(last_of_each(writes))
+            next.fill(last_of_each(writes))
         })?;
         let alone = |digest: &Sha256| shared.contains(digest) || !owned.contains(digest);
         let mut writes = Vec::new();
         for (digest, place) in self.places.iter().filter(|(digest, _)| alone(digest)) {
             writes.push(record::content_write(&(*digest, *place)));
             if writes.len() == SCAN_PAGE {
-                next.apply(last_of_each(std::mem::take(&mut writes)))?;
+                next.fill(last_of_each(std::mem::take(&mut writes)))?;
             }
         }
         next.apply(last_of_each(writes))

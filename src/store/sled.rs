@@ -222,6 +222,17 @@ impl Kv for SledKv {
     }
 
     fn apply(&self, writes: Vec<Write>) -> Result<(), StoreError> {
+        self.fill(writes)?;
+        self.tree.flush().map_err(failed)?;
+        match self.durability {
+            Durability::Synced => {
+                self.file.sync_data().map_err(|error| StoreError::Medium(error.to_string()))
+            }
+            Durability::FlushOnly => Ok(()),
+        }
+    }
+
+    fn fill(&self, writes: Vec<Write>) -> Result<(), StoreError> {
         let mut batch = sled::Batch::default();
         for Write { key, value } in writes {
             match value {
@@ -232,14 +243,7 @@ impl Kv for SledKv {
                 None => batch.remove(key),
             }
         }
-        self.tree.apply_batch(batch).map_err(failed)?;
-        self.tree.flush().map_err(failed)?;
-        match self.durability {
-            Durability::Synced => {
-                self.file.sync_data().map_err(|error| StoreError::Medium(error.to_string()))
-            }
-            Durability::FlushOnly => Ok(()),
-        }
+        self.tree.apply_batch(batch).map_err(failed)
     }
 }
 

@@ -98,7 +98,7 @@ fn load(backup: &Backup, map: &dyn Kv, head: &Head) -> Result<(), StoreError> {
         for row in tree.rows_of(&grown) {
             writes.push(Write::put(key::row(head.epoch, row.level, row.index), row.hashes));
         }
-        map.apply(writes)?;
+        map.fill(writes)?;
     }
     load_checkpoints(&backup.files, map, head)?;
     map.apply(vec![Write::put(key::HEAD.to_vec(), record::head(head.epoch, head.size))])
@@ -115,7 +115,7 @@ fn load_checkpoints(files: &DiskFiles, map: &dyn Kv, head: &Head) -> Result<(), 
         writes.push(Write::put(key::checkpoint(head.epoch, claimed.size), note));
         size = claimed.size + 1;
         if writes.len() == SCAN_PAGE {
-            map.apply(std::mem::take(&mut writes))?;
+            map.fill(std::mem::take(&mut writes))?;
         }
     }
     map.apply(writes)
