@@ -405,7 +405,8 @@ impl<'a> Lexer<'a> {
         } else {
             dense_hexadecimal(digits).map_or_else(|| sparse_hexadecimal(digits), Ok)?
         };
-        self.budget.spend(bytes.len(), self.floor)?;
+        // What is only checked takes time, too.
+        self.budget.spend(bytes.len().max(digits.len() / 2), self.floor)?;
         Ok(Text { bytes, is_hexadecimal: true, start, end: self.offset() })
     }
 
@@ -527,10 +528,16 @@ mod tests {
         for text in ["<> ", "<4142> ", "<41 4> ", "<414> ", "<4G> ", "<41G2> ", "<é> ", "<41"] {
             assert_eq!(read(text, true), read(text, false), "{text}");
         }
-        let mut lexer = Lexer::new(b"<4142> ", 0, &budget);
-        lexer.skim();
-        let Ok(Object::String(text)) = lexer.object() else { panic!("a string") };
-        assert!(text.bytes.is_empty() && text.is_hexadecimal);
+        let digits = format!("<{}>", "41".repeat(10 * PDF_STRING_STEP));
+        let costs = [true, false].map(|skims| {
+            let budget = ValueBudget::default();
+            let mut lexer = Lexer::new(digits.as_bytes(), 0, &budget);
+            lexer.skims = skims;
+            let Ok(Object::String(text)) = lexer.object() else { panic!("a string") };
+            assert_eq!((text.bytes.is_empty(), text.is_hexadecimal), (skims, true));
+            PDF_VALUES_MAX - budget.left()
+        });
+        assert!(costs[0] > 10 && costs[0] == costs[1], "{costs:?}");
     }
 
     #[test]
