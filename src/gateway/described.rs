@@ -98,7 +98,7 @@ impl<'a> DescribedSigner<'a> {
         Self {
             issuer: &signer.issuer,
             serial: &signer.serial,
-            sha256: Shown(signer.fingerprint),
+            sha256: Shown(signer.fingerprint()),
             subject: &signer.subject,
         }
     }

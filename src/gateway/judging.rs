@@ -56,7 +56,7 @@ impl SignerRole {
         // A time-stamping authority signs for nobody.
         let signer = signature.signer.as_ref().filter(|_| !is_timestamp(signature));
         let Some(signer) = signer else { return Self::Unknown };
-        if agency.seals.contains(&signer.fingerprint) {
+        if agency.seals.contains(&signer.fingerprint()) {
             return Self::Seal;
         }
         let is_organisation =

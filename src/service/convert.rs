@@ -293,7 +293,7 @@ fn sub_indication(verdict: &Verdict) -> String {
 }
 
 fn fingerprint(signer: &crate::signature::Signer) -> Bytes {
-    Bytes::copy_from_slice(&signer.fingerprint.0)
+    Bytes::copy_from_slice(&signer.fingerprint().0)
 }
 
 pub(super) fn warning(warning: Warning) -> v1::Warning {

@@ -16,7 +16,6 @@ use crate::limits::CERTIFICATE_SIZE_MAX;
 #[derive(Debug)]
 pub(super) struct Certificate {
     pub der: Der,
-    pub fingerprint: Sha256,
     pub subject: Name,
     pub issuer: Name,
     /// Content octets without leading zeros.
@@ -51,9 +50,7 @@ impl Certificate {
         }
         let fields = &parsed.tbs_certificate;
         let issuer = Name::from_der(fields.issuer.as_raw())?;
-        let whole = Der::new(der);
         Ok(Self {
-            fingerprint: whole.digest(),
             subject: Name::from_der(fields.subject.as_raw())?,
             constraints: Constraints::read(&parsed, &issuer.canonical)?,
             issuer,
@@ -65,8 +62,13 @@ impl Certificate {
             tbs: signed.tbs.to_vec(),
             algorithm: Algorithm::from_identifier(signed.algorithm_raw)?,
             value: signed.value.to_vec(),
-            der: whole,
+            der: Der::new(der),
         })
+    }
+
+    /// SHA-256 of the certificate.
+    pub fn fingerprint(&self) -> Sha256 {
+        self.der.digest()
     }
 
     /// Whether `issuer`'s key made this certificate.
@@ -95,7 +97,6 @@ impl Certificate {
             subject: self.subject.text.clone(),
             issuer: self.issuer.text.clone(),
             serial: hex(&self.serial),
-            fingerprint: self.fingerprint,
             common_name: self.subject.common_name.clone(),
             organization: self.subject.organization.clone(),
             organization_identifier: self.subject.organization_identifier.clone(),

@@ -66,11 +66,11 @@ impl Piece {
     /// Whether `issuer` made `crl`, which is this piece.
     pub fn verified_by(&self, crl: &Crl, issuer: &Certificate) -> Outcome {
         let mut verified = self.verified.borrow_mut();
-        if let Some((_, known)) = verified.iter().find(|(key, _)| *key == issuer.fingerprint) {
+        if let Some((_, known)) = verified.iter().find(|(key, _)| *key == issuer.fingerprint()) {
             return known.clone();
         }
         let outcome = crl.verified_by(issuer, &issuer.key);
-        verified.push((issuer.fingerprint, outcome.clone()));
+        verified.push((issuer.fingerprint(), outcome.clone()));
         outcome
     }
 }

@@ -249,7 +249,7 @@ impl<'a> Search<'a> {
 
     fn is_anchor(&self, certificate: &Certificate) -> bool {
         match self.anchor {
-            Some(anchor) => anchor.fingerprint == certificate.fingerprint,
+            Some(anchor) => anchor.fingerprint() == certificate.fingerprint(),
             None => self.request.trust.is_anchor(certificate),
         }
     }
@@ -273,7 +273,7 @@ impl<'a> Search<'a> {
         let mut issuers: Vec<Arc<Certificate>> = Vec::new();
         let trust = self.request.trust;
         for issuer in trust.named(&last.issuer.canonical).iter().chain(from_document) {
-            let known = |other: &Arc<Certificate>| other.fingerprint == issuer.fingerprint;
+            let known = |other: &Arc<Certificate>| other.fingerprint() == issuer.fingerprint();
             let circular = chain.iter().any(|other| {
                 known(other)
                     || (other.key == issuer.key

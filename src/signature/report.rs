@@ -378,8 +378,6 @@ pub struct Signer {
     pub issuer: String,
     /// Serial number in hexadecimal.
     pub serial: String,
-    /// SHA-256 of the certificate.
-    pub fingerprint: Sha256,
     /// `CN` of the subject.
     pub common_name: Option<String>,
     /// `O` of the subject.
@@ -388,6 +386,13 @@ pub struct Signer {
     pub organization_identifier: Option<String>,
     /// The certificate.
     pub der: Der,
+}
+
+impl Signer {
+    /// SHA-256 of the certificate.
+    pub fn fingerprint(&self) -> Sha256 {
+        self.der.digest()
+    }
 }
 
 /// What a time-stamp is over.

@@ -91,7 +91,7 @@ impl Trust {
         trust.domains = domains;
         for (index, (domain, der)) in anchors.iter().enumerate() {
             let anchor = Certificate::from_der(der).map_err(|_| TrustError::Anchor { index })?;
-            let belongs = trust.anchors.entry(anchor.fingerprint).or_default();
+            let belongs = trust.anchors.entry(anchor.fingerprint()).or_default();
             belongs.push(*domain);
             if belongs.len() == 1 {
                 trust.add(anchor);
@@ -100,7 +100,7 @@ impl Trust {
         for (index, der) in intermediates.iter().enumerate() {
             let certificate =
                 Certificate::from_der(der).map_err(|_| TrustError::Intermediate { index })?;
-            if !trust.anchors.contains_key(&certificate.fingerprint) {
+            if !trust.anchors.contains_key(&certificate.fingerprint()) {
                 trust.add(certificate);
             }
         }
@@ -132,7 +132,7 @@ impl Trust {
     }
 
     pub(super) fn is_anchor(&self, certificate: &Certificate) -> bool {
-        self.anchors.contains_key(&certificate.fingerprint)
+        self.anchors.contains_key(&certificate.fingerprint())
     }
 
     /// The domain of the anchor at the end of a path: one that may vouch for `purpose`, if any.
@@ -141,7 +141,7 @@ impl Trust {
         chain: &[Arc<Certificate>],
         purpose: Option<DomainUse>,
     ) -> Option<&Domain> {
-        let belongs = self.anchors.get(&chain.last()?.fingerprint)?;
+        let belongs = self.anchors.get(&chain.last()?.fingerprint())?;
         let domains = || belongs.iter().filter_map(|&index| self.domains.get(index));
         let fitting = domains().find(|domain| purpose.is_none_or(|one| domain.uses.contains(&one)));
         fitting.or_else(|| domains().next())
@@ -170,7 +170,7 @@ impl Trust {
 
     /// Whether `issuer` signed `subject`.
     pub(super) fn link(&self, subject: &Certificate, issuer: &Certificate) -> Outcome {
-        let pair = (subject.fingerprint, issuer.fingerprint);
+        let pair = (subject.fingerprint(), issuer.fingerprint());
         if let Some(outcome) = lock(&self.links).get(&pair) {
             return outcome.clone();
         }
@@ -189,7 +189,7 @@ impl Trust {
         if signer.key.inherits() {
             return crl.verified_by(signer, key);
         }
-        let pair = (index, signer.fingerprint);
+        let pair = (index, signer.fingerprint());
         if let Some(outcome) = lock(&self.crl_links).get(&pair) {
             return outcome.clone();
         }

@@ -103,8 +103,8 @@ pub(in crate::cli) struct Options {
     serve_empty: Option<PathBuf>,
 }
 
-/// How long each limit of the processors is measured, each time. That of the disk is measured over as many
-/// bytes as the gateway wrote: disks take the first seconds into a cache and are slower after.
+/// How long each limit of the processors is measured, each time. That of the disk is measured over
+/// as many bytes as the gateway wrote: disks take the first seconds into a cache and are slower after.
 const LIMIT_SECONDS: Duration = Duration::from_secs(3);
 /// First and last seconds of a run that are compared.
 const EDGE: Duration = Duration::from_secs(10);

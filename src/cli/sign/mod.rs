@@ -188,7 +188,7 @@ fn no_trust() -> Result<Trust, Failure> {
 /// Which signature came in: without it, the others are those from before. Signatures that cannot be
 /// read stand last, whenever they were made.
 fn added(before: &[Signature], after: &[Signature]) -> Option<usize> {
-    let known = |one: &Signature| (one.format, one.signer.as_ref().map(|by| by.fingerprint));
+    let known = |one: &Signature| (one.format, one.signer.as_ref().map(|by| by.fingerprint()));
     (0..after.len()).rev().find(|skipped| {
         let others = after.iter().enumerate().filter(|(index, _)| index != skipped);
         others.map(|(_, one)| known(one)).eq(before.iter().map(known))

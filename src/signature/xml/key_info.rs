@@ -199,7 +199,7 @@ impl KeyInfo {
         let issues = |certificate: &Certificate| {
             let mut others = self.certificates.iter();
             others.any(|other| {
-                other.fingerprint != certificate.fingerprint
+                other.fingerprint() != certificate.fingerprint()
                     && other.issuer.canonical == certificate.subject.canonical
             })
         };
